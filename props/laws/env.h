@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Env: what a scenario runs in. The same scenario runs in the World and on the Ring; only the Env differs.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "props/laws/judge.h"
+#include "transport/fiber/scope.h"
+#include "transport/net/network.h"
+
+namespace twinwire::laws {
+
+// A number that a scenario reads and a user may set (--set name=value). Every one is echoed.
+struct Knob {
+  std::string name;
+  std::int64_t value = 0;
+};
+
+class Env {
+ public:
+  Env(Scope& scope, Judge& judge, std::uint64_t seed, std::vector<Knob> knobs);
+  virtual ~Env() = default;
+
+  // The network of the node of that name, made at first use. On the Ring every node is this machine.
+  virtual Network& node(std::string_view name) = 0;
+  // Where a listener of that node may bind: its own address, port 0 (the network chooses; ask the listener).
+  virtual Address bind_address(std::string_view name) = 0;
+  virtual bool simulated() const noexcept = 0;
+  // A line for the trace.
+  virtual void note(std::string_view who, std::string_view text) = 0;
+
+  // Draws that give the scenario its shape. Streamed from the seed, apart from every network's own randomness.
+  std::uint64_t draw(std::uint64_t bound) noexcept;  // uniform in [0, bound)
+  // The value the user set for `name`, or `fallback`.
+  std::int64_t knob(std::string_view name, std::int64_t fallback);
+
+  Scope& scope() noexcept { return *scope_; }
+  Judge& judge() noexcept { return *judge_; }
+  std::uint64_t seed() const noexcept { return seed_; }
+  // Knobs in the order in which they were read, with the values used; and those set that nobody read.
+  const std::vector<Knob>& knobs_read() const noexcept { return read_; }
+  std::vector<std::string> knobs_unread() const;
+
+ private:
+  Scope* scope_;
+  Judge* judge_;
+  std::uint64_t seed_;
+  std::uint64_t draws_ = 0;
+  std::vector<Knob> set_;
+  std::vector<Knob> read_;
+};
+
+}  // namespace twinwire::laws

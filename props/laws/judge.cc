@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "props/laws/judge.h"
+
+namespace twinwire::laws {
+
+void Judge::violate(std::string_view law, std::string detail) {
+  ++count_;
+  if (!first_) first_ = Violation{std::string(law), std::move(detail)};
+}
+
+}  // namespace twinwire::laws

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Registry: which scenarios there are, each compiled for every transport. Plain values; nothing registers itself.
+//
+// A scenario is a type:
+//
+//   struct PingPong {
+//     static constexpr std::string_view name = "ping_pong";
+//     static constexpr std::string_view summary = "one connection, one message at a time";
+//     template <Transport T>
+//     static void run(laws::Env& env);
+//   };
+//
+// `registry.add<PingPong>()` makes it known to every verb of the tool.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "props/laws/env.h"
+#include "transport/tcp/tcp.h"
+
+namespace twinwire::laws {
+
+// Every transport that there is, in the order of --transport's list.
+using Transports = std::tuple<Tcp>;
+inline constexpr std::size_t transport_count = std::tuple_size_v<Transports>;
+
+constexpr std::array<std::string_view, transport_count> transport_names() noexcept {
+  return []<std::size_t... i>(std::index_sequence<i...>) {
+    return std::array<std::string_view, transport_count>{std::tuple_element_t<i, Transports>::name...};
+  }(std::make_index_sequence<transport_count>{});
+}
+
+using ScenarioBody = void (*)(Env&);
+
+struct ScenarioEntry {
+  std::string_view name;
+  std::string_view summary;
+  std::array<ScenarioBody, transport_count> bodies;  // by transport
+};
+
+class Registry {
+ public:
+  template <class S>
+  void add() {
+    add_entry({S::name, S::summary, []<std::size_t... i>(std::index_sequence<i...>) {
+                 return std::array<ScenarioBody, transport_count>{
+                     &S::template run<std::tuple_element_t<i, Transports>>...};
+               }(std::make_index_sequence<transport_count>{})});
+  }
+
+  const ScenarioEntry* find(std::string_view name) const noexcept;
+  const std::vector<ScenarioEntry>& entries() const noexcept { return entries_; }
+
+ private:
+  void add_entry(ScenarioEntry entry);  // aborts on a name that is taken
+  std::vector<ScenarioEntry> entries_;
+};
+
+// The scenarios that twinwire ships: `traffic` (the default of hunt), `ping_pong`, and those for single laws.
+Registry built_in_scenarios();
+
+}  // namespace twinwire::laws

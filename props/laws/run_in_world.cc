@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "props/laws/run_in_world.h"
+
+#include <exception>
+
+#include "sim/sim_network.h"
+
+namespace twinwire::laws {
+namespace {
+
+class WorldEnv final : public Env {
+ public:
+  WorldEnv(sim::World& world, Scope& scope, Judge& judge, std::vector<Knob> knobs)
+      : Env(scope, judge, world.options().seed, std::move(knobs)), world_(&world) {}
+
+  Network& node(std::string_view name) override { return find(name); }
+  Address bind_address(std::string_view name) override { return find(name).address(); }
+  bool simulated() const noexcept override { return true; }
+  void note(std::string_view who, std::string_view text) override { world_->tell(who, text); }
+
+ private:
+  sim::SimNetwork& find(std::string_view name) {
+    for (sim::SimNetwork* node : nodes_)
+      if (node->name() == name) return *node;
+    nodes_.push_back(&world_->add_node(name));
+    return *nodes_.back();
+  }
+
+  sim::World* world_;
+  std::vector<sim::SimNetwork*> nodes_;
+};
+
+std::string describe(const sim::RunReport& report) {
+  std::string text = "the run ended " + std::string(name(report.ending)) + " at " +
+                     std::to_string(report.at.ns) + " ns with " + std::to_string(report.stuck.size()) +
+                     " fibers alive";
+  for (const sim::StuckFiber& fiber : report.stuck)
+    text += "\n  " + fiber.name + " waits for " + fiber.waiting_for + " since " +
+            std::to_string(fiber.since.ns) + " ns";
+  return text;
+}
+
+std::string what(std::exception_ptr failure) {
+  try {
+    std::rethrow_exception(std::move(failure));
+  } catch (const std::exception& e) {
+    return e.what();
+  } catch (...) {
+    return "an exception that is no std::exception";
+  }
+}
+
+}  // namespace
+
+std::string Verdict::failure_key() const {
+  switch (kind) {
+    case VerdictKind::pass: return "pass";
+    case VerdictKind::law_broken: return "law_broken:" + law;
+    case VerdictKind::no_progress: return "no_progress:" + law;
+  }
+  return "unknown";
+}
+
+Verdict run_in_world(const WorldRun& run, StackPool& stacks) {
+  Verdict verdict;
+  Judge judge;
+  sim::World world(run.options, stacks);
+  verdict.report = world.run([&](Scope& scope) {
+    WorldEnv env(world, scope, judge, run.knobs);
+    run.scenario->bodies[run.transport](env);
+    // The scenario's fibers may go on after its body: they are joined before the knobs are read off.
+    scope.join();
+    verdict.knobs_read = env.knobs_read();
+    verdict.knobs_unread = env.knobs_unread();
+  });
+  const sim::RunReport& report = verdict.report;
+  if (report.failure) judge.violate("exception", what(report.failure));
+  if (report.ending == sim::Ending::finished) {
+    judge.check(report.leaked_sockets == 0, "leak",
+                [&] { return std::to_string(report.leaked_sockets) + " sockets were never closed"; });
+    judge.check(report.leaked_buffers == 0, "leak", [&] {
+      return std::to_string(report.leaked_buffers) + " buffers were still held at the end";
+    });
+  }
+  if (judge.verdict()) {
+    verdict.kind = VerdictKind::law_broken;
+    verdict.law = judge.verdict()->law;
+    verdict.detail = judge.verdict()->detail;
+  } else if (report.ending != sim::Ending::finished) {
+    verdict.kind = VerdictKind::no_progress;
+    verdict.law = name(report.ending);
+    verdict.detail = describe(report);
+  }
+  if (run.options.record) verdict.decisions = world.decisions().recorded();
+  verdict.edits_used = world.decisions().edits_used();
+  return verdict;
+}
+
+}  // namespace twinwire::laws

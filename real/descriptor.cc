@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "real/descriptor.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <new>
+
+#include "transport/base/check.h"
+
+namespace twinwire::real {
+namespace {
+
+// Whether an operation's result says that the connection is gone, as opposed to: not this time.
+bool is_failure(std::int32_t result) noexcept {
+  switch (-result) {
+    case ECANCELED:
+    case EINTR:
+    case EAGAIN:
+    case ENOBUFS:
+    case ENOMEM:
+    case EPIPE:  // a reset after the peer's end: what was read before it stands; or a failure that is already known
+      return false;
+    default: return result < 0;
+  }
+}
+
+}  // namespace
+
+Descriptor::~Descriptor() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+Completion Descriptor::perform(Direction direction, io_uring_sqe& request, Deadline deadline,
+                               const char* waiting_for) {
+  const auto d = static_cast<std::size_t>(direction);
+  TWINWIRE_CHECK(!busy_[d], "two fibers use one direction of a socket at the same time");
+  busy_[d] = true;
+  ++references_;
+  const Completion completion = operations_->perform(request, *this, ids_[d], deadline, waiting_for);
+  busy_[d] = false;
+  unreference();
+  return completion;
+}
+
+void Descriptor::abort() noexcept {
+  if (aborted_) return;
+  aborted_ = true;
+  if (in_flight_ == 0) return close_with_reset();
+  for (const OperationId id : ids_) operations_->cancel(id);
+}
+
+void Descriptor::operation_ended(std::int32_t result) noexcept {
+  --in_flight_;
+  if (result == -ECONNRESET || result == -EPIPE) ++counters_->resets_met;
+  if (is_failure(result)) failure_ = -result;
+  if (aborted_ && in_flight_ == 0) close_with_reset();
+  unreference();
+}
+
+void Descriptor::close_with_reset() noexcept {
+  if (fd_ < 0) return;
+  const linger now{1, 0};
+  if (::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now) == 0) ++counters_->resets_sent;
+  ::close(std::exchange(fd_, -1));
+}
+
+DescriptorRef DescriptorRef::adopt(Operations& operations, Counters& counters, int fd) noexcept {
+  DescriptorRef reference;
+  reference.target_ = new (std::nothrow) Descriptor(operations, counters, fd);
+  if (reference.target_ == nullptr) ::close(fd);
+  return reference;
+}
+
+}  // namespace twinwire::real

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Descriptor: an open file with the operations on it. Counted: it outlives its owner while an operation is in flight.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <utility>
+
+#include "real/operation.h"
+
+namespace twinwire::real {
+
+// One operation at a time in each: a second send on a stream would reorder bytes.
+enum class Direction : std::uint8_t { in, out };
+
+class Descriptor {
+ public:
+  // Adopts `fd`. The caller holds the one reference (DescriptorRef::adopt).
+  Descriptor(Operations& operations, Counters& counters, int fd) noexcept
+      : operations_(&operations), counters_(&counters), fd_(fd) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+
+  // Operations::perform() on this descriptor.
+  // Requires   `request` was prepared for fd(). No other operation in this direction: checked; a violation aborts.
+  Completion perform(Direction direction, io_uring_sqe& request, Deadline deadline,
+                     const char* waiting_for);
+
+  // Ends what is in flight and, after its last terminal completion, closes. A connected stream is reset by that: its
+  // linger is set to zero, and it is not shut down before, since its peer would then read a clean end. Never suspends.
+  void abort() noexcept;
+  bool aborted() const noexcept { return aborted_; }
+
+  int fd() const noexcept { return fd_; }
+
+  // The errno by which the connection failed, once any operation met it, in the order in which the kernel met it; 0
+  // before. The kernel tells one operation only: a later receive reads a clean end of stream.
+  int failure() const noexcept { return failure_; }
+
+  // For Operations.
+  void operation_started() noexcept {
+    ++references_;
+    ++in_flight_;
+  }
+  void operation_ended(std::int32_t result) noexcept;
+
+ private:
+  friend class DescriptorRef;
+  ~Descriptor();
+  void unreference() noexcept {
+    if (--references_ == 0) delete this;
+  }
+  void close_with_reset() noexcept;
+
+  Operations* operations_;
+  Counters* counters_;
+  int fd_;
+  int failure_ = 0;
+  std::uint32_t references_ = 1;
+  std::uint16_t in_flight_ = 0;
+  bool aborted_ = false;
+  std::array<bool, 2> busy_{};
+  std::array<OperationId, 2> ids_{};
+};
+
+// A counted reference. When the last is dropped the descriptor is closed (close(2): a stream's peer reads the end).
+class DescriptorRef {
+ public:
+  DescriptorRef() noexcept = default;
+  // Takes `fd` over in any case. Empty: no memory, and `fd` was closed.
+  static DescriptorRef adopt(Operations& operations, Counters& counters, int fd) noexcept;
+  DescriptorRef(const DescriptorRef& other) noexcept : target_(other.target_) {
+    if (target_ != nullptr) ++target_->references_;
+  }
+  DescriptorRef(DescriptorRef&& other) noexcept : target_(std::exchange(other.target_, nullptr)) {}
+  DescriptorRef& operator=(DescriptorRef other) noexcept {
+    std::swap(target_, other.target_);
+    return *this;
+  }
+  ~DescriptorRef() {
+    if (target_ != nullptr) target_->unreference();
+  }
+
+  explicit operator bool() const noexcept { return target_ != nullptr; }
+  Descriptor* operator->() const noexcept { return target_; }
+
+ private:
+  Descriptor* target_ = nullptr;
+};
+
+}  // namespace twinwire::real

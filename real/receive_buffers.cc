@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "real/receive_buffers.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <new>
+
+#include "transport/base/check.h"
+
+namespace twinwire::real {
+namespace {
+
+void* map(std::size_t size) noexcept {
+  void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return memory == MAP_FAILED ? nullptr : memory;
+}
+
+}  // namespace
+
+ReceiveBuffers::ReceiveBuffers(std::uint32_t limit) noexcept : limit_(limit) {
+  TWINWIRE_CHECK(limit <= 65535, "a provided buffer's id has 16 bits");
+}
+
+ReceiveBuffers::~ReceiveBuffers() {
+  TWINWIRE_CHECK(lent_ == 0, "a ring was destroyed while received bytes were still held");
+  for (std::byte* slab : slabs_) ::munmap(slab, slab_buffers * buffer_size);
+  if (ring_ != nullptr) ::munmap(ring_, entries_ * sizeof(io_uring_buf));
+}
+
+bool ReceiveBuffers::provide(KernelRing& kernel, std::uint32_t entries) noexcept {
+  void* memory = map(entries * sizeof(io_uring_buf));
+  if (memory == nullptr) return false;
+  io_uring_buf_reg request{};
+  request.ring_addr = reinterpret_cast<std::uintptr_t>(memory);
+  request.ring_entries = entries;
+  request.bgid = group;
+  if (::io_uring_register_buf_ring(&kernel.raw(), &request, 0) != 0) {
+    ::munmap(memory, entries * sizeof(io_uring_buf));
+    return false;
+  }
+  ring_ = static_cast<io_uring_buf_ring*>(memory);
+  entries_ = entries;
+  ::io_uring_buf_ring_init(ring_);
+  return true;
+}
+
+bool ReceiveBuffers::grow() noexcept {
+  const std::size_t have = blocks_.size();
+  if (have + 1 > limit_) return false;
+  const std::size_t count = std::min<std::size_t>(slab_buffers, limit_ - have);
+  try {
+    blocks_.reserve(limit_);
+    free_.reserve(limit_);
+    slabs_.reserve(limit_ / slab_buffers + 1);
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  auto* memory = static_cast<std::byte*>(map(slab_buffers * buffer_size));
+  if (memory == nullptr) return false;
+  slabs_.push_back(memory);
+  for (std::size_t i = 0; i < count; ++i)
+    blocks_.push_back({this, memory + i * buffer_size, buffer_size, 0,
+                       static_cast<std::uint32_t>(have + i)});
+  for (std::size_t i = count; i-- > 0;) free_.push_back(static_cast<std::uint16_t>(have + i));
+  return true;
+}
+
+Block* ReceiveBuffers::take() noexcept {
+  if (free_.empty() && !grow()) return nullptr;
+  Block* block = &blocks_[free_.back()];
+  free_.pop_back();
+  return block;
+}
+
+Block* ReceiveBuffers::allocate() noexcept {
+  Block* block = take();
+  if (block == nullptr) return nullptr;
+  block->references = 1;
+  ++lent_;
+  return block;
+}
+
+void ReceiveBuffers::reclaim(Block* block) noexcept {
+  --lent_;
+  free_.push_back(static_cast<std::uint16_t>(block->tag));
+}
+
+bool ReceiveBuffers::begin_receive() noexcept {
+  const std::uint32_t wanted = std::min(receives_ + 1, entries_);
+  int added = 0;
+  while (in_ring_ < wanted) {
+    Block* block = take();
+    if (block == nullptr) break;
+    ::io_uring_buf_ring_add(ring_, block->data, buffer_size, static_cast<unsigned short>(block->tag),
+                            static_cast<int>(entries_ - 1), added++);
+    ++in_ring_;
+  }
+  if (added != 0) ::io_uring_buf_ring_advance(ring_, added);
+  if (in_ring_ == 0) return false;
+  ++receives_;
+  return true;
+}
+
+Block* ReceiveBuffers::end_receive(std::uint32_t flags) noexcept {
+  --receives_;
+  if ((flags & IORING_CQE_F_BUFFER) == 0) return nullptr;
+  --in_ring_;
+  Block* block = &blocks_[flags >> IORING_CQE_BUFFER_SHIFT];
+  block->references = 1;
+  ++lent_;
+  return block;
+}
+
+}  // namespace twinwire::real

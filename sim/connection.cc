@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/connection.h"
+
+#include <cerrno>
+
+#include "sim/fabric.h"
+#include "sim/sim_acceptor.h"
+
+namespace twinwire::sim {
+namespace {
+
+std::string direction(World& world, const Address& from, const Address& to) {
+  return world.tracing() ? to_string(from) + ">" + to_string(to) : std::string();
+}
+
+std::size_t or_default(std::size_t asked, std::size_t otherwise) noexcept {
+  return asked != 0 ? asked : otherwise;
+}
+
+}  // namespace
+
+Connection::Connection(World& world, Fabric& fabric, EntityId entity, const Address& dialer,
+                       const Address& listener, const StreamOptions& dialer_options,
+                       const StreamOptions& listener_options, std::uint64_t acceptor_serial)
+    : world_(&world),
+      fabric_(&fabric),
+      entity_(entity),
+      acceptor_serial_(acceptor_serial),
+      ends_{End{.address = dialer}, End{.address = listener}},
+      links_{{{world, *this, 0, child_entity(entity, 0),
+               or_default(dialer_options.send_buffer, world.options().send_buffer),
+               or_default(listener_options.receive_buffer, world.options().receive_buffer),
+               direction(world, dialer, listener)},
+              {world, *this, 1, child_entity(entity, 1),
+               or_default(listener_options.send_buffer, world.options().send_buffer),
+               or_default(dialer_options.receive_buffer, world.options().receive_buffer),
+               direction(world, listener, dialer)}}} {}
+
+void Connection::wake_reader(unsigned side) noexcept {
+  if (ends_[side].reader != nullptr) (void)world_->scheduler().wake(*ends_[side].reader);
+}
+
+void Connection::wake_writer(unsigned side) noexcept {
+  if (ends_[side].writer != nullptr) (void)world_->scheduler().wake(*ends_[side].writer);
+}
+
+void Connection::die(unsigned side, int os_errno) {
+  End& end = ends_[side];
+  if (end.dead) return;
+  end.dead = true;
+  end.os_errno = os_errno;
+  links_[side].discard_unsent();
+  wake_reader(side);
+  wake_writer(side);
+  links_[1 - side].probe_if_stuck();
+}
+
+void Connection::reset_arrived(unsigned side) {
+  End& end = ends_[side];
+  if (end.dead) return;
+  // As tcp_reset() does: after the peer's end the application learns EPIPE.
+  die(side, links_[1 - side].ended() ? EPIPE : ECONNRESET);
+}
+
+void Connection::abort(unsigned side) {
+  End& end = ends_[side];
+  if (end.aborted) return;
+  end.aborted = true;
+  links_[1 - side].discard_received();
+  if (end.dead) return;
+  links_[side].discard_unsent();
+  links_[side].send_reset(true);
+  die(side, 0);
+}
+
+void Connection::detach(unsigned side) {
+  End& end = ends_[side];
+  if (!end.dead && !(end.end_read && end.shut)) abort(side);
+  links_[1 - side].discard_received();
+  end.stream = nullptr;
+  end.detached = true;
+  if (unseen()) fabric_->release(*this);
+}
+
+void Connection::open_arrived() {
+  SimAcceptor* acceptor = fabric_->acceptor(ends_[1].address, acceptor_serial_);
+  if (acceptor != nullptr) {
+    acceptor->enqueue(*this);
+    return;
+  }
+  // The listener is gone: its kernel does not know this connection.
+  ends_[1].detached = true;
+  links_[1].send_reset(false);
+  die(1, 0);
+}
+
+}  // namespace twinwire::sim

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/site.h"
+
+namespace twinwire::sim {
+namespace {
+
+constexpr std::array<std::string_view, site_count> names{
+    "wake_order",   "connect_delay",   "connect_refused", "connect_black_hole", "accept_failure",
+    "segment_delay", "clog",           "short_write",     "short_read",         "reset",
+    "reset_one_side", "silent_loss",   "early_fin",       "reset_overtakes",    "datagram_delay",
+    "datagram_loss", "datagram_duplicate"};
+
+}  // namespace
+
+std::string_view name(Site site) noexcept { return names[static_cast<std::size_t>(site)]; }
+
+std::optional<Site> site_named(std::string_view text) noexcept {
+  for (std::size_t i = 0; i < site_count; ++i)
+    if (names[i] == text) return static_cast<Site>(i);
+  return std::nullopt;
+}
+
+}  // namespace twinwire::sim

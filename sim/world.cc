@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/world.h"
+
+#include <algorithm>
+
+#include "sim/fabric.h"
+#include "sim/sim_network.h"
+
+namespace twinwire::sim {
+
+std::string_view name(Ending ending) noexcept {
+  switch (ending) {
+    case Ending::finished: return "finished";
+    case Ending::stuck: return "stuck";
+    case Ending::out_of_time: return "out of time";
+    case Ending::out_of_steps: return "out of steps";
+  }
+  return "unknown";
+}
+
+World::World(const WorldOptions& options, StackPool& stacks)
+    : options_(options),
+      decisions_(options.seed, options.base, options.edits),
+      buffers_(std::make_unique<BufferPool>()),
+      scheduler_(*this, stacks,
+                 SchedulerOptions{.orders_wakes = true, .runs_per_turn = 1024, .root_entity = root_entity}),
+      fabric_(std::make_unique<Fabric>(*this)) {
+  decisions_.record(options.record);
+}
+
+World::~World() {
+  nodes_.clear();
+  fabric_.reset();
+  if (buffers_->blocks_in_use() != 0) (void)buffers_.release();
+}
+
+SimNetwork& World::add_node(std::string_view name) {
+  nodes_.push_back(std::make_unique<SimNetwork>(*this, *fabric_, name, nodes_.size()));
+  return *nodes_.back();
+}
+
+bool World::turn(TimePoint until, bool idle) {
+  if (steps_ > options_.steps_max) {
+    over_ = true;
+    ending_ = Ending::out_of_steps;
+    scheduler_.stop();
+  }
+  if (!idle || over_) return true;
+  const TimePoint next = std::min(until, events_.earliest());
+  if (next == TimePoint::never()) return false;
+  if (next.ns > options_.time_max.count()) {
+    over_ = true;
+    ending_ = Ending::out_of_time;
+    scheduler_.stop();
+    return true;
+  }
+  now_ = std::max(now_, next);
+  // Everything due now happens before a fiber runs: simultaneous events are simultaneous.
+  while (!events_.empty() && events_.earliest() <= now_) {
+    auto& event = static_cast<EventSource&>(*events_.top());
+    events_.remove(event);
+    event.fire();
+  }
+  return true;
+}
+
+std::uint64_t World::wake_priority(EntityId fiber, std::uint64_t nth_wake) noexcept {
+  return choose(Site::wake_order, fiber, nth_wake);
+}
+
+void World::on_run(const Fiber& fiber) noexcept {
+  step(Step::run, fiber.entity, fiber.wakes, fiber.name(), [] { return std::string("runs"); });
+}
+
+void World::tell(std::string_view who, std::string_view what) {
+  if (options_.trace != nullptr)
+    options_.trace->on_step({steps_, now_, who, what, decisions_.hash().value()});
+}
+
+RunReport World::finish(Scope& root) {
+  RunReport report;
+  Scheduler::Outcome outcome = scheduler_.run();
+  if (outcome != Scheduler::Outcome::finished) {
+    report.ending = outcome == Scheduler::Outcome::stuck ? Ending::stuck : ending_;
+    scheduler_.for_each_fiber([&](const Fiber& fiber) {
+      report.stuck.push_back({std::string(fiber.name()), fiber.waiting_for, fiber.parked_since});
+    });
+    // Unwinding: limits off, everybody told to stop. Whoever still waits after that ignores cancellation.
+    options_.steps_max = UINT64_MAX;
+    options_.time_max = Duration::max();
+    over_ = false;
+    while (outcome != Scheduler::Outcome::finished) {
+      const std::uint64_t before = scheduler_.runs();
+      scheduler_.cancel_all();
+      outcome = scheduler_.run();
+      TWINWIRE_CHECK(outcome == Scheduler::Outcome::finished || scheduler_.runs() > before,
+                     "a fiber does not obey cancellation: the world cannot end");
+    }
+  }
+  try {
+    root.rethrow_failure();
+  } catch (...) {
+    report.failure = std::current_exception();
+  }
+  fabric_->settle();
+  report.hash = decisions_.hash().value();
+  report.steps = steps_;
+  report.at = now_;
+  report.counts = decisions_.counts();
+  report.leaked_buffers = buffers_->blocks_in_use();
+  report.leaked_sockets = sockets;
+  return report;
+}
+
+}  // namespace twinwire::sim

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// World: one simulated run. A seed and a plan of faults in; a verdict, a hash and counters out.
+//
+//   World world(options, stacks);
+//   SimNetwork& server = world.add_node("server");
+//   SimNetwork& client = world.add_node("client");
+//   RunReport report = world.run([&](Scope& scope) { ... });
+//
+// Nothing outlives a world and nothing enters it but its options: two worlds of equal options run alike, to the byte.
+// Where to read on: decisions.h (the door of chance), sim_network.h (sockets), link.h (how bytes travel).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/decisions.h"
+#include "sim/fault_plan.h"
+#include "sim/trace.h"
+#include "transport/base/time_heap.h"
+#include "transport/fiber/scope.h"
+#include "transport/wire/buffer_pool.h"
+
+namespace twinwire::sim {
+
+class SimNetwork;
+class Fabric;
+
+struct WorldOptions {
+  std::uint64_t seed = 0;
+  FaultPlan faults = FaultPlan::none();
+  Decisions::Base base = Decisions::Base::seeded;
+  std::vector<Decision> edits;       // choices that override what `base` would give
+  bool record = false;               // keep every choice other than 0 (Decisions::recorded)
+  TraceSink* trace = nullptr;
+  Duration latency = std::chrono::microseconds(50);  // one way, before any fault
+  std::size_t send_buffer = 64 * 1024;               // of a socket that does not ask otherwise
+  std::size_t receive_buffer = 64 * 1024;
+  Duration time_max = std::chrono::hours(24);        // of virtual time; beyond it the run is out_of_time
+  std::uint64_t steps_max = 20'000'000;
+  volatile std::uint64_t* progress = nullptr;        // counts steps, for a watchdog in another process
+};
+
+enum class Ending : std::uint8_t {
+  finished,      // every fiber ended
+  stuck,         // fibers wait for what can never happen: a deadlock
+  out_of_time,   // time_max passed
+  out_of_steps,  // steps_max were made: a livelock
+};
+std::string_view name(Ending ending) noexcept;
+
+// A fiber that was alive when a run could not go on.
+struct StuckFiber {
+  std::string name;
+  std::string waiting_for;
+  TimePoint since;
+};
+
+struct RunReport {
+  Ending ending = Ending::finished;
+  std::uint64_t hash = 0;
+  std::uint64_t steps = 0;
+  TimePoint at;                            // virtual time of the end
+  std::array<SiteCount, site_count> counts{};
+  std::vector<StuckFiber> stuck;
+  std::size_t leaked_buffers = 0;          // blocks still referenced after every fiber ended
+  std::size_t leaked_sockets = 0;          // streams, acceptors and datagram sockets not destroyed
+  std::exception_ptr failure;              // what left a fiber
+};
+
+// A thing that is due at an instant of virtual time.
+class EventSource : public TimedNode {
+ public:
+  virtual void fire() = 0;
+
+ protected:
+  ~EventSource() = default;
+};
+
+class World final : public Host {
+ public:
+  // `stacks` may be shared by worlds that run one after another on one thread, and should be: fresh stacks cost a third.
+  World(const WorldOptions& options, StackPool& stacks);
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+  ~World();
+
+  // A host of its own on the simulated network: 10.0.0.1, 10.0.0.2, ... in order of adding. Lives as long as the world.
+  SimNetwork& add_node(std::string_view name);
+
+  // Runs `main` in a fiber named "main", with a scope whose fibers it need not join, until every fiber has ended or none
+  // can go on; then tells whoever is left to stop, and reports. Once per world.
+  template <class F>
+  RunReport run(F&& main) {
+    Scope root(scheduler_);
+    root.spawn("main", [&] { run_scope(scheduler_, main); });
+    return finish(root);
+  }
+
+  // --- For the simulated network, and for scenarios that look inside ---------------------------------------------
+
+  TimePoint now() noexcept override { return now_; }
+  Scheduler& scheduler() noexcept { return scheduler_; }
+  Decisions& decisions() noexcept { return decisions_; }
+  const WorldOptions& options() const noexcept { return options_; }
+  BufferPool& buffers() noexcept { return *buffers_; }
+  EntityId entity() const noexcept { return root_entity; }
+
+  // Queues an event, or moves it. Requires at >= now().
+  void schedule(EventSource& event, TimePoint at) { events_.set(event, at); }
+  void unschedule(EventSource& event) noexcept { events_.remove(event); }
+
+  // The choice at a site, with the fault as the plan has it.
+  std::uint64_t choose(Site site, EntityId entity, std::uint64_t occurrence,
+                       std::uint64_t bound = UINT64_MAX) noexcept {
+    return decisions_.choose(site, options_.faults[site], entity, occurrence, bound);
+  }
+
+  // Counts a step, folds it into the hash and, where somebody listens, tells: `describe()` makes the text.
+  template <class Describe>
+  void step(Step kind, EntityId who, std::uint64_t value, std::string_view who_name, Describe&& describe) {
+    decisions_.hash().fold(kind, who ^ static_cast<std::uint64_t>(now_.ns), value);
+    count_step();
+    if (options_.trace != nullptr) [[unlikely]]
+      tell(who_name, describe());
+  }
+  // A line in the trace that is no step: neither counted nor hashed.
+  bool tracing() const noexcept { return options_.trace != nullptr; }
+  void tell(std::string_view who, std::string_view what);
+
+  // Sockets alive, for the law against leaks.
+  std::size_t sockets = 0;
+
+ private:
+  static constexpr EntityId root_entity = 0x776f726c64;  // "world"
+
+  bool turn(TimePoint until, bool idle) override;
+  std::uint64_t wake_priority(EntityId fiber, std::uint64_t nth_wake) noexcept override;
+  void on_run(const Fiber& fiber) noexcept override;
+  void count_step() noexcept {
+    ++steps_;
+    if (options_.progress != nullptr) *options_.progress = *options_.progress + 1;
+  }
+  RunReport finish(Scope& root);
+
+  WorldOptions options_;
+  Decisions decisions_;
+  std::unique_ptr<BufferPool> buffers_;  // abandoned, not freed, where a run leaked a buffer: its holder may still use it
+  TimePoint now_{0};
+  std::uint64_t steps_ = 0;
+  bool over_ = false;  // a limit was passed
+  Ending ending_ = Ending::finished;
+  TimeHeap events_;
+  Scheduler scheduler_;
+  std::unique_ptr<Fabric> fabric_;                    // what connects the nodes
+  std::vector<std::unique_ptr<SimNetwork>> nodes_;
+};
+
+}  // namespace twinwire::sim

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// AcceptStage: turns a network's accepted streams into connections whose handshake is done, concurrently and bounded.
+//
+// Solves two problems: a handshake inside the accept loop lets one mute peer block everybody, and handshakes without a
+// bound let mute peers use up memory. Each handshake runs in a fiber of its own, bounded in time; when too many are
+// unfinished the oldest makes room.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "transport/fiber/scope.h"
+#include "transport/fiber/wait_queue.h"
+#include "transport/net/network.h"
+
+namespace twinwire {
+
+struct AcceptOptions {
+  Duration handshake_timeout = std::chrono::seconds(10);
+  std::size_t handshakes_max = 1024;  // unfinished at one time
+  std::size_t ready_max = 128;        // finished and not yet accepted; beyond it the network's backlog fills
+};
+
+struct AcceptCounters {
+  std::uint64_t accepted = 0;           // streams that the network handed over
+  std::uint64_t handshakes_failed = 0;  // timed-out ones included
+  std::uint64_t handshakes_evicted = 0;
+  std::uint64_t errors = 0;             // that accept() reported or coalesced
+};
+
+// The part that does not depend on the connection's type: accept_stage.cc.
+class AcceptLoop {
+ public:
+  // Takes over a stream: makes it ready, or drops it. Runs in a fiber of its own where `handshakes` is true.
+  class Sink {
+   public:
+    // Errors     whatever failed the handshake; the stream is gone
+    virtual Result<void> handshake(std::unique_ptr<ByteStream> stream, Deadline deadline) = 0;
+    virtual std::size_t ready() const noexcept = 0;
+    // What a handshake's fiber holds: it may outlive the stage and the accept fiber by its last step.
+    virtual std::shared_ptr<Sink> keep_alive() noexcept = 0;
+
+   protected:
+    ~Sink() = default;
+  };
+
+  AcceptLoop(Network& network, Scope& background, const AcceptOptions& options, Sink& sink,
+             bool handshakes) noexcept;
+
+  // The body of the accept fiber; owns the acceptor. Ends when canceled.
+  void run(std::unique_ptr<Acceptor> acceptor);
+  // Tells the accept fiber and every handshake to stop.
+  void cancel() noexcept;
+  void set_fiber(FiberHandle fiber) noexcept { fiber_ = fiber; }
+
+  // An error for accept() to report, at most one waiting at a time.
+  std::optional<Error> take_error() noexcept { return std::exchange(error_, std::nullopt); }
+  bool has_error() const noexcept { return error_.has_value(); }
+
+  WaitQueue arrivals;  // fibers inside accept()
+  WaitQueue room;      // the loop, while ready_max connections wait
+  AcceptCounters counters;
+
+ private:
+  void report(Error error) noexcept;
+  void start_handshake(std::unique_ptr<ByteStream> stream);
+  void run_handshake(std::unique_ptr<ByteStream> stream);
+  void evict_oldest() noexcept;
+
+  Network* network_;
+  Scope* background_;
+  AcceptOptions options_;
+  Sink* sink_;
+  bool handshakes_;
+  FiberHandle fiber_;
+  std::deque<FiberHandle> unfinished_;  // oldest first; ended ones are skipped
+  std::size_t unfinished_count_ = 0;
+  std::optional<Error> error_;
+};
+
+template <class Conn>
+class AcceptStage {
+ public:
+  // Makes a connection of a stream, or says why not. It may suspend, within the deadline.
+  using Handshake = std::function<Result<Conn>(std::unique_ptr<ByteStream>, Deadline)>;
+
+  // Starts accepting in fibers of `background`, which must be joined only after this stage is gone or the scope canceled.
+  // `concurrent`: run each handshake in a fiber of its own; false where it never suspends.
+  // Errors     no_resources
+  static Result<AcceptStage> start(Network& network, Scope& background,
+                                   std::unique_ptr<Acceptor> acceptor, const AcceptOptions& options,
+                                   bool concurrent, Handshake handshake) {
+    AcceptStage stage;
+    stage.local_ = acceptor->local();
+    stage.state_ = std::make_shared<State>(network, background, options, concurrent,
+                                           std::move(handshake));
+    auto fiber = background.try_spawn(
+        "accept", [state = stage.state_, acceptor = std::move(acceptor)]() mutable {
+          state->loop.run(std::move(acceptor));
+        });
+    if (!fiber) return fiber.error();
+    stage.state_->loop.set_fiber(*fiber);
+    return stage;
+  }
+
+  AcceptStage(AcceptStage&&) noexcept = default;
+  AcceptStage& operator=(AcceptStage&&) noexcept = default;
+  // Stops listening and abandons unfinished handshakes; connections that were ready are dropped. Does not suspend: the
+  // port is free once the background fibers have run.
+  ~AcceptStage() {
+    if (state_ == nullptr) return;
+    state_->loop.cancel();
+    state_->ready_connections.clear();
+  }
+
+  Result<std::pair<Conn, Address>> accept(Deadline deadline) {
+    State& state = *state_;
+    Scheduler& scheduler = state.network->scheduler();
+    for (;;) {
+      if (scheduler.cancel_pending()) return Errc::canceled;
+      if (!state.ready_connections.empty()) {
+        auto next = std::move(state.ready_connections.front());
+        state.ready_connections.pop_front();
+        state.loop.room.wake_one(scheduler);
+        return next;
+      }
+      if (auto error = state.loop.take_error()) return *error;
+      const Wake wake = state.loop.arrivals.wait(scheduler, deadline, "a connection to accept");
+      if (wake != Wake::ready && state.ready_connections.empty()) return to_errc(wake);
+    }
+  }
+
+  const Address& local() const noexcept { return local_; }
+  const AcceptCounters& counters() const noexcept { return state_->loop.counters; }
+
+ private:
+  AcceptStage() noexcept = default;
+
+  struct State final : AcceptLoop::Sink, std::enable_shared_from_this<State> {
+    State(Network& n, Scope& background, const AcceptOptions& options, bool concurrent, Handshake h)
+        : network(&n), make(std::move(h)), loop(n, background, options, *this, concurrent) {}
+
+    Result<void> handshake(std::unique_ptr<ByteStream> stream, Deadline deadline) override {
+      const Address peer = stream->peer();
+      auto conn = make(std::move(stream), deadline);
+      if (!conn) return conn.error();
+      ready_connections.emplace_back(std::move(*conn), peer);
+      loop.arrivals.wake_one(network->scheduler());
+      return {};
+    }
+    std::size_t ready() const noexcept override { return ready_connections.size(); }
+    std::shared_ptr<AcceptLoop::Sink> keep_alive() noexcept override { return this->shared_from_this(); }
+
+    Network* network;
+    Handshake make;
+    AcceptLoop loop;
+    std::deque<std::pair<Conn, Address>> ready_connections;
+  };
+
+  std::shared_ptr<State> state_;
+  Address local_;
+};
+
+}  // namespace twinwire

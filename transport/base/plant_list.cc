@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transport/base/plant_list.h"
+
+namespace twinwire::plant {
+namespace {
+
+constexpr Entry entries[] = {
+#define TWINWIRE_PLANT_ENTRY(name, what, law) {Id::name, #name, what, law},
+    TWINWIRE_PLANT_LIST(TWINWIRE_PLANT_ENTRY)
+#undef TWINWIRE_PLANT_ENTRY
+};
+
+}  // namespace
+
+Id active = Id::none;
+
+std::span<const Entry> catalogue() noexcept { return entries; }
+
+bool activate(std::string_view name) noexcept {
+  if (name.empty()) {
+    active = Id::none;
+    return true;
+  }
+  for (const Entry& entry : entries) {
+    if (entry.name != name) continue;
+    active = entry.id;
+    return true;
+  }
+  return false;
+}
+
+}  // namespace twinwire::plant

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// TcpConn, TcpReader, TcpWriter: one TCP connection and its two halves.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <utility>
+
+#include "transport/base/error.h"
+#include "transport/base/time.h"
+#include "transport/net/network.h"
+#include "transport/tcp/tcp_options.h"
+#include "transport/wire/batch.h"
+#include "transport/wire/message.h"
+
+namespace twinwire {
+
+class TcpCore;
+
+// A half's reference to what both share. Destroying a half aborts the connection, without suspending; but not a half
+// that has come to its end: a reader that yielded `closed`, or either half once close() was called.
+class TcpHalf {
+ public:
+  enum class Role : bool { reader, writer };
+
+  TcpHalf(TcpCore* core, Role role) noexcept : core_(core), role_(role) {}
+  TcpHalf(TcpHalf&& other) noexcept : core_(std::exchange(other.core_, nullptr)), role_(other.role_) {}
+  TcpHalf& operator=(TcpHalf&& other) noexcept {
+    std::swap(core_, other.core_);
+    std::swap(role_, other.role_);
+    return *this;
+  }
+  ~TcpHalf();
+  TcpCore* operator->() const noexcept { return core_; }
+
+ private:
+  TcpCore* core_;
+  Role role_;
+};
+
+class TcpWriter {
+ public:
+  explicit TcpWriter(TcpHalf half) noexcept : core_(std::move(half)) {}
+
+  // Hands `batch` to the connection, in order and adjacent, as one unit.
+  //
+  // Promise    Success: the network took every byte; `batch` is empty and keeps its capacity. Not: the peer has it.
+  //            Failure: some bytes may have reached the peer. The connection is dropped by a reset; `batch` is whole,
+  //            still the caller's, and counts as lost on this connection. Every later call returns the same error
+  //            without touching the network, and the reader wakes with an error.
+  // Requires   No other fiber inside this writer. Checked; a violation aborts.
+  // Memory     The bytes go to the network from where they lie: no copy and no allocation per message. The references
+  //            are dropped when it succeeds.
+  // Suspends   While the network takes no more bytes. Otherwise not.
+  // Errors     too_large (more than 512 messages) · timed_out · canceled · broken (reset, or the peer is gone) ·
+  //            closed (after close() returned ok) · no_resources; each of them drops the connection
+  // An empty batch is a success that does nothing.
+  Result<void> send_batch(Batch& batch, Deadline deadline);
+
+  // Ends the connection gracefully: the peer reads everything that was sent, then the end.
+  //
+  // Promise    Success: the peer's end was seen, so a peer that reads to the end has every batch that succeeded.
+  //            Failure: the connection was dropped by a reset. It always returns, within `grace`.
+  //            Messages of the peer that were not read yet are discarded; a read_message in progress in another fiber,
+  //            and every later one, returns `closed`. Whoever wants the peer's last messages reads them before.
+  // Suspends   Until the peer has ended its side too.
+  // Errors     timed_out (the peer did not end within `grace`) · broken · canceled · what an earlier send_batch returned
+  // A second call returns what the first one did.
+  Result<void> close(Duration grace);
+
+ private:
+  TcpHalf core_;
+};
+
+class TcpReader {
+ public:
+  explicit TcpReader(TcpHalf half) noexcept : core_(std::move(half)) {}
+
+  // The next message: exactly one frame, whole, in the order in which the peer sent them.
+  //
+  // Promise    What this yields on one connection is a prefix of what the peer handed to send_batch. A call that ends
+  //            with timed_out, canceled or no_resources loses no byte: the next call goes on where it stopped.
+  // Requires   No other fiber inside this reader. Checked; a violation aborts. `max` >= 256.
+  // Memory     A frame is bounded by `max` before memory is taken for it. The message may lie in the network's receive
+  //            buffer, which it then keeps, or in a block of the network's pool.
+  // Suspends   While no whole message has arrived.
+  // Errors     closed (the peer ended between two frames; a killed peer process reads as this, too) · broken (the stream
+  //            ended inside a frame, was reset, or was dropped on this side) · invalid (size under 256 or over `max`,
+  //            unknown command, seal mismatch: the connection is dropped) · timed_out · canceled · no_resources
+  // The first three are final: every later call returns the same.
+  Result<Message> read_message(std::size_t max, Deadline deadline);
+
+ private:
+  TcpHalf core_;
+};
+
+class TcpConn {
+ public:
+  using Reader = TcpReader;
+  using Writer = TcpWriter;
+
+  // A connection over a stream of any network.
+  // Errors     no_resources
+  static Result<TcpConn> over(Network& network, std::unique_ptr<ByteStream> stream,
+                              const TcpOptions& options);
+
+  // Reads the first message and keeps it for the first read_message: the accept side's handshake, where it is wanted.
+  // Errors     as read_message
+  Result<void> await_first_message(std::size_t max, Deadline deadline);
+
+  friend std::pair<TcpReader, TcpWriter> split(TcpConn&& conn) {
+    return {TcpReader(std::move(conn.reader_half_)), TcpWriter(std::move(conn.writer_half_))};
+  }
+
+ private:
+  TcpConn(TcpHalf reader_half, TcpHalf writer_half) noexcept
+      : reader_half_(std::move(reader_half)), writer_half_(std::move(writer_half)) {}
+
+  TcpHalf reader_half_;
+  TcpHalf writer_half_;
+};
+
+}  // namespace twinwire

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// TcpCore: what the reader and the writer of one connection share. Private to transport/tcp/.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "transport/fiber/wait_queue.h"
+#include "transport/net/network.h"
+#include "transport/tcp/tcp_options.h"
+#include "transport/wire/frame_decoder.h"
+
+namespace twinwire {
+
+class TcpCore {
+ public:
+  TcpCore(Network& n, std::unique_ptr<ByteStream> s, bool verify_seal) noexcept
+      : network(&n), stream(std::move(s)), decoder(n.buffers(), verify_seal) {}
+
+  // Ends the connection by a reset, for `why`. The first reason stays. Never suspends.
+  void drop(Error why) noexcept;
+
+  Scheduler& scheduler() noexcept { return network->scheduler(); }
+
+  Network* network;
+  std::unique_ptr<ByteStream> stream;  // gone after a close that returned ok
+  FrameDecoder decoder;
+  std::optional<Message> first_message;  // that a handshake read ahead
+
+  std::optional<Error> write_error;  // what every later send_batch returns
+  std::optional<Error> read_error;   // what every later read_message returns
+  std::optional<Result<void>> close_result;
+  bool closing = false;
+
+  Fiber* reading = nullptr;  // the fiber inside read_message
+  bool writing = false;      // a fiber is inside send_batch or close
+  WaitQueue reader_left;     // close(), until read_message has returned
+  int halves = 2;
+};
+
+}  // namespace twinwire

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// What can be set on a TCP listener or connection. The defaults suit a server.
+#pragma once
+
+#include <cstddef>
+
+#include "transport/accept_stage.h"
+#include "transport/net/network.h"
+#include "transport/wire/header.h"
+
+namespace twinwire {
+
+struct TcpOptions {
+  StreamOptions stream;
+  int backlog = 1024;
+  AcceptOptions accept;
+  // Frames whose checksums do not match are `invalid`. The sender seals (transport/wire/seal.h).
+  bool verify_seal = false;
+  // accept() yields a connection only once its first whole message has arrived, within the handshake timeout; it is then
+  // the first that read_message yields. Mute peers and port scanners never reach the application.
+  bool accept_after_first_message = false;
+  std::size_t first_message_max = header_size + 64 * 1024;
+};
+
+}  // namespace twinwire

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading: bytes from the stream into the decoder until it yields a frame.
+#include <cstring>
+
+#include "transport/base/plant.h"
+#include "transport/tcp/tcp_conn.h"
+#include "transport/tcp/tcp_core.h"
+
+namespace twinwire {
+namespace {
+
+class ReadingMark {
+ public:
+  explicit ReadingMark(TcpCore& core) noexcept : core_(core) {
+    TWINWIRE_CHECK(core.reading == nullptr, "two fibers inside one reader");
+    core.reading = &core.scheduler().current();
+  }
+  ReadingMark(const ReadingMark&) = delete;
+  ReadingMark& operator=(const ReadingMark&) = delete;
+  ~ReadingMark() {
+    core_.reading = nullptr;
+    core_.reader_left.wake_one(core_.scheduler());
+  }
+
+ private:
+  TcpCore& core_;
+};
+
+// PLANT(yield_cut_off_message): completes the frame that the stream's end cut off, with zeros.
+void pad_with_zeros(TcpCore& core) {
+  Block* zeros = core.network->buffers().allocate(64 * 1024);
+  if (zeros == nullptr) return;
+  std::memset(zeros->data, 0, zeros->capacity);
+  core.decoder.feed(Slice(zeros, zeros->data, zeros->capacity));
+}
+
+// One read's worth of bytes into the decoder.
+// Errors     closed or broken at the end of the stream, and those of ByteStream::read
+Result<void> fill(TcpCore& core, Deadline deadline) {
+  std::size_t arrived = 0;
+  if (const auto space = core.decoder.direct_space(); !space.empty()) {
+    auto n = core.stream->read_into(space, deadline);
+    if (!n) return n.error();
+    arrived = *n;
+    core.decoder.commit(arrived);
+  } else {
+    auto slice = core.stream->read(deadline);
+    if (!slice) return slice.error();
+    arrived = slice->size();
+    if (arrived != 0) core.decoder.feed(std::move(*slice));
+  }
+  if (arrived != 0) return {};
+  if (PLANT(yield_cut_off_message) && core.decoder.end_of_stream() == Errc::broken) {
+    pad_with_zeros(core);
+    return {};
+  }
+  return core.decoder.end_of_stream();
+}
+
+// Final errors end the connection; the others leave everything as it was.
+Error read_failed(TcpCore& core, Error error) {
+  switch (error.code) {
+    case Errc::timed_out:
+    case Errc::no_resources:
+      if (PLANT(lose_bytes_when_read_stops)) core.decoder.discard();
+      return error;
+    case Errc::canceled:
+      if (PLANT(lose_bytes_when_read_stops)) core.decoder.discard();
+      // close() has interrupted this read to take over the stream.
+      return core.closing ? Error{Errc::closed, 0} : error;
+    case Errc::closed: core.read_error = error; return error;
+    default:
+      if (core.read_error) return *core.read_error;  // dropped on this side while we waited
+      if (!(PLANT(keep_connection_after_invalid) && error == Errc::invalid)) {
+        core.read_error = error;
+        core.drop(error);
+      }
+      return error;
+  }
+}
+
+Result<Message> read_one(TcpCore& core, std::size_t max, Deadline deadline) {
+  if (core.read_error) return *core.read_error;
+  if (core.closing) return Errc::closed;
+  if (core.scheduler().cancel_pending()) return Errc::canceled;
+  if (PLANT(read_ignores_deadline)) deadline = Deadline::never();
+  Message message;
+  for (;;) {
+    const auto whole = core.decoder.next(max, message);
+    if (!whole) return read_failed(core, whole.error());
+    if (*whole) return message;
+    if (auto filled = fill(core, deadline); !filled) return read_failed(core, filled.error());
+  }
+}
+
+}  // namespace
+
+Result<Message> TcpReader::read_message(std::size_t max, Deadline deadline) {
+  TcpCore& core = *core_.operator->();
+  TWINWIRE_CHECK(max >= header_size, "no frame is smaller than its header");
+  ReadingMark mark(core);
+  if (core.first_message && !core.closing) {
+    if (core.first_message->size() > max) return read_failed(core, {Errc::invalid, 0});
+    Message message = std::move(*core.first_message);
+    core.first_message.reset();
+    return message;
+  }
+  return read_one(core, max, deadline);
+}
+
+Result<void> TcpConn::await_first_message(std::size_t max, Deadline deadline) {
+  TcpCore& core = *reader_half_.operator->();
+  ReadingMark mark(core);
+  auto message = read_one(core, max, deadline);
+  if (!message) return message.error();
+  core.first_message = std::move(*message);
+  return {};
+}
+
+}  // namespace twinwire

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// The path of a batch: one piece a message, written until the network has taken the last byte.
+#include <array>
+#include <cstddef>
+
+#include "transport/base/plant.h"
+#include "transport/tcp/tcp_conn.h"
+#include "transport/tcp/tcp_core.h"
+
+namespace twinwire {
+namespace {
+
+class WritingMark {
+ public:
+  explicit WritingMark(TcpCore& core) noexcept : core_(core) {
+    TWINWIRE_CHECK(!core.writing, "two fibers inside one writer");
+    core.writing = true;
+  }
+  WritingMark(const WritingMark&) = delete;
+  WritingMark& operator=(const WritingMark&) = delete;
+  ~WritingMark() { core_.writing = false; }
+
+ private:
+  TcpCore& core_;
+};
+
+// Moves past the first `written` bytes: pieces that are done go, the one that was cut is shortened from its front.
+std::span<iovec> advance(std::span<iovec> pieces, std::size_t written) noexcept {
+  std::size_t done = 0;
+  while (done < pieces.size() && written >= pieces[done].iov_len) written -= pieces[done++].iov_len;
+  pieces = pieces.subspan(done);
+  if (written == 0 || PLANT(resume_at_piece_start)) return pieces;
+  if (PLANT(resume_at_wrong_offset)) --written;
+  pieces[0].iov_base = static_cast<std::byte*>(pieces[0].iov_base) + written;
+  pieces[0].iov_len -= written;
+  return pieces;
+}
+
+Result<void> write_all(ByteStream& stream, std::span<iovec> pieces, Deadline deadline) {
+  while (!pieces.empty()) {
+    auto written = stream.write(pieces, deadline);
+    if (!written) return written.error();
+    if (PLANT(short_write_is_success)) return {};
+    pieces = advance(pieces, *written);
+  }
+  return {};
+}
+
+// Waits until no fiber is inside read_message: from then on close() alone reads.
+Result<void> take_over_reading(TcpCore& core, Deadline deadline) {
+  while (core.reading != nullptr) {
+    core.scheduler().interrupt(*core.reading);
+    const Wake wake = core.reader_left.wait(core.scheduler(), deadline, "the reader to leave");
+    if (wake != Wake::ready && core.reading != nullptr) return to_errc(wake);
+  }
+  return {};
+}
+
+Result<void> end_both_sides(TcpCore& core, Deadline deadline) {
+  if (auto shut = core.stream->shutdown_write(); !shut) return shut;
+  if (PLANT(close_without_drain)) return {};
+  if (auto alone = take_over_reading(core, deadline); !alone) return alone;
+  if (core.read_error) {
+    if (*core.read_error == Errc::closed) return {};  // the reader has seen the peer's end
+    return *core.read_error;
+  }
+  core.read_error = Error{Errc::closed, 0};
+  core.first_message.reset();
+  core.decoder.discard();
+  // Data left unread would turn the close into a reset and destroy what is still on its way to the peer.
+  for (;;) {
+    const auto bytes = core.stream->read(deadline);
+    if (!bytes) return bytes.error();
+    if (bytes->empty()) return {};
+  }
+}
+
+// One piece a message, in order; returns how many.
+std::size_t gather(const Batch& batch, std::span<iovec, batch_messages_max> pieces) noexcept {
+  std::size_t count = 0;
+  for (const Message& message : batch.messages())
+    pieces[count++] = {const_cast<std::byte*>(message.bytes().data()), message.size()};
+  if (PLANT(swap_two_messages) && count > 2) std::swap(pieces[1], pieces[2]);
+  if (PLANT(skip_last_of_large_batch) && count > 64) --count;
+  return count;
+}
+
+}  // namespace
+
+Result<void> TcpWriter::send_batch(Batch& batch, Deadline deadline) {
+  TcpCore& core = *core_.operator->();
+  WritingMark mark(core);
+  if (core.write_error) return *core.write_error;
+  if (core.closing) return Errc::closed;
+  if (batch.empty()) return {};
+  if (batch.size() > batch_messages_max) {
+    core.drop({Errc::too_large, 0});
+    return Errc::too_large;
+  }
+
+  std::array<iovec, batch_messages_max> pieces;
+  const std::size_t count = gather(batch, pieces);
+  auto sent = write_all(*core.stream, std::span(pieces).first(count), deadline);
+  if (!sent && PLANT(retry_failed_batch))
+    sent = write_all(*core.stream, std::span(pieces).first(gather(batch, pieces)), Deadline::never());
+  if (!sent) {
+    if (PLANT(drain_batch_on_failure)) batch.clear();
+    if (!PLANT(keep_connection_after_failure)) core.drop(sent.error());
+    if (PLANT(failed_batch_reports_success)) return {};
+    return sent.error();
+  }
+  batch.clear();
+  if (PLANT(free_batch_allocation)) batch = Batch();
+  return {};
+}
+
+Result<void> TcpWriter::close(Duration grace) {
+  TcpCore& core = *core_.operator->();
+  WritingMark mark(core);
+  if (core.close_result) return *core.close_result;
+  if (core.write_error) return *core.write_error;
+  const Deadline deadline = PLANT(close_without_bound) ? Deadline::never() : core.network->clock().in(grace);
+  core.closing = true;
+
+  Result<void> ended = end_both_sides(core, deadline);
+  if (!ended && !(PLANT(close_ignores_timeout) && ended.error() == Errc::timed_out)) {
+    core.drop(ended.error());
+    core.close_result = ended;
+    return ended;
+  }
+  core.write_error = Error{Errc::closed, 0};
+  core.close_result = Result<void>{};
+  if (core.reading == nullptr) {
+    core.read_error = Error{Errc::closed, 0};
+    core.stream.reset();  // both ends were seen: a plain close
+  }
+  return {};
+}
+
+}  // namespace twinwire

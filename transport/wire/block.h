@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// Block and Slice: reference-counted memory, and a view into it that keeps it alive.
+//
+// A block belongs to whoever made it (a BufferPool, a network's receive ring); when its last reference is dropped it
+// goes home. Counts are not atomic: a block stays on the thread of its owner.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <utility>
+
+#include "transport/base/check.h"
+
+namespace twinwire {
+
+struct Block;
+
+// Takes blocks back. Implemented by a BufferPool and by networks that lend their receive buffers.
+class BlockOwner {
+ public:
+  // `block` has no references left. Must not suspend.
+  virtual void reclaim(Block* block) noexcept = 0;
+
+ protected:
+  ~BlockOwner() = default;
+};
+
+struct Block {
+  BlockOwner* owner;
+  std::byte* data;        // `capacity` bytes; writable only while there is one reference
+  std::size_t capacity;   // what keeping this block alive costs its owner
+  std::uint32_t references;
+  std::uint32_t tag;      // for the owner (size class, buffer id)
+};
+
+// An immutable view of part of a block; copying it adds a reference. 24 bytes.
+class Slice {
+ public:
+  Slice() noexcept = default;
+  // Adopts one reference that the caller holds.
+  Slice(Block* adopted, const std::byte* data, std::size_t size) noexcept
+      : block_(adopted), data_(data), size_(size) {}
+  Slice(const Slice& other) noexcept
+      : block_(other.block_), data_(other.data_), size_(other.size_) {
+    if (block_ != nullptr) ++block_->references;
+  }
+  Slice(Slice&& other) noexcept
+      : block_(std::exchange(other.block_, nullptr)),
+        data_(std::exchange(other.data_, nullptr)),
+        size_(std::exchange(other.size_, 0)) {}
+  Slice& operator=(Slice other) noexcept {
+    std::swap(block_, other.block_);
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+  ~Slice() { release(); }
+
+  const std::byte* data() const noexcept { return data_; }
+  std::size_t size() const noexcept { return size_; }
+  bool empty() const noexcept { return size_ == 0; }
+  std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
+  // Bytes of its owner's memory that this slice keeps from being reused.
+  std::size_t held() const noexcept { return block_ != nullptr ? block_->capacity : 0; }
+
+  // The first `n` bytes as a slice of their own (one more reference); this one then starts after them.
+  Slice take_front(std::size_t n) noexcept {
+    TWINWIRE_CHECK(n <= size_, "a slice cannot give more than it has");
+    if (n == size_) return std::move(*this);
+    if (block_ != nullptr) ++block_->references;
+    Slice front(block_, data_, n);
+    drop_front(n);
+    return front;
+  }
+  void drop_front(std::size_t n) noexcept {
+    TWINWIRE_CHECK(n <= size_, "a slice cannot drop more than it has");
+    data_ += n;
+    size_ -= n;
+  }
+  void release() noexcept {
+    if (block_ != nullptr && --block_->references == 0) block_->owner->reclaim(block_);
+    block_ = nullptr;
+    data_ = nullptr;
+    size_ = 0;
+  }
+
+ private:
+  Block* block_ = nullptr;
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace twinwire

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// BufferPool: where message buffers come from. Size classes with free lists, a limit, and no bad_alloc.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "transport/wire/block.h"
+
+namespace twinwire {
+
+// Says no to an allocation that would otherwise succeed: how the World makes memory run out.
+class AllocationGate {
+ public:
+  virtual bool admit(std::size_t bytes) noexcept = 0;
+
+ protected:
+  ~AllocationGate() = default;
+};
+
+class BufferPool final : public BlockOwner {
+ public:
+  static constexpr std::size_t default_limit = std::size_t{1} << 32;
+
+  // `limit` bounds the bytes in use at one time (rounded up to size classes).
+  explicit BufferPool(std::size_t limit = default_limit) noexcept : limit_(limit) {}
+  BufferPool(const BufferPool&) = delete;
+  BufferPool& operator=(const BufferPool&) = delete;
+  // Aborts if a block is still out: whoever holds it would write into freed memory.
+  ~BufferPool();
+
+  // A block of at least `size` writable bytes with one reference, aligned to 16, not zeroed;
+  // nullptr where the limit, the gate or the operating system says no.
+  Block* allocate(std::size_t size) noexcept;
+  void reclaim(Block* block) noexcept override;
+
+  void set_gate(AllocationGate* gate) noexcept { gate_ = gate; }
+  std::size_t bytes_in_use() const noexcept { return bytes_in_use_; }
+  std::size_t blocks_in_use() const noexcept { return blocks_in_use_; }
+  std::uint64_t allocations() const noexcept { return allocations_; }
+  std::size_t bytes_in_use_max() const noexcept { return bytes_in_use_max_; }
+
+ private:
+  // Classes hold 512 B, 1 KiB, ... 1 MiB of data; larger blocks are not kept.
+  static constexpr std::uint32_t class_count = 12;
+  static constexpr std::size_t smallest = 512;
+  static constexpr std::uint32_t unpooled = class_count;
+
+  std::array<Block*, class_count> free_{};
+  std::size_t limit_;
+  std::size_t bytes_in_use_ = 0;
+  std::size_t bytes_in_use_max_ = 0;
+  std::size_t blocks_in_use_ = 0;
+  std::uint64_t allocations_ = 0;
+  AllocationGate* gate_ = nullptr;
+};
+
+}  // namespace twinwire

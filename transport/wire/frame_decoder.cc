@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transport/wire/frame_decoder.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "transport/base/plant.h"
+#include "transport/wire/seal.h"
+
+namespace twinwire {
+namespace {
+
+// Below this a body is gathered from lent slices: one more read call costs more than the copy.
+constexpr std::size_t direct_read_min = 16 * 1024;
+
+}  // namespace
+
+FrameDecoder::~FrameDecoder() { discard(); }
+
+void FrameDecoder::discard() noexcept {
+  input_.release();
+  if (partial_ != nullptr) Slice(std::exchange(partial_, nullptr), nullptr, 0).release();
+  partial_size_ = partial_filled_ = header_filled_ = 0;
+}
+
+void FrameDecoder::feed(Slice bytes) noexcept {
+  TWINWIRE_CHECK(input_.empty(), "feed() before next() consumed what it had");
+  input_ = std::move(bytes);
+}
+
+Result<void> FrameDecoder::check_header(const std::byte* header, std::size_t max) const noexcept {
+  const HeaderView view(header);
+  if (view.size() < header_size) return Errc::invalid;
+  if (view.size() > max && !PLANT(accept_oversize_frame)) return Errc::invalid;
+  if (view.command_byte() > static_cast<std::uint8_t>(Command::start_view) &&
+      !PLANT(accept_unknown_command))
+    return Errc::invalid;
+  return {};
+}
+
+Result<void> FrameDecoder::start_partial(std::size_t size) noexcept {
+  partial_ = pool_->allocate(size);
+  if (partial_ == nullptr) return Errc::no_resources;
+  partial_size_ = size;
+  partial_filled_ = 0;
+  if (header_filled_ != 0) {
+    std::memcpy(partial_->data, header_.data(), header_size);
+    partial_filled_ = header_size;
+    header_filled_ = 0;
+  }
+  return {};
+}
+
+void FrameDecoder::fill_partial() noexcept {
+  const std::size_t n = std::min(partial_size_ - partial_filled_, input_.size());
+  if (n == 0) return;
+  std::memcpy(partial_->data + partial_filled_, input_.data(), n);
+  partial_filled_ += n;
+  input_.drop_front(n);
+}
+
+Result<bool> FrameDecoder::finish(Message&& message, Message& out) const noexcept {
+  if (verify_seal_ && !seal_matches(message.bytes())) return Errc::invalid;
+  out = std::move(message);
+  return true;
+}
+
+Result<bool> FrameDecoder::next(std::size_t max, Message& out) {
+  for (;;) {
+    if (partial_ != nullptr) {
+      if (partial_size_ > max && !PLANT(accept_oversize_frame)) return Errc::invalid;
+      fill_partial();
+      if (partial_filled_ < partial_size_) return false;
+      const std::byte* data = partial_->data;
+      return finish(Message(Slice(std::exchange(partial_, nullptr), data, partial_size_)), out);
+    }
+    if (input_.empty()) {
+      input_.release();  // gives the network its buffer back
+      return false;
+    }
+    if (header_filled_ == 0 && input_.size() >= header_size) {
+      if (PLANT(allocate_before_size_check)) {
+        const std::size_t claimed = HeaderView(input_.data()).size();
+        Slice(pool_->allocate(claimed), nullptr, 0).release();
+      }
+      if (auto ok = check_header(input_.data(), max); !ok) return ok.error();
+      const std::size_t size = HeaderView(input_.data()).size();
+      if (input_.size() >= size && 2 * size >= input_.held())
+        return finish(Message(input_.take_front(size)), out);
+      if (auto ok = start_partial(size); !ok) return ok.error();
+      continue;
+    }
+    const std::size_t n = std::min(header_size - header_filled_, input_.size());
+    std::memcpy(header_.data() + header_filled_, input_.data(), n);
+    header_filled_ += n;
+    input_.drop_front(n);
+    if (header_filled_ < header_size) continue;
+    if (auto ok = check_header(header_.data(), max); !ok) return ok.error();
+    if (auto ok = start_partial(HeaderView(header_.data()).size()); !ok) return ok.error();
+  }
+}
+
+std::span<std::byte> FrameDecoder::direct_space() noexcept {
+  if (partial_ == nullptr || !input_.empty()) return {};
+  const std::size_t rest = partial_size_ - partial_filled_;
+  if (rest < direct_read_min) return {};
+  return {partial_->data + partial_filled_, rest};
+}
+
+void FrameDecoder::commit(std::size_t n) noexcept {
+  TWINWIRE_CHECK(partial_ != nullptr && n <= partial_size_ - partial_filled_,
+                 "committed more than direct_space() gave");
+  partial_filled_ += n;
+}
+
+Errc FrameDecoder::end_of_stream() const noexcept {
+  const bool between = partial_ == nullptr && header_filled_ == 0 && input_.empty();
+  return between || PLANT(eof_inside_frame_is_closed) ? Errc::closed : Errc::broken;
+}
+
+}  // namespace twinwire
