@@ -45,9 +45,6 @@ class ReceiveBuffers final : public BlockOwner {
 
  private:
   static constexpr std::uint32_t slab_buffers = 32;
-  struct Slab {
-    std::byte* memory;
-  };
   bool grow() noexcept;
   Block* take() noexcept;
 

@@ -17,6 +17,11 @@ enum class Step : std::uint8_t {
   delivered = 3,   // bytes reached a reader's kernel: link, digest of the bytes
   datagram = 4,    // a datagram was delivered
   note = 5,        // what a scenario adds
+  opened = 6,      // a connection was opened: its first direction
+  accepted = 7,    // ... and accepted:         the connection
+  fin = 8,         // the end of a stream was delivered: link, bytes before it
+  reset = 9,       // a reset arrived:                   link, bytes before it
+  fault = 10,      // a fault of a direction happened:   link, site
 };
 
 class RunHash {

@@ -21,7 +21,9 @@ std::string_view name(Ending ending) noexcept {
 World::World(const WorldOptions& options, StackPool& stacks)
     : options_(options),
       decisions_(options.seed, options.base, options.edits),
-      buffers_(std::make_unique<BufferPool>()),
+      own_buffers_(options.buffers == nullptr ? std::make_unique<BufferPool>() : nullptr),
+      buffers_(options.buffers == nullptr ? own_buffers_.get() : options.buffers),
+      buffers_in_use_before_(buffers_->blocks_in_use()),
       scheduler_(*this, stacks,
                  SchedulerOptions{.orders_wakes = true, .runs_per_turn = 1024, .root_entity = root_entity}),
       fabric_(std::make_unique<Fabric>(*this)) {
@@ -31,7 +33,7 @@ World::World(const WorldOptions& options, StackPool& stacks)
 World::~World() {
   nodes_.clear();
   fabric_.reset();
-  if (buffers_->blocks_in_use() != 0) (void)buffers_.release();
+  if (own_buffers_ != nullptr && own_buffers_->blocks_in_use() != 0) (void)own_buffers_.release();
 }
 
 SimNetwork& World::add_node(std::string_view name) {
@@ -69,6 +71,12 @@ std::uint64_t World::wake_priority(EntityId fiber, std::uint64_t nth_wake) noexc
 }
 
 void World::on_run(const Fiber& fiber) noexcept {
+  // The order bit where a fiber runs after one that was woken later.
+  if (fiber.ready_order < latest_run_) {
+    decisions_.bit(Site::wake_order);
+  } else {
+    latest_run_ = fiber.ready_order;
+  }
   step(Step::run, fiber.entity, fiber.wakes, fiber.name(), [] { return std::string("runs"); });
 }
 
@@ -107,7 +115,7 @@ RunReport World::finish(Scope& root) {
   report.steps = steps_;
   report.at = now_;
   report.counts = decisions_.counts();
-  report.leaked_buffers = buffers_->blocks_in_use();
+  report.leaked_buffers = buffers_->blocks_in_use() - buffers_in_use_before_;
   report.leaked_sockets = sockets;
   return report;
 }

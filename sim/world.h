@@ -43,6 +43,7 @@ struct WorldOptions {
   Duration time_max = std::chrono::hours(24);        // of virtual time; beyond it the run is out_of_time
   std::uint64_t steps_max = 20'000'000;
   volatile std::uint64_t* progress = nullptr;        // counts steps, for a watchdog in another process
+  BufferPool* buffers = nullptr;                     // to share by worlds that run one after another; else one's own
 };
 
 enum class Ending : std::uint8_t {
@@ -108,6 +109,8 @@ class World final : public Host {
   Decisions& decisions() noexcept { return decisions_; }
   const WorldOptions& options() const noexcept { return options_; }
   BufferPool& buffers() noexcept { return *buffers_; }
+  // The root of all names; the nth node is child_entity(root_entity, n).
+  static constexpr EntityId root_entity = 0x776f726c64;  // "world"
   EntityId entity() const noexcept { return root_entity; }
 
   // Queues an event, or moves it. Requires at >= now().
@@ -136,8 +139,6 @@ class World final : public Host {
   std::size_t sockets = 0;
 
  private:
-  static constexpr EntityId root_entity = 0x776f726c64;  // "world"
-
   bool turn(TimePoint until, bool idle) override;
   std::uint64_t wake_priority(EntityId fiber, std::uint64_t nth_wake) noexcept override;
   void on_run(const Fiber& fiber) noexcept override;
@@ -149,9 +150,13 @@ class World final : public Host {
 
   WorldOptions options_;
   Decisions decisions_;
-  std::unique_ptr<BufferPool> buffers_;  // abandoned, not freed, where a run leaked a buffer: its holder may still use it
+  // Abandoned, not freed, where a run leaked a buffer: its holder may still use it.
+  std::unique_ptr<BufferPool> own_buffers_;
+  BufferPool* buffers_;
+  std::size_t buffers_in_use_before_;
   TimePoint now_{0};
   std::uint64_t steps_ = 0;
+  std::uint64_t latest_run_ = 0;  // ready order of the youngest wake that was run
   bool over_ = false;  // a limit was passed
   Ending ending_ = Ending::finished;
   TimeHeap events_;

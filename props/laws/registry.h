@@ -10,7 +10,7 @@
 //     static void run(laws::Env& env);
 //   };
 //
-// `registry.add<PingPong>()` makes it known to every verb of the tool.
+// It may also have `static void limit_faults(sim::FaultPlan&)`. `registry.add<PingPong>()` makes it known to every verb of the tool.
 #pragma once
 
 #include <array>
@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "props/laws/env.h"
+#include "sim/fault_plan.h"
 #include "transport/tcp/tcp.h"
 
 namespace twinwire::laws {
@@ -41,6 +42,8 @@ struct ScenarioEntry {
   std::string_view name;
   std::string_view summary;
   std::array<ScenarioBody, transport_count> bodies;  // by transport
+  // Takes out of a plan the faults under which the scenario's own law would not hold; nullptr: it bears them all.
+  void (*limit_faults)(sim::FaultPlan&) = nullptr;
 };
 
 class Registry {
@@ -50,7 +53,12 @@ class Registry {
     add_entry({S::name, S::summary, []<std::size_t... i>(std::index_sequence<i...>) {
                  return std::array<ScenarioBody, transport_count>{
                      &S::template run<std::tuple_element_t<i, Transports>>...};
-               }(std::make_index_sequence<transport_count>{})});
+               }(std::make_index_sequence<transport_count>{}),
+               [] {
+                 void (*limit)(sim::FaultPlan&) = nullptr;
+                 if constexpr (requires(sim::FaultPlan& plan) { S::limit_faults(plan); }) limit = &S::limit_faults;
+                 return limit;
+               }()});
   }
 
   const ScenarioEntry* find(std::string_view name) const noexcept;

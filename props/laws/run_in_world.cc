@@ -64,7 +64,9 @@ std::string Verdict::failure_key() const {
 Verdict run_in_world(const WorldRun& run, StackPool& stacks) {
   Verdict verdict;
   Judge judge;
-  sim::World world(run.options, stacks);
+  sim::WorldOptions options = run.options;
+  if (run.scenario->limit_faults != nullptr) run.scenario->limit_faults(options.faults);
+  sim::World world(options, stacks);
   verdict.report = world.run([&](Scope& scope) {
     WorldEnv env(world, scope, judge, run.knobs);
     run.scenario->bodies[run.transport](env);

@@ -14,6 +14,7 @@ namespace twinwire::plant {
   X(resume_at_wrong_offset, "a short write resumes one byte early", "prefix")                                \
   X(resume_at_piece_start, "a short write resumes at the start of the piece it stopped in", "prefix")        \
   X(short_write_is_success, "a short write counts as the whole batch", "accepted")                           \
+  X(success_before_accepted, "what a short write left is queued, and success reported at once", "accepted")   \
   X(retry_failed_batch, "a failed batch is sent again on the same connection", "drop")                       \
   X(keep_connection_after_failure, "a failed batch leaves the connection up", "drop")                        \
   X(drain_batch_on_failure, "a failed batch is emptied", "batch_kept")                                       \

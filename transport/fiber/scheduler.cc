@@ -175,7 +175,10 @@ void Scheduler::push_ready(Fiber& fiber) noexcept {
   fiber.ready_order = ++ready_order_;
   // Draws are keyed, not streamed, so a priority that decides nothing need not be drawn.
   if (heap_.size() == 1) draw_priority(*heap_.front());
-  if (!heap_.empty()) draw_priority(fiber);
+  if (!heap_.empty()) {
+    draw_priority(fiber);
+    if (runs_before(&fiber, heap_.front())) host_->on_overtake();
+  }
   heap_.push_back(&fiber);
   std::push_heap(heap_.begin(), heap_.end(),
                  [](const Fiber* a, const Fiber* b) { return runs_before(b, a); });

@@ -33,6 +33,9 @@ class Host {
   // two or more are ready, and only of a host that orders wakes.
   virtual std::uint64_t wake_priority(EntityId /*fiber*/, std::uint64_t /*nth_wake*/) noexcept { return 0; }
 
+  // A fiber that was woken later goes first, by its priority.
+  virtual void on_overtake() noexcept {}
+
   // Called before a fiber runs.
   virtual void on_run(const Fiber& /*fiber*/) noexcept {}
 

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "transport/fiber/wait_queue.h"
 #include "transport/net/network.h"
@@ -36,6 +37,9 @@ class TcpCore {
   bool writing = false;      // a fiber is inside send_batch or close
   WaitQueue reader_left;     // close(), until read_message has returned
   int halves = 2;
+#ifdef TWINWIRE_PLANTS
+  std::vector<std::byte> owed;  // PLANT(success_before_accepted): what was promised and not written
+#endif
 };
 
 }  // namespace twinwire

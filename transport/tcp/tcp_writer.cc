@@ -85,6 +85,27 @@ std::size_t gather(const Batch& batch, std::span<iovec, batch_messages_max> piec
   return count;
 }
 
+#ifdef TWINWIRE_PLANTS
+// PLANT(success_before_accepted): one write, and what it left is owed until the next call.
+Result<void> write_some(TcpCore& core, std::span<iovec> pieces, Deadline deadline) {
+  if (!core.owed.empty()) {
+    iovec owed{core.owed.data(), core.owed.size()};
+    auto paid = write_all(*core.stream, {&owed, 1}, deadline);
+    if (!paid) return paid;
+    core.owed.clear();
+  }
+  const auto written = core.stream->write(pieces, deadline);
+  if (!written) return written.error();
+  for (const iovec& piece : advance(pieces, *written)) {
+    const auto* bytes = static_cast<const std::byte*>(piece.iov_base);
+    core.owed.insert(core.owed.end(), bytes, bytes + piece.iov_len);
+  }
+  return {};
+}
+#else
+Result<void> write_some(TcpCore&, std::span<iovec>, Deadline) { return {}; }
+#endif
+
 }  // namespace
 
 Result<void> TcpWriter::send_batch(Batch& batch, Deadline deadline) {
@@ -100,7 +121,8 @@ Result<void> TcpWriter::send_batch(Batch& batch, Deadline deadline) {
 
   std::array<iovec, batch_messages_max> pieces;
   const std::size_t count = gather(batch, pieces);
-  auto sent = write_all(*core.stream, std::span(pieces).first(count), deadline);
+  const auto all = std::span(pieces).first(count);
+  auto sent = PLANT(success_before_accepted) ? write_some(core, all, deadline) : write_all(*core.stream, all, deadline);
   if (!sent && PLANT(retry_failed_batch))
     sent = write_all(*core.stream, std::span(pieces).first(gather(batch, pieces)), Deadline::never());
   if (!sent) {

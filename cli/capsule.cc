@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/capsule.h"
+
+#include <algorithm>
+#include <span>
+
+#include "cli/build_id.h"
+#include "cli/text.h"
+#include "sim/run_hash.h"
+
+namespace twinwire::cli {
+namespace {
+
+constexpr std::string_view magic = "twinwire-capsule ";
+constexpr std::string_view checksum_word = "checksum ";
+constexpr std::size_t checksum_line = checksum_word.size() + 16 + 1;
+
+std::uint64_t checksum_of(std::string_view text) { return sim::digest(std::as_bytes(std::span(text))); }
+
+class Reader {
+ public:
+  Reader(std::string_view text, std::string_view name) : name_(name) {
+    check_envelope(text);
+    text.remove_suffix(checksum_line);
+    lines_ = split_lines(text);
+  }
+
+  Capsule read() {
+    Capsule capsule;
+    for (at_ = 1; at_ < lines_.size(); ++at_) {
+      const std::size_t space = std::min(lines_[at_].find(' '), lines_[at_].size());
+      const std::string_view word = lines_[at_].substr(0, space);
+      const std::string_view rest = lines_[at_].substr(std::min(space + 1, lines_[at_].size()));
+      if (word == "decisions") {
+        read_decisions(capsule, rest);
+      } else if (!read_field(capsule, word, rest)) {
+        bad_line("is not known to format " + std::to_string(capsule_format));
+      }
+    }
+    if (capsule.scenario.empty() || capsule.transport.empty() || capsule.key.empty())
+      fail("names no scenario, no transport or no failure key");
+    return capsule;
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const {
+    throw Failure(ExitCode::bad_usage, "the capsule " + std::string(name_) + " " + what);
+  }
+  [[noreturn]] void bad_line(const std::string& what) const {
+    fail("is malformed: line " + std::to_string(at_ + 1) + " " + what);
+  }
+  template <class T>
+  T need(std::optional<T> value, const char* what) const {
+    if (!value) bad_line(std::string("holds no ") + what);
+    return *value;
+  }
+
+  void check_envelope(std::string_view text) const {
+    if (!text.starts_with(magic))
+      throw Failure(ExitCode::bad_usage, std::string(name_) + " is no capsule: it does not begin with '" +
+                                             std::string(magic.substr(0, magic.size() - 1)) + "'");
+    const std::string_view version =
+        text.substr(magic.size(), std::min(text.find('\n'), text.size()) - magic.size());
+    if (version != std::to_string(capsule_format))
+      fail("has format " + std::string(version) + ", and this build reads format " +
+           std::to_string(capsule_format) + " only");
+    if (text.size() < checksum_line || text.back() != '\n' ||
+        !text.substr(text.size() - checksum_line).starts_with(checksum_word))
+      fail("is truncated: its last line, the checksum, is missing");
+    const std::string_view body = text.substr(0, text.size() - checksum_line);
+    const auto expected = parse_hex16(text.substr(text.size() - 17, 16));
+    if (!expected || *expected != checksum_of(body))
+      fail("is damaged: its checksum does not match its contents");
+  }
+
+  bool read_field(Capsule& capsule, std::string_view word, std::string_view rest) const {
+    if (word == "build") {
+      capsule.build = need(parse_hex16(rest), "build id of 16 hex digits");
+    } else if (word == "version") {
+      const std::size_t space = std::min(rest.find(' '), rest.size());
+      capsule.versions.emplace_back(rest.substr(0, space), rest.substr(std::min(space + 1, rest.size())));
+    } else if (word == "scenario") {
+      capsule.scenario = rest;
+    } else if (word == "transport") {
+      capsule.transport = rest;
+    } else if (word == "seed") {
+      capsule.seed = need(parse_u64(rest), "seed");
+    } else if (word == "plant") {
+      capsule.plant = rest;
+    } else if (word == "faults") {
+      capsule.faults = rest;
+      (void)plan_from_text(rest);
+    } else if (word == "knob") {
+      capsule.knobs.push_back(parse_knob(rest));
+    } else if (word == "key") {
+      capsule.key = rest;
+    } else if (word == "hash") {
+      capsule.hash = need(parse_hex16(rest), "hash of 16 hex digits");
+    } else if (word == "detail") {
+      if (!capsule.detail.empty()) capsule.detail += '\n';
+      capsule.detail += rest;
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  void read_decisions(Capsule& capsule, std::string_view rest) {
+    const std::uint64_t count = need(parse_u64(rest), "number of decisions");
+    if (count > lines_.size() - at_ - 1) bad_line("announces more decisions than there are lines");
+    capsule.decisions.reserve(count);
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const auto words = split_words(lines_[++at_]);
+      if (words.size() != 4) bad_line("is no decision: site, entity, occurrence, choice");
+      const auto site = sim::site_named(words[0]);
+      if (!site) bad_line("names the site '" + std::string(words[0]) + "', which this build does not have");
+      capsule.decisions.push_back({*site, need(parse_hex16(words[1]), "entity"),
+                                   need(parse_u64(words[2]), "occurrence"),
+                                   need(parse_u64(words[3]), "choice")});
+    }
+  }
+
+  std::string_view name_;
+  std::vector<std::string_view> lines_;
+  std::size_t at_ = 0;
+};
+
+Capsule start_capsule(const RunSpec& spec, std::uint64_t seed) {
+  Capsule capsule;
+  capsule.build = build_id();
+  capsule.versions = build_versions();
+  capsule.scenario = spec.scenario;
+  capsule.transport = spec.transport;
+  capsule.seed = seed;
+  capsule.plant = spec.plant;
+  capsule.faults = spec.plan(seed).to_text();
+  capsule.knobs = spec.knobs;
+  return capsule;
+}
+
+}  // namespace
+
+std::string encode(const Capsule& capsule) {
+  std::string text = std::string(magic) + std::to_string(capsule_format) + "\n";
+  const auto line = [&](std::string_view word, std::string_view rest) {
+    text += word;
+    text += ' ';
+    text += rest;
+    text += '\n';
+  };
+  line("build", hex16(capsule.build));
+  for (const auto& [what, version] : capsule.versions) line("version", what + " " + version);
+  line("scenario", capsule.scenario);
+  line("transport", capsule.transport);
+  line("seed", std::to_string(capsule.seed));
+  if (!capsule.plant.empty()) line("plant", capsule.plant);
+  line("faults", capsule.faults);
+  for (const laws::Knob& knob : capsule.knobs) line("knob", to_text({knob}));
+  line("key", capsule.key);
+  if (capsule.hash) line("hash", hex16(*capsule.hash));
+  for (const std::string_view part : split_lines(capsule.detail)) line("detail", part);
+  line("decisions", std::to_string(capsule.decisions.size()));
+  for (const sim::Decision& d : capsule.decisions)
+    line(sim::name(d.site),
+         hex16(d.entity) + " " + std::to_string(d.occurrence) + " " + std::to_string(d.choice));
+  return text + std::string(checksum_word) + hex16(checksum_of(text)) + "\n";
+}
+
+Capsule decode(std::string_view text, std::string_view name) { return Reader(text, name).read(); }
+
+Capsule make_capsule(const RunSpec& spec, std::uint64_t seed, const laws::Verdict& verdict) {
+  Capsule capsule = start_capsule(spec, seed);
+  // With every knob as it was read, a later build whose defaults differ still makes this run.
+  if (!verdict.knobs_read.empty()) capsule.knobs = verdict.knobs_read;
+  capsule.key = verdict.failure_key();
+  capsule.hash = verdict.report.hash;
+  capsule.detail = verdict.detail;
+  capsule.decisions = verdict.decisions;
+  return capsule;
+}
+
+Capsule make_capsule(const RunSpec& spec, std::uint64_t seed, std::string key, std::string detail) {
+  Capsule capsule = start_capsule(spec, seed);
+  capsule.key = std::move(key);
+  capsule.detail = std::move(detail);
+  return capsule;
+}
+
+std::string file_name(const Capsule& capsule) {
+  std::string name = capsule.scenario + "-" + capsule.transport + "-" +
+                     capsule.key.substr(capsule.key.find(':') + 1) + "-" + std::to_string(capsule.seed) +
+                     (capsule.plant.empty() ? "" : "-" + capsule.plant);
+  std::replace_if(
+      name.begin(), name.end(),
+      [](char c) { return std::string_view(" /:\\'\"").find(c) != std::string_view::npos; }, '_');
+  return name + ".capsule";
+}
+
+}  // namespace twinwire::cli

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/reproduce.h"
+
+#include <cstdio>
+
+namespace twinwire::cli {
+
+std::string keep(const Capsule& capsule, const std::string& folder) {
+  try {
+    return save_capsule(capsule, folder);
+  } catch (const Failure& failure) {
+    std::fflush(stdout);
+    std::fprintf(stderr, "twinwire: %s\n", failure.what());
+    return {};
+  }
+}
+
+std::string reproduce_lines(const Tool& tool, const RunSpec& spec, std::uint64_t seed,
+                            const std::string& capsule_path) {
+  std::string text = "  " + spec.replay_line(tool, seed) + "\n";
+  if (!capsule_path.empty()) text += "  " + tool.name + " replay " + capsule_path + "\n";
+  return text;
+}
+
+}  // namespace twinwire::cli

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/run_options.h"
+
+#include <algorithm>
+
+#include "cli/planted_tool.h"
+#include "cli/text.h"
+
+namespace twinwire::cli {
+
+bool RunOptions::any_of_a_spec() const {
+  return std::any_of(of_a_spec.begin(), of_a_spec.end(),
+                     [](const CLI::Option* option) { return option->count() > 0; });
+}
+
+Duration RunOptions::hang_after_parsed() const {
+  if (const auto duration = parse_duration(hang_after)) return *duration;
+  throw Failure(ExitCode::bad_usage, "'" + hang_after + "' is no duration; write 10s, 2m or 500ms");
+}
+
+void add_run_options(CLI::App& verb, RunOptions& options) {
+  auto& spec = options.spec;
+  auto* no_faults = verb.add_flag("--no-faults", options.no_faults, "nothing goes wrong; only the order is drawn");
+  auto* swarm = verb.add_flag("--swarm", options.swarm,
+                              "faults drawn from the seed (the default, unless --fault is given; then on top)");
+  auto* fault = verb.add_option("--fault", spec.faults, "NAME=PROBABILITY[:BOUND], may be repeated; see `list`")
+                    ->allow_extra_args(false)
+                    ->type_name("SETTING");
+  no_faults->excludes(swarm)->excludes(fault);
+  options.of_a_spec = {
+      verb.add_option("--scenario", spec.scenario, "what is run; see `list`")->capture_default_str(),
+      verb.add_option("--transport", spec.transport, "over which transport")->capture_default_str(),
+      no_faults,
+      swarm,
+      fault,
+      verb.add_option("--set", options.knobs, "KNOB=VALUE of the scenario, may be repeated")
+          ->allow_extra_args(false)
+          ->type_name("SETTING"),
+      verb.add_option("--plant", spec.plant, "switch a planted bug on; see `list`")->type_name("NAME"),
+  };
+  verb.add_option("--hang-after", options.hang_after, "a run that makes no step for so long is a hang")
+      ->capture_default_str();
+  verb.add_flag("--in-process", options.in_process,
+                "no child process around the run: a crash ends the tool itself, as a debugger wants it");
+}
+
+void settle(const Tool& tool, RunOptions& options) {
+  check(tool, options.spec);
+  options.spec.knobs.clear();
+  for (const std::string& knob : options.knobs) options.spec.knobs.push_back(parse_knob(knob));
+  const bool own_plan = options.no_faults || (!options.spec.faults.empty() && !options.swarm);
+  options.spec.base = own_plan ? RunSpec::Base::none : RunSpec::Base::swarm;
+  (void)options.hang_after_parsed();
+  require_plant(tool, options.spec.plant);
+}
+
+}  // namespace twinwire::cli

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/run_spec.h"
+
+#include <algorithm>
+
+#include "cli/text.h"
+
+namespace twinwire::cli {
+namespace {
+
+std::vector<std::string_view> fault_names() {
+  std::vector<std::string_view> names;
+  for (std::size_t i = 0; i < sim::site_count; ++i) names.push_back(sim::name(static_cast<sim::Site>(i)));
+  return names;
+}
+
+[[noreturn]] void bad(const std::string& sentence) { throw Failure(ExitCode::bad_usage, sentence); }
+
+}  // namespace
+
+sim::FaultPlan RunSpec::plan(std::uint64_t seed) const {
+  sim::FaultPlan plan = base == Base::swarm ? sim::FaultPlan::swarm(seed) : sim::FaultPlan::none();
+  for (const std::string& fault : faults) (void)plan.set(fault);
+  return plan;
+}
+
+laws::WorldRun RunSpec::world_run(const Tool& tool, std::uint64_t seed) const {
+  laws::WorldRun run;
+  run.scenario = &scenario_named(tool, scenario);
+  run.transport = transport_named(transport);
+  run.knobs = knobs;
+  run.options.seed = seed;
+  run.options.faults = plan(seed);
+  return run;
+}
+
+std::string RunSpec::arguments() const {
+  std::string text = "--scenario " + scenario + " --transport " + transport;
+  if (base == Base::swarm && !faults.empty()) text += " --swarm";
+  if (base == Base::none && faults.empty()) text += " --no-faults";
+  for (const std::string& fault : faults) text += " --fault " + fault;
+  for (const laws::Knob& knob : knobs) text += " --set " + knob.name + "=" + std::to_string(knob.value);
+  if (!plant.empty()) text += " --plant " + plant;
+  return text;
+}
+
+std::string RunSpec::replay_line(const Tool& tool, std::uint64_t seed) const {
+  return tool.name + " replay " + std::to_string(seed) + " " + arguments();
+}
+
+const laws::ScenarioEntry& scenario_named(const Tool& tool, std::string_view name) {
+  if (const laws::ScenarioEntry* entry = tool.registry->find(name)) return *entry;
+  std::vector<std::string_view> names;
+  for (const laws::ScenarioEntry& entry : tool.registry->entries()) names.push_back(entry.name);
+  bad("there is no scenario named '" + std::string(name) + "'" + suggestion(name, names) +
+      " (there are: " + quoted_list(names) + ")");
+}
+
+std::size_t transport_named(std::string_view name) {
+  constexpr auto names = laws::transport_names();
+  const auto at = std::find(names.begin(), names.end(), name);
+  if (at == names.end())
+    bad("there is no transport named '" + std::string(name) + "'" + suggestion(name, names) +
+        " (there are: " + quoted_list(names) + ")");
+  return static_cast<std::size_t>(at - names.begin());
+}
+
+void check_fault(std::string_view text) {
+  const std::string_view name = text.substr(0, text.find('='));
+  if (!sim::site_named(name))
+    bad("there is no fault named '" + std::string(name) + "'" + suggestion(name, fault_names()) +
+        "; `twinwire list` shows them");
+  sim::FaultPlan plan;
+  if (!plan.set(text))
+    bad("'" + std::string(text) + "' is not a fault's setting: write name=probability or " +
+        "name=probability:bound, with a probability from 0 to 1 such as 0.05 and a bound of at least 1");
+}
+
+laws::Knob parse_knob(std::string_view text) {
+  const std::size_t equals = text.find('=');
+  if (equals != std::string_view::npos && equals != 0)
+    if (const auto value = parse_i64(text.substr(equals + 1)))
+      return {std::string(text.substr(0, equals)), *value};
+  bad("'" + std::string(text) + "' is not a knob's setting: write name=value with a whole number");
+}
+
+void check(const Tool& tool, const RunSpec& spec) {
+  (void)scenario_named(tool, spec.scenario);
+  (void)transport_named(spec.transport);
+  for (const std::string& fault : spec.faults) check_fault(fault);
+}
+
+sim::FaultPlan plan_from_text(std::string_view text) {
+  sim::FaultPlan plan;  // what is not named is off
+  for (const std::string_view word : split_words(text)) {
+    check_fault(word);
+    (void)plan.set(word);
+  }
+  return plan;
+}
+
+std::string to_text(const std::vector<laws::Knob>& knobs) {
+  std::string text;
+  for (const laws::Knob& knob : knobs)
+    text += (text.empty() ? "" : ", ") + knob.name + "=" + std::to_string(knob.value);
+  return text;
+}
+
+}  // namespace twinwire::cli

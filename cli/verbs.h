@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// The verbs. Each stands in a file of its name and adds itself to the command line; what it returns is the exit code.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "cli/tool.h"
+
+namespace twinwire::cli {
+
+void add_list(CLI::App& app, const Tool& tool, ExitCode& code);
+void add_run(CLI::App& app, const Tool& tool, ExitCode& code);
+void add_hunt(CLI::App& app, const Tool& tool, ExitCode& code);
+void add_replay(CLI::App& app, const Tool& tool, ExitCode& code);
+void add_trace(CLI::App& app, const Tool& tool, ExitCode& code);
+void add_diff(CLI::App& app, const Tool& tool, ExitCode& code);
+void add_plants(CLI::App& app, const Tool& tool, ExitCode& code);
+void add_bench(CLI::App& app, const Tool& tool, ExitCode& code);
+void add_serve(CLI::App& app, const Tool& tool, ExitCode& code);
+void add_load(CLI::App& app, const Tool& tool, ExitCode& code);
+
+}  // namespace twinwire::cli

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// RudePeer: bytes that no honest transport would send, and what a reader must make of them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "props/laws/env.h"
+#include "transport/base/error.h"
+#include "transport/net/byte_stream.h"
+
+namespace twinwire::laws {
+
+enum class Rudeness : std::uint8_t {
+  none,             // whole frames, then the end
+  undersize,        // a size under 256
+  oversize,         // a size over the reader's maximum
+  huge,             // a size of many MiB, never sent
+  unknown_command,  // above the last
+  cut_header,       // the end inside a header
+  cut_body,         // the end inside a body
+  bad_seal,         // a flipped bit under a seal that is checked
+};
+inline constexpr std::size_t rudeness_count = 8;
+std::string_view name(Rudeness rudeness) noexcept;
+
+struct RudePlan {
+  Rudeness rudeness = Rudeness::none;
+  bool sealed = false;                // the reader verifies seals, and honest frames carry them
+  std::size_t max = 0;                // the reader's maximum
+  std::size_t good_frames = 0;        // sent before
+  std::vector<std::byte> bytes;       // everything that goes over the wire
+  bool ends_stream = false;           // the peer ends its side after the bytes
+  Errc expected = Errc::closed;       // how reading ends if every byte arrived
+};
+RudePlan rude_plan_of(Env& env);
+
+// Writes all the bytes in pieces of drawn sizes. False if the network failed first.
+bool write_bytes(Env& env, Network& network, ByteStream& stream, const std::vector<std::byte>& bytes);
+
+}  // namespace twinwire::laws

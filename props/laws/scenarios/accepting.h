@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// accepting: mute peers beside honest ones, and an acceptor that fails now and then. Mute peers delay nobody, are bounded
+// in time and number, the oldest makes room, and no error ends the listener.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "props/laws/tap.h"
+#include "transport/seam.h"
+
+namespace twinwire::laws {
+
+struct Accepting {
+  static constexpr std::string_view name = "accepting";
+  static constexpr std::string_view summary = "mute peers beside honest ones; accept stays prompt and bounded";
+
+  // Only what a handshake must bear without a delay that could be blamed on the network.
+  static void limit_faults(sim::FaultPlan& plan) {
+    using sim::Site;
+    const sim::FaultPlan all = plan;
+    const auto ppm = plan[Site::wake_order];
+    plan = sim::FaultPlan::none();
+    plan[Site::wake_order] = ppm;
+    for (const Site site : {Site::short_read, Site::short_write, Site::accept_failure}) plan[site] = all[site];
+  }
+
+  template <Transport T>
+  static void run(Env& env) {
+    Run<T> run(env);
+    run.all();
+  }
+
+ private:
+  static constexpr Duration handshake_timeout = std::chrono::seconds(3);
+  static constexpr Duration honest_patience = std::chrono::seconds(20);
+
+  template <Transport T>
+  class Run {
+   public:
+    explicit Run(Env& env)
+        : env_(&env), server_(env.node("server"), env.judge()), mutes_(2 + env.draw(6)), honest_(1 + env.draw(3)),
+          bound_(1 + env.draw(4)), dropped_at_(mutes_, TimePoint::never()) {}
+
+    void all() {
+      run_scope(scheduler(), [&](Scope& background) {
+        typename T::Options options;
+        options.accept_after_first_message = true;
+        options.accept.handshake_timeout = handshake_timeout;
+        options.accept.handshakes_max = bound_;
+        auto listener = T::listen(server_, background, env_->bind_address("server"), options);
+        if (!env_->judge().check(listener.has_value(), "accept", "nobody could listen")) return;
+        run_scope(scheduler(), [&](Scope& servers) {
+          const FiberHandle accepting = servers.spawn("server.accept", [&] { serve(*listener, servers); });
+          run_scope(scheduler(), [&](Scope& clients) { visit(clients, listener->local()); });
+          scheduler().cancel(accepting);
+        });
+        background.cancel();
+      });
+      oldest_made_room();
+    }
+
+   private:
+    Scheduler& scheduler() { return server_.scheduler(); }
+
+    void visit(Scope& clients, const Address& server) {
+      for (std::size_t i = 0; i < mutes_; ++i) {
+        clients.spawn("mute" + std::to_string(i), [&, i] { be_mute(i, server); });
+        // One after another, so that who is oldest is known.
+        (void)scheduler().sleep_for(std::chrono::milliseconds(10));
+        check_bound();
+      }
+      for (std::size_t i = 0; i < honest_; ++i)
+        clients.spawn("honest" + std::to_string(i), [&, i] { be_honest(i, server); });
+    }
+
+    void check_bound() {
+      env_->judge().check(server_.live_streams() <= bound_ + 1, "accept", [&] {
+        return std::to_string(server_.live_streams()) + " handshakes are unfinished; the bound is " +
+               std::to_string(bound_);
+      });
+    }
+
+    // Connects, says nothing, and waits to be dropped.
+    void be_mute(std::size_t i, const Address& server) {
+      Network& network = env_->node("mute");
+      auto stream = network.dial(server, {}, network.clock().in(honest_patience));
+      if (!stream) return;
+      const TimePoint connected = network.clock().now();
+      auto bytes = (*stream)->read(network.clock().in(handshake_timeout + honest_patience));
+      env_->judge().check(!bytes ? bytes.error() == Errc::broken : bytes->empty(), "accept", [&] {
+        return "mute peer " + std::to_string(i) + " was not dropped " +
+               std::to_string((network.clock().now() - connected).count()) + " ns after it connected";
+      });
+      dropped_at_[i] = network.clock().now();
+    }
+
+    // At the bound the oldest goes, and all have the same time: so they go in the order in which they came. A connection
+    // that died in the backlog says nothing, so with that fault on the order is not judged.
+    void oldest_made_room() {
+      if (accept_failed_) return;
+      for (std::size_t i = 1; i < mutes_; ++i)
+        env_->judge().check(dropped_at_[i - 1] <= dropped_at_[i], "accept", [&] {
+          return "mute peer " + std::to_string(i) + " had to go before the older peer " + std::to_string(i - 1);
+        });
+    }
+
+    void be_honest(std::size_t i, const Address& server) {
+      Network& network = env_->node("honest");
+      for (int attempt = 0; attempt < 40; ++attempt) {
+        auto conn = T::dial(network, server, {}, network.clock().in(honest_patience));
+        if (!env_->judge().check(conn.has_value(), "accept", [&] {
+              return "an honest client could not connect: " + to_string(conn.error());
+            }))
+          return;
+        auto [reader, writer] = split(std::move(*conn));
+        Batch batch(1);
+        if (auto hello = MutableMessage::create(network.buffers(), Command::ping, 10 * i))
+          batch.push(std::move(*hello).freeze());
+        if (!writer.send_batch(batch, network.clock().in(honest_patience))) continue;
+        auto answer = reader.read_message(default_max_message, network.clock().in(honest_patience));
+        if (answer) {
+          (void)writer.close(std::chrono::seconds(5));
+          return;
+        }
+        // Reset in the backlog, or evicted while many came at once: try again. Kept waiting: no.
+        if (!env_->judge().check(answer.error() != Error{Errc::timed_out}, "accept",
+                                 "an honest client waited in vain behind mute peers"))
+          return;
+      }
+      env_->judge().violate("accept", "an honest client was never served");
+    }
+
+    void serve(typename T::Listener& listener, Scope& servers) {
+      for (;;) {
+        auto accepted = listener.accept(Deadline::never());
+        if (accepted) {
+          servers.spawn("server.conn", [&, conn = std::move(accepted->first)]() mutable { answer(std::move(conn)); });
+          continue;
+        }
+        if (accepted.error() == Errc::canceled) return;
+        accept_failed_ = true;
+      }
+    }
+
+    void answer(typename T::Conn conn) {
+      auto [reader, writer] = split(std::move(conn));
+      auto hello = reader.read_message(default_max_message, server_.clock().in(std::chrono::seconds(1)));
+      if (!env_->judge().check(hello.has_value(), "accept",
+                               "accept yielded a connection whose first message had not arrived"))
+        return;
+      Batch batch(1);
+      batch.push(std::move(*hello));
+      if (!writer.send_batch(batch, server_.clock().in(std::chrono::seconds(5)))) return;
+      (void)reader.read_message(default_max_message, server_.clock().in(std::chrono::seconds(60)));
+      (void)writer.close(std::chrono::seconds(5));
+    }
+
+    Env* env_;
+    TapNetwork server_;
+    std::size_t mutes_;
+    std::size_t honest_;
+    std::size_t bound_;
+    std::vector<TimePoint> dropped_at_;
+    bool accept_failed_ = false;
+  };
+};
+
+}  // namespace twinwire::laws

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// limits: the numbers of the contract. 0, 1, 512 and 513 messages; a message of exactly the reader's maximum.
+#pragma once
+
+#include <string>
+
+#include "props/laws/tap.h"
+#include "props/laws/witness.h"
+#include "transport/seam.h"
+
+namespace twinwire::laws {
+
+struct Limits {
+  static constexpr std::string_view name = "limits";
+  static constexpr std::string_view summary = "batches of 0, 1, 512 and 513 messages, a message of the maximum size";
+
+  // The numbers are the subject: no connection may die of anything else.
+  static void limit_faults(sim::FaultPlan& plan) {
+    using sim::Site;
+    for (const Site site : {Site::connect_refused, Site::connect_black_hole, Site::accept_failure, Site::reset,
+                            Site::reset_one_side, Site::silent_loss, Site::early_fin, Site::clog})
+      plan[site].ppm = 0;
+  }
+
+  template <Transport T>
+  static void run(Env& env) {
+    Network& server = env.node("server");
+    TapNetwork client(env.node("client"), env.judge());
+    const std::size_t body = 2 + env.draw(5000);
+    Witness witness(env.judge(), "limits", env.seed());
+    run_scope(server.scheduler(), [&](Scope& background) {
+      auto listener = T::listen(server, background, env.bind_address("server"), {});
+      if (!env.judge().check(listener.has_value(), "accept", "nobody could listen")) return;
+      run_scope(server.scheduler(), [&](Scope& ends) {
+        const FiberHandle serving = ends.spawn("server", [&] {
+          auto accepted = listener->accept(Deadline::never());
+          if (accepted) read<T>(env, server, std::move(accepted->first), header_size + body, witness);
+        });
+        ends.spawn("client", [&, serving] {
+          if (!send<T>(env, client, listener->local(), body, witness)) server.scheduler().cancel(serving);
+        });
+      });
+      background.cancel();
+    });
+  }
+
+ private:
+  static constexpr Duration patience = std::chrono::minutes(30);
+
+  template <Transport T>
+  static void read(Env& env, Network& network, typename T::Conn conn, std::size_t max, Witness& witness) {
+    auto [reader, writer] = split(std::move(conn));
+    for (;;) {
+      auto message = reader.read_message(max, network.clock().in(patience));
+      if (!message) {
+        env.judge().check(message.error() == Error{Errc::broken}, "batch_limit", [&] {
+          return "after a batch of 513 the peer's reader ended with " + to_string(message.error());
+        });
+        break;
+      }
+      witness.yielded(*message);
+    }
+    env.judge().check(witness.yielded_count() <= 513, "batch_limit", "messages of a refused batch arrived");
+  }
+
+  template <Transport T>
+  static bool send(Env& env, TapNetwork& network, const Address& server, std::size_t body, Witness& witness) {
+    auto conn = T::dial(network, server, {}, network.clock().in(patience));
+    if (!conn) return false;
+    auto [reader, writer] = split(std::move(*conn));
+    StreamRecord& record = *network.records().front();
+    Batch batch(513);
+    auto sent = writer.send_batch(batch, network.clock().in(patience));
+    env.judge().check(sent.has_value() && record.writes == 0, "batch_limit", "an empty batch did something");
+    for (const std::size_t count : {std::size_t{1}, std::size_t{512}, std::size_t{513}}) {
+      for (std::size_t i = 0; i < count; ++i)
+        if (auto message = witness.make(network.buffers(), count == 1 ? body : i % 3))
+          batch.push(std::move(*message));
+      if (count <= batch_messages_max) witness.offered(batch);
+      const std::uint64_t writes = record.writes;
+      sent = writer.send_batch(batch, network.clock().in(patience));
+      if (count <= batch_messages_max) {
+        if (!env.judge().check(sent.has_value(), "batch_limit", [&] {
+              return "a batch of " + std::to_string(count) + " failed: " + to_string(sent.error());
+            }))
+          return true;
+        continue;
+      }
+      env.judge().check(!sent && sent.error() == Errc::too_large && batch.size() == 513 && record.writes == writes,
+                        "batch_limit", "a batch of 513 was not refused whole");
+      env.judge().check(record.aborted, "drop", "a batch of 513 failed and the connection was not reset");
+    }
+    return true;
+  }
+};
+
+}  // namespace twinwire::laws

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// ping_pong: one connection, each message sent after the echo of the one before. What `bench sim` measures.
+#pragma once
+
+#include <string_view>
+
+#include "props/laws/env.h"
+#include "transport/seam.h"
+
+namespace twinwire::laws {
+
+struct PingPong {
+  static constexpr std::string_view name = "ping_pong";
+  static constexpr std::string_view summary = "one connection, each message sent after the echo of the one before";
+
+  template <Transport T>
+  static void run(Env& env) {
+    const auto rounds = static_cast<std::size_t>(env.knob("messages", 200));
+    const auto size = static_cast<std::size_t>(env.knob("size", 256));
+    Network& server = env.node("server");
+    Network& client = env.node("client");
+    run_scope(server.scheduler(), [&](Scope& scope) {
+      auto listener = T::listen(server, scope, env.bind_address("server"), {});
+      if (!env.judge().check(listener.has_value(), "accept", "nobody could listen")) return;
+      const Address address = listener->local();
+      run_scope(server.scheduler(), [&](Scope& ends) {
+        const FiberHandle serving = ends.spawn("server", [&] {
+          auto accepted = listener->accept(Deadline::never());
+          if (accepted) echo<T>(std::move(accepted->first));
+        });
+        ends.spawn("client", [&, serving] {
+          if (!ping<T>(env, client, address, rounds, size)) server.scheduler().cancel(serving);
+        });
+      });
+      scope.cancel();
+    });
+  }
+
+ private:
+  template <Transport T>
+  static void echo(typename T::Conn conn) {
+    auto [reader, writer] = split(std::move(conn));
+    Batch batch(1);
+    for (;;) {
+      auto message = reader.read_message(default_max_message, Deadline::never());
+      if (!message) break;
+      batch.push(std::move(*message));
+      if (!writer.send_batch(batch, Deadline::never())) return;
+    }
+    (void)writer.close(std::chrono::seconds(1));
+  }
+
+  template <Transport T>
+  static bool ping(Env& env, Network& network, const Address& server, std::size_t rounds, std::size_t size) {
+    auto conn = T::dial(network, server, {}, network.clock().in(std::chrono::seconds(5)));
+    if (!conn) return false;
+    auto [reader, writer] = split(std::move(*conn));
+    Batch batch(1);
+    for (std::size_t i = 0; i < rounds; ++i) {
+      auto message = MutableMessage::create(network.buffers(), Command::request, size - header_size);
+      if (!message) return false;
+      message->set_request_id(i);
+      batch.push(std::move(*message).freeze());
+      const Deadline deadline = network.clock().in(std::chrono::seconds(30));
+      if (!writer.send_batch(batch, deadline)) return true;
+      auto answer = reader.read_message(default_max_message, deadline);
+      if (!answer) return true;
+      env.judge().check(request_id(*answer) == i, "prefix", "an echo came out of turn");
+    }
+    (void)writer.close(std::chrono::seconds(1));
+    return true;
+  }
+};
+
+}  // namespace twinwire::laws

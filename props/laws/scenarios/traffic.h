@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// traffic: some connections to one listener, batches both ways, impatient readers, every kind of end. All the laws that
+// a stream of honest messages can show. The default scenario of `hunt`.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "props/laws/traffic_side.h"
+
+namespace twinwire::laws {
+
+struct Traffic {
+  static constexpr std::string_view name = "traffic";
+  static constexpr std::string_view summary = "batches both ways over some connections, every kind of end; all laws";
+
+  template <Transport T>
+  static void run(Env& env) {
+    Run<T> run(env);
+    run.all();
+  }
+
+ private:
+  // What the two ends of one connection share.
+  struct Pair {
+    Pair(Judge& judge, std::size_t number, std::uint64_t id)
+        : up(judge, "conn " + std::to_string(number) + " client to server", 2 * id),
+          down(judge, "conn " + std::to_string(number) + " server to client", 2 * id + 1) {}
+    Witness up;
+    Witness down;
+    Address client_address;
+    bool dialed = false;
+    bool server_began = false;
+    SideOutcome client;
+    SideOutcome server;
+  };
+
+  template <Transport T>
+  class Run {
+   public:
+    explicit Run(Env& env)
+        : env_(&env),
+          plan_(traffic_plan_of(env.seed())),
+          server_(env.node("server"), env.judge()) {
+      for (std::size_t i = 0; i < plan_.conns.size(); ++i)
+        pairs_.push_back(std::make_unique<Pair>(env.judge(), i, mix(env.seed(), i)));
+    }
+
+    void all() {
+      run_scope(scheduler(), [&](Scope& background) {
+        typename T::Options options = stream_options(plan_.conns.front());
+        options.accept_after_first_message = plan_.accept_after_first_message;
+        auto listener = T::listen(server_, background, env_->bind_address("server"), options);
+        if (!env_->judge().check(listener.has_value(), "accept", "nobody could listen")) return;
+        run_scope(scheduler(), [&](Scope& servers) {
+          const FiberHandle accepting =
+              servers.spawn("server.accept", [&] { accept_all(*listener, servers); });
+          run_scope(scheduler(), [&](Scope& clients) {
+            for (std::size_t i = 0; i < pairs_.size(); ++i)
+              clients.spawn("client" + std::to_string(i), [&, i] { client(i, listener->local()); });
+          });
+          scheduler().cancel(accepting);
+        });
+        background.cancel();
+      });
+      for (std::size_t i = 0; i < pairs_.size(); ++i) judge_pair(*pairs_[i]);
+    }
+
+   private:
+    Scheduler& scheduler() { return server_.scheduler(); }
+
+    static typename T::Options stream_options(const ConnPlan& conn) {
+      typename T::Options options;
+      options.stream.send_buffer = conn.send_buffer;
+      options.stream.receive_buffer = conn.receive_buffer;
+      return options;
+    }
+
+    void client(std::size_t i, const Address& server) {
+      const ConnPlan& plan = plan_.conns[i];
+      Pair& pair = *pairs_[i];
+      TapNetwork network(env_->node("client" + std::to_string(i)), env_->judge());
+      (void)scheduler().sleep_for(plan.dial_after);
+      auto conn = T::dial(network, server, stream_options(plan), network.clock().in(std::chrono::seconds(10)));
+      if (!conn) return;
+      pair.client_address = network.records().front()->local;
+      pair.dialed = true;
+      dialed_.wake_all(scheduler());
+      auto [reader, writer] = split(std::move(*conn));
+      TrafficSide<typename T::Reader, typename T::Writer> side(
+          *env_, network, std::move(reader), std::move(writer), plan.client, message_count(plan.server),
+          SideChecks(*env_, "client" + std::to_string(i), network.records().front(), pair.up, pair.down),
+          mix(env_->seed(), 2 * i));
+      pair.client = side.run();
+    }
+
+    void accept_all(typename T::Listener& listener, Scope& servers) {
+      for (;;) {
+        auto accepted = listener.accept(Deadline::never());
+        if (accepted) {
+          servers.spawn("server.conn", [&, conn = std::move(accepted->first), peer = accepted->second]() mutable {
+            serve(std::move(conn), peer);
+          });
+          continue;
+        }
+        if (accepted.error() == Errc::canceled) return;
+        env_->judge().check(accepted.error() == Errc::broken || accepted.error() == Errc::no_resources, "accept",
+                            [&] { return "accept failed with " + to_string(accepted.error()); });
+      }
+    }
+
+    // Which plan an accepted connection follows is known once its client's dial has returned.
+    std::size_t pair_of(const Address& peer) {
+      const Deadline patience = server_.clock().in(std::chrono::seconds(5));
+      for (;;) {
+        for (std::size_t i = 0; i < pairs_.size(); ++i)
+          if (pairs_[i]->dialed && pairs_[i]->client_address == peer) return i;
+        if (dialed_.wait(scheduler(), patience, "the client's dial to return") != Wake::ready)
+          return pairs_.size();
+      }
+    }
+
+    void serve(typename T::Conn conn, const Address& peer) {
+      const std::size_t i = pair_of(peer);
+      if (i == pairs_.size()) return;  // the client gave up while dialling
+      Pair& pair = *pairs_[i];
+      const ConnPlan& plan = plan_.conns[i];
+      pair.server_began = true;
+      auto [reader, writer] = split(std::move(conn));
+      TrafficSide<typename T::Reader, typename T::Writer> side(
+          *env_, server_, std::move(reader), std::move(writer), plan.server, message_count(plan.client),
+          SideChecks(*env_, "server" + std::to_string(i), server_.record_of(peer), pair.down, pair.up),
+          mix(env_->seed(), 2 * i + 1));
+      pair.server = side.run();
+    }
+
+    // Clause 5: every message of a successful batch arrives if close returned ok and the peer read to the end.
+    void delivered(const Witness& direction, const SideOutcome& sender, const SideOutcome& reader) {
+      if (!sender.close || !*sender.close) return;
+      if (reader.read_end != Error{Errc::closed} || !reader.read_end_before_own_close) return;
+      env_->judge().check(direction.yielded_count() >= direction.accepted_count(), "close_delivers", [&] {
+        return direction.label() + ": close returned ok, the peer read to the end, and only " +
+               std::to_string(direction.yielded_count()) + " of " +
+               std::to_string(direction.accepted_count()) + " messages arrived";
+      });
+    }
+
+    void judge_pair(const Pair& pair) {
+      if (!pair.server_began) return;
+      delivered(pair.up, pair.client, pair.server);
+      delivered(pair.down, pair.server, pair.client);
+    }
+
+    Env* env_;
+    TrafficPlan plan_;
+    TapNetwork server_;
+    WaitQueue dialed_;
+    std::vector<std::unique_ptr<Pair>> pairs_;
+  };
+};
+
+}  // namespace twinwire::laws

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "props/laws/tap.h"
+
+#include <algorithm>
+#include <string>
+
+namespace twinwire::laws {
+namespace {
+
+bool inside(const iovec& piece, const Batch& batch) noexcept {
+  const auto* begin = static_cast<const std::byte*>(piece.iov_base);
+  for (const Message& message : batch.messages()) {
+    const auto bytes = message.bytes();
+    if (begin >= bytes.data() && begin + piece.iov_len <= bytes.data() + bytes.size()) return true;
+  }
+  return false;
+}
+
+class TapStream final : public ByteStream {
+ public:
+  TapStream(std::unique_ptr<ByteStream> inner, std::shared_ptr<StreamRecord> record, Judge& judge)
+      : inner_(std::move(inner)), record_(std::move(record)), judge_(&judge) {}
+  ~TapStream() override { record_->destroyed = true; }
+
+  Result<std::size_t> write(std::span<const iovec> pieces, Deadline deadline) override {
+    StreamRecord& record = *record_;
+    ++record.writes;
+    judge_->check(!record.aborted, "drop", "the network was touched after the connection was dropped");
+    judge_->check(!record.write_failed, "drop",
+                  "something was written to a connection on which a write had failed");
+    std::size_t total = 0;
+    for (const iovec& piece : pieces) {
+      total += piece.iov_len;
+      if (record.in_flight != nullptr)
+        judge_->check(inside(piece, *record.in_flight), "zero_copy",
+                      "a piece was written that lies in no message of the batch");
+    }
+    auto written = inner_->write(pieces, deadline);
+    if (!written) {
+      record.write_failed = true;
+      return written;
+    }
+    judge_->check(*written >= 1 && *written <= total, "byte_seam",
+                  [&] { return "write took " + std::to_string(*written) + " of " + std::to_string(total) + " bytes"; });
+    record.accepted += *written;
+    if (*written < total) ++record.short_writes;
+    return written;
+  }
+  Result<Slice> read(Deadline deadline) override {
+    auto slice = inner_->read(deadline);
+    if (slice) saw(slice->size());
+    return slice;
+  }
+  Result<std::size_t> read_into(std::span<std::byte> into, Deadline deadline) override {
+    auto n = inner_->read_into(into, deadline);
+    if (n) saw(*n);
+    return n;
+  }
+  Result<void> shutdown_write() override {
+    record_->shut = true;
+    return inner_->shutdown_write();
+  }
+  void abort() noexcept override {
+    if (!record_->aborted) record_->shut_before_abort = record_->shut;
+    record_->aborted = true;
+    inner_->abort();
+  }
+  Address local() const noexcept override { return inner_->local(); }
+  Address peer() const noexcept override { return inner_->peer(); }
+
+ private:
+  void saw(std::size_t bytes) {
+    judge_->check(!(record_->end_seen && bytes != 0), "byte_seam", "bytes arrived after the end of the stream");
+    record_->received += bytes;
+    record_->end_seen = record_->end_seen || bytes == 0;
+  }
+
+  std::unique_ptr<ByteStream> inner_;
+  std::shared_ptr<StreamRecord> record_;
+  Judge* judge_;
+};
+
+class TapAcceptor final : public Acceptor {
+ public:
+  TapAcceptor(std::unique_ptr<Acceptor> inner, TapNetwork& network)
+      : inner_(std::move(inner)), network_(&network) {}
+
+  Result<std::unique_ptr<ByteStream>> accept(Deadline deadline) override {
+    network_->judge().check(!(exhausted_ && network_->clock().now() == exhausted_at_), "accept",
+                            "accept was tried again in the instant in which descriptors had run out");
+    auto stream = inner_->accept(deadline);
+    exhausted_ = !stream && stream.error() == Errc::no_resources;
+    exhausted_at_ = network_->clock().now();
+    if (!stream) return stream;
+    return network_->tap(std::move(*stream));
+  }
+  Address local() const noexcept override { return inner_->local(); }
+
+ private:
+  std::unique_ptr<Acceptor> inner_;
+  TapNetwork* network_;
+  bool exhausted_ = false;
+  TimePoint exhausted_at_;
+};
+
+}  // namespace
+
+std::unique_ptr<ByteStream> TapNetwork::tap(std::unique_ptr<ByteStream> stream) {
+  auto record = std::make_shared<StreamRecord>();
+  record->local = stream->local();
+  record->peer = stream->peer();
+  records_.push_back(record);
+  return std::make_unique<TapStream>(std::move(stream), std::move(record), *judge_);
+}
+
+std::size_t TapNetwork::live_streams() const noexcept {
+  return static_cast<std::size_t>(
+      std::count_if(records_.begin(), records_.end(), [](const auto& record) { return !record->destroyed; }));
+}
+
+std::shared_ptr<StreamRecord> TapNetwork::record_of(const Address& peer) const noexcept {
+  const auto found = std::find_if(records_.rbegin(), records_.rend(),
+                                  [&](const auto& record) { return record->peer == peer; });
+  return found == records_.rend() ? nullptr : *found;
+}
+
+Result<std::unique_ptr<Acceptor>> TapNetwork::listen(const Address& address, const ListenOptions& options) {
+  auto acceptor = base_->listen(address, options);
+  if (!acceptor) return acceptor;
+  return std::make_unique<TapAcceptor>(std::move(*acceptor), *this);
+}
+
+Result<std::unique_ptr<ByteStream>> TapNetwork::dial(const Address& address, const StreamOptions& options,
+                                                     Deadline deadline) {
+  auto stream = base_->dial(address, options, deadline);
+  if (!stream) return stream;
+  return tap(std::move(*stream));
+}
+
+}  // namespace twinwire::laws

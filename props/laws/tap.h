@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tap: a network that passes everything through and writes down what a transport did to its byte streams. Laws look at
+// it from outside: what was really accepted, whether a failed connection was reset and then left alone.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "props/laws/judge.h"
+#include "transport/net/network.h"
+#include "transport/wire/batch.h"
+
+namespace twinwire::laws {
+
+// What is known of one stream. Outlives the stream.
+struct StreamRecord {
+  Address local;
+  Address peer;
+  std::uint64_t accepted = 0;   // bytes that write() took
+  std::uint64_t received = 0;   // bytes that read() and read_into() gave
+  std::uint64_t writes = 0;     // calls, failed ones included
+  std::uint64_t short_writes = 0;
+  bool write_failed = false;
+  bool end_seen = false;        // the peer's end was read
+  bool shut = false;            // shutdown_write() was called
+  bool aborted = false;
+  bool shut_before_abort = false;
+  bool destroyed = false;
+
+  // While set, every piece that is written must lie inside a message of this batch.
+  const Batch* in_flight = nullptr;
+};
+
+class TapNetwork final : public Network {
+ public:
+  // Both are borrowed.
+  TapNetwork(Network& base, Judge& judge) noexcept : base_(&base), judge_(&judge) {}
+
+  Result<std::unique_ptr<Acceptor>> listen(const Address& address, const ListenOptions& options) override;
+  Result<std::unique_ptr<ByteStream>> dial(const Address& address, const StreamOptions& options,
+                                           Deadline deadline) override;
+  Result<std::unique_ptr<DatagramSocket>> bind(const Address& address,
+                                               const DatagramOptions& options) override {
+    return base_->bind(address, options);
+  }
+  Scheduler& scheduler() noexcept override { return base_->scheduler(); }
+  Clock& clock() noexcept override { return base_->clock(); }
+  Random& random() noexcept override { return base_->random(); }
+  BufferPool& buffers() noexcept override { return base_->buffers(); }
+
+  // Wraps a stream of the base network and keeps its record.
+  std::unique_ptr<ByteStream> tap(std::unique_ptr<ByteStream> stream);
+
+  const std::vector<std::shared_ptr<StreamRecord>>& records() const noexcept { return records_; }
+  std::size_t live_streams() const noexcept;
+  // The newest stream to that peer; nullptr if there is none.
+  std::shared_ptr<StreamRecord> record_of(const Address& peer) const noexcept;
+  Judge& judge() noexcept { return *judge_; }
+
+ private:
+  Network* base_;
+  Judge* judge_;
+  std::vector<std::shared_ptr<StreamRecord>> records_;
+};
+
+}  // namespace twinwire::laws

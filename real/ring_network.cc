@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "real/ring_network.h"
+
+#include <netinet/tcp.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <new>
+
+#include "real/ring_acceptor.h"
+#include "real/ring_datagram.h"
+#include "real/ring_stream.h"
+#include "real/socket_address.h"
+
+namespace twinwire::real {
+namespace {
+
+Error last_error() noexcept { return from_errno(errno); }
+
+bool set(int fd, int level, int option, int value) noexcept {
+  return ::setsockopt(fd, level, option, &value, sizeof value) == 0;
+}
+
+// The buffer sizes count before the connection exists: the window scale is settled in the handshake.
+void set_buffers(int fd, std::size_t send_buffer, std::size_t receive_buffer) noexcept {
+  const auto bytes = [](std::size_t size) {
+    return static_cast<int>(std::min<std::size_t>(size, INT_MAX / 2));
+  };
+  if (send_buffer != 0) (void)set(fd, SOL_SOCKET, SO_SNDBUF, bytes(send_buffer));
+  if (receive_buffer != 0) (void)set(fd, SOL_SOCKET, SO_RCVBUF, bytes(receive_buffer));
+}
+
+void set_stream_options(int fd, const StreamOptions& options) noexcept {
+  set_buffers(fd, options.send_buffer, options.receive_buffer);
+  if (options.no_delay) (void)set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+bool bind_to(int fd, const Address& address) noexcept {
+  const SocketAddress local(address);
+  return ::bind(fd, &local.any, local.length) == 0;
+}
+
+}  // namespace
+
+Result<DescriptorRef> RingNetwork::open(const Address& address, int type) noexcept {
+  // Blocking: on a non-blocking socket io_uring hands EAGAIN on instead of waiting.
+  const int fd = ::socket(address.is_v4() ? AF_INET : AF_INET6, type | SOCK_CLOEXEC, 0);
+  if (fd < 0) return last_error();
+  DescriptorRef socket = ring_->adopt(fd);
+  if (!socket) return Errc::no_resources;
+  return socket;
+}
+
+Result<std::unique_ptr<Acceptor>> RingNetwork::listen(const Address& address,
+                                                      const ListenOptions& options) {
+  auto socket = open(address, SOCK_STREAM);
+  if (!socket) return socket.error();
+  const int fd = (*socket)->fd();
+  // Connections of an earlier run that linger in TIME_WAIT must not keep the port.
+  (void)set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  set_stream_options(fd, options.stream);  // inherited by what is accepted
+  if (!bind_to(fd, address) || ::listen(fd, options.backlog) != 0) return last_error();
+  const Address local = local_address(fd);
+  std::unique_ptr<Acceptor> acceptor(
+      new (std::nothrow) RingAcceptor(*ring_, std::move(*socket), local));
+  if (acceptor == nullptr) return Errc::no_resources;
+  return acceptor;
+}
+
+Result<std::unique_ptr<ByteStream>> RingNetwork::dial(const Address& address,
+                                                      const StreamOptions& options,
+                                                      Deadline deadline) {
+  auto opened = open(address, SOCK_STREAM);
+  if (!opened) return opened.error();
+  DescriptorRef socket = std::move(*opened);
+  set_stream_options(socket->fd(), options);
+  if (options.local != Address{} && !bind_to(socket->fd(), options.local)) return last_error();
+
+  const SocketAddress remote(address);
+  io_uring_sqe request{};
+  ::io_uring_prep_connect(&request, socket->fd(), &remote.any, remote.length);
+  const Completion completion =
+      socket->perform(Direction::out, request, deadline, "a connection to a peer");
+  if (completion.result == -ETIMEDOUT) return Error{Errc::timed_out, ETIMEDOUT};
+  if (completion.result < 0) return error_of(completion);
+
+  const Address local = local_address(socket->fd());
+  if (local == address) return Error{Errc::refused, ECONNREFUSED};
+  std::unique_ptr<ByteStream> stream(
+      new (std::nothrow) RingStream(*ring_, std::move(socket), local, address));
+  if (stream == nullptr) return Errc::no_resources;
+  ++ring_->count().connections_dialed;
+  return stream;
+}
+
+Result<std::unique_ptr<DatagramSocket>> RingNetwork::bind(const Address& address,
+                                                          const DatagramOptions& options) {
+  auto socket = open(address, SOCK_DGRAM);
+  if (!socket) return socket.error();
+  const int fd = (*socket)->fd();
+  set_buffers(fd, options.send_buffer, options.receive_buffer);
+  RingDatagram::set_options(fd, address.is_v4());
+  if (!bind_to(fd, address)) return last_error();
+  const Address local = local_address(fd);
+  std::unique_ptr<DatagramSocket> bound(
+      new (std::nothrow) RingDatagram(*ring_, std::move(*socket), local));
+  if (bound == nullptr) return Errc::no_resources;
+  return bound;
+}
+
+}  // namespace twinwire::real

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/fabric.h"
+
+#include "sim/sim_acceptor.h"
+#include "sim/sim_datagram.h"
+#include "sim/sim_network.h"
+#include "sim/sim_stream.h"
+
+namespace twinwire::sim {
+
+Fabric::~Fabric() {
+  // A stream that somebody still holds must not reach into what is gone.
+  while (connections_ != nullptr) {
+    Connection& connection = *connections_;
+    for (unsigned side = 0; side < 2; ++side)
+      if (SimStream* stream = connection.end(side).stream) stream->forget();
+    unlink(connection);
+    delete &connection;
+  }
+  while (flying_ != nullptr) {
+    FlyingDatagram* datagram = flying_;
+    flying_ = datagram->next_made;
+    datagram->drop();
+    delete datagram;
+  }
+}
+
+SimNetwork* Fabric::node(const Address& address) const noexcept {
+  if (!address.is_v4() || address.ip[12] != 10 || address.ip[13] != 0) return nullptr;
+  const std::size_t number = std::size_t{address.ip[14]} * 256 + address.ip[15];
+  return number >= 1 && number <= nodes_.size() ? nodes_[number - 1] : nullptr;
+}
+
+SimAcceptor* Fabric::acceptor(const Address& address, std::uint64_t serial) const noexcept {
+  SimNetwork* host = node(address);
+  SimAcceptor* found = host != nullptr ? host->acceptor(address.port) : nullptr;
+  return found != nullptr && serial != 0 && found->serial() != serial ? nullptr : found;
+}
+
+SimDatagram* Fabric::datagram_socket(const Address& address) const noexcept {
+  SimNetwork* host = node(address);
+  return host != nullptr ? host->datagram_socket(address.port) : nullptr;
+}
+
+Connection& Fabric::connect(EntityId entity, const Address& dialer, const Address& listener,
+                            const StreamOptions& dialer_options,
+                            const StreamOptions& listener_options, std::uint64_t acceptor_serial) {
+  auto* connection = new Connection(*world_, *this, entity, dialer, listener, dialer_options,
+                                    listener_options, acceptor_serial);
+  connection->next = connections_;
+  if (connections_ != nullptr) connections_->previous = connection;
+  connections_ = connection;
+  ++connection_count_;
+  return *connection;
+}
+
+void Fabric::unlink(Connection& connection) noexcept {
+  (connection.previous != nullptr ? connection.previous->next : connections_) = connection.next;
+  if (connection.next != nullptr) connection.next->previous = connection.previous;
+  --connection_count_;
+}
+
+void Fabric::release(Connection& connection) {
+  if (SimNetwork* dialer = node(connection.end(0).address))
+    dialer->stream_ports().release(connection.end(0).address.port);
+  unlink(connection);
+  delete &connection;
+}
+
+FlyingDatagram* Fabric::take_datagram() {
+  if (idle_ == nullptr) {
+    auto* made = new FlyingDatagram(*this);
+    made->next_made = flying_;
+    flying_ = made;
+    return made;
+  }
+  FlyingDatagram* datagram = idle_;
+  idle_ = datagram->next_idle;
+  return datagram;
+}
+
+void Fabric::put_datagram(FlyingDatagram& datagram) noexcept {
+  datagram.next_idle = idle_;
+  idle_ = &datagram;
+}
+
+void Fabric::settle() noexcept {
+  for (Connection* connection = connections_; connection != nullptr; connection = connection->next)
+    for (unsigned side = 0; side < 2; ++side) connection->link(side).discard_all();
+  for (FlyingDatagram* datagram = flying_; datagram != nullptr; datagram = datagram->next_made)
+    if (datagram->queued()) datagram->drop();
+  for (SimNetwork* node : nodes_) node->settle();
+}
+
+}  // namespace twinwire::sim

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fabric: what connects the nodes of a world: who has which address, and what is on its way.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "sim/connection.h"
+#include "sim/world.h"
+#include "transport/net/address.h"
+
+namespace twinwire::sim {
+
+class FlyingDatagram;
+class SimAcceptor;
+class SimDatagram;
+class SimNetwork;
+
+class Fabric {
+ public:
+  explicit Fabric(World& world) noexcept : world_(&world) {}
+  Fabric(const Fabric&) = delete;
+  Fabric& operator=(const Fabric&) = delete;
+  ~Fabric();
+
+  void add(SimNetwork& node) { nodes_.push_back(&node); }
+  // The node that has this address, whatever the port; nullptr: none.
+  SimNetwork* node(const Address& address) const noexcept;
+  // Who listens there; nullptr: nobody, or (where `serial` is given) another than meant.
+  SimAcceptor* acceptor(const Address& address, std::uint64_t serial = 0) const noexcept;
+  SimDatagram* datagram_socket(const Address& address) const noexcept;
+
+  Connection& connect(EntityId entity, const Address& dialer, const Address& listener,
+                      const StreamOptions& dialer_options, const StreamOptions& listener_options,
+                      std::uint64_t acceptor_serial);
+  // Frees it and its dialer's port.
+  void release(Connection& connection);
+
+  // A datagram that may fly; goes back by put_datagram().
+  FlyingDatagram* take_datagram();
+  void put_datagram(FlyingDatagram& datagram) noexcept;
+
+  std::uint64_t next_serial() noexcept { return ++serials_; }
+  std::size_t connections() const noexcept { return connection_count_; }
+
+  // After a run: drops what is still in flight or unread, so that a block that is still out is one that a user holds.
+  void settle() noexcept;
+
+ private:
+  void unlink(Connection& connection) noexcept;
+
+  World* world_;
+  std::vector<SimNetwork*> nodes_;  // by ordinal
+  Connection* connections_ = nullptr;
+  std::size_t connection_count_ = 0;
+  FlyingDatagram* flying_ = nullptr;  // all that were made, by `next_made`
+  FlyingDatagram* idle_ = nullptr;
+  std::uint64_t serials_ = 0;
+};
+
+}  // namespace twinwire::sim

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/sim_acceptor.h"
+
+#include <cerrno>
+
+#include "sim/sim_network.h"
+#include "sim/sim_stream.h"
+
+namespace twinwire::sim {
+
+SimAcceptor::SimAcceptor(SimNetwork& network, std::uint64_t serial, EntityId entity,
+                         const Address& local, const ListenOptions& options)
+    : network_(&network), serial_(serial), entity_(entity), local_(local), options_(options) {
+  options_.backlog = std::max(options_.backlog, 0);
+  ++network.world().sockets;
+}
+
+SimAcceptor::~SimAcceptor() {
+  if (network_ == nullptr) return;
+  network_->remove(*this);
+  for (; !backlog_.empty(); backlog_.pop_front()) backlog_.front()->detach(1);
+  --network_->world().sockets;
+}
+
+void SimAcceptor::enqueue(Connection& connection) {
+  --opening_;
+  backlog_.push_back(&connection);
+  waiters_.wake_one(network_->scheduler());
+}
+
+Result<std::unique_ptr<ByteStream>> SimAcceptor::accept(Deadline deadline) {
+  World& world = network_->world();
+  Scheduler& scheduler = world.scheduler();
+  if (scheduler.cancel_pending()) return Errc::canceled;
+  while (backlog_.empty()) {
+    const Wake wake = waiters_.wait(scheduler, deadline, "a connection to accept");
+    if (wake != Wake::ready && backlog_.empty()) return to_errc(wake);
+  }
+  Connection& connection = *backlog_.front();
+  const std::string& who = connection.link(0).who();
+  const std::uint64_t failure =
+      world.choose(Site::accept_failure, connection.entity(), connection.accepts_tried++, 2);
+  if (failure != 0) world.decisions().bit(Site::accept_failure);
+  if (failure == 2) {
+    if (world.tracing()) world.tell(who, "accept fails: out of descriptors");
+    return Error{Errc::no_resources, EMFILE};
+  }
+  backlog_.pop_front();
+  if (!backlog_.empty()) waiters_.wake_one(scheduler);
+  if (failure == 1) {
+    if (world.tracing()) world.tell(who, "accept fails: reset in the backlog");
+    connection.detach(1);
+    return Error{Errc::broken, ECONNABORTED};
+  }
+  world.step(Step::accepted, connection.entity(), 0, who, [] { return std::string("accepted"); });
+  return std::make_unique<SimStream>(connection, 1);
+}
+
+}  // namespace twinwire::sim

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// SimAcceptor: a listening socket of a simulated node, and its backlog.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "sim/connection.h"
+#include "sim/ring_buffer.h"
+#include "sim/world.h"
+#include "transport/fiber/wait_queue.h"
+#include "transport/net/byte_stream.h"
+#include "transport/net/network.h"
+
+namespace twinwire::sim {
+
+class SimNetwork;
+
+class SimAcceptor final : public Acceptor {
+ public:
+  SimAcceptor(SimNetwork& network, std::uint64_t serial, EntityId entity, const Address& local,
+              const ListenOptions& options);
+  ~SimAcceptor() override;
+
+  Result<std::unique_ptr<ByteStream>> accept(Deadline deadline) override;
+  Address local() const noexcept override { return local_; }
+
+  // --- For connects ------------------------------------------------------------------------------------------------
+
+  std::uint64_t serial() const noexcept { return serial_; }
+  const ListenOptions& options() const noexcept { return options_; }
+  // Linux lets one more in than listen(2) asked for.
+  bool full() const noexcept {
+    return backlog_.size() + opening_ > static_cast<std::size_t>(options_.backlog);
+  }
+  // A connection that is being opened has its place from its SYN on.
+  void reserve() noexcept { ++opening_; }
+  void unreserve() noexcept { --opening_; }
+  void enqueue(Connection& connection);
+  // The world is gone.
+  void forget() noexcept { network_ = nullptr; }
+
+ private:
+  SimNetwork* network_;
+  std::uint64_t serial_;
+  EntityId entity_;
+  Address local_;
+  ListenOptions options_;
+  RingBuffer<Connection*> backlog_;
+  std::size_t opening_ = 0;
+  WaitQueue waiters_;
+};
+
+}  // namespace twinwire::sim

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// SimDatagram: a UDP socket of a simulated node. Datagrams travel one by one: lost, doubled, overtaken.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "sim/ring_buffer.h"
+#include "sim/world.h"
+#include "transport/fiber/wait_queue.h"
+#include "transport/net/datagram_socket.h"
+#include "transport/net/network.h"
+
+namespace twinwire::sim {
+
+class Fabric;
+class SimNetwork;
+
+// One datagram on its way: an event of its own, since datagrams overtake each other. Reused by the Fabric.
+class FlyingDatagram final : public EventSource {
+ public:
+  explicit FlyingDatagram(Fabric& fabric) noexcept : fabric_(&fabric) {}
+  void fire() override;
+  // Lets go of the bytes and of its place in the World's heap.
+  void drop() noexcept;
+
+  World* world = nullptr;
+  Block* block = nullptr;  // one reference
+  std::uint32_t begin = 0;
+  std::uint32_t size = 0;
+  Address from;
+  Address to;
+  Ecn ecn = Ecn::not_ect;
+  EntityId pair = 0;
+  // What was drawn for it: it bites only where somebody would have received it.
+  bool lost = false;
+  bool delayed = false;
+  bool duplicate = false;
+  FlyingDatagram* next_made = nullptr;
+  FlyingDatagram* next_idle = nullptr;
+
+ private:
+  Fabric* fabric_;
+};
+
+class SimDatagram final : public DatagramSocket {
+ public:
+  static constexpr std::size_t payload_max = 65'507;      // 65,535 less the IP and UDP headers
+  static constexpr std::size_t segments_max = 64;         // UDP_MAX_SEGMENTS
+  static constexpr std::size_t receive_buffer = 212'992;  // net.core.rmem_default
+  static constexpr std::size_t batch_max = 64;            // of one receive()
+
+  SimDatagram(SimNetwork& network, Fabric& fabric, EntityId entity, const Address& local,
+              const DatagramOptions& options);
+  ~SimDatagram() override;
+
+  // Never suspends: the simulated interface takes what it is given. A datagram to where nobody is bound vanishes, as
+  // Linux reports ICMP errors only on connected sockets.
+  Result<std::size_t> send(std::span<const Datagram> datagrams, Deadline deadline) override;
+  Result<DatagramBatch> receive(Deadline deadline) override;
+  Address local() const noexcept override { return local_; }
+
+  // A datagram arrived. False: no room, dropped in silence.
+  bool deliver(FlyingDatagram& datagram);
+  void discard_received() noexcept;
+  // The world is gone.
+  void forget() noexcept;
+
+ private:
+  struct Received {
+    Address remote;
+    Ecn ecn;
+    Block* block;
+    std::uint32_t begin;
+    std::uint32_t size;
+  };
+  // What this socket sends to one address.
+  struct Pair {
+    Address remote;
+    EntityId entity;
+    std::uint64_t sent;
+  };
+  Pair& pair(const Address& remote);
+  void fly(Block* block, std::size_t begin, std::size_t size, const Datagram& datagram);
+
+  SimNetwork* network_;
+  Fabric* fabric_;
+  EntityId entity_;
+  Address local_;
+  std::size_t receive_buffer_;
+  RingBuffer<Received> received_;
+  std::size_t received_cost_ = 0;  // what the blocks of received_ hold, as the kernel counts buffers and not bytes
+  std::vector<Pair> pairs_;        // sorted by remote
+  WaitQueue waiters_;
+};
+
+}  // namespace twinwire::sim

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// SimNetwork: the Network of one simulated node, 10.0.0.n.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/fabric.h"
+#include "sim/ports.h"
+#include "sim/world.h"
+#include "transport/net/network.h"
+
+namespace twinwire::sim {
+
+class SimNetwork final : public Network {
+ public:
+  // Virtual time 0 as the nodes' calendars have it: 2025-01-01 00:00:00 UTC.
+  static constexpr std::int64_t unix_epoch_ns = 1'735'689'600'000'000'000;
+
+  SimNetwork(World& world, Fabric& fabric, std::string_view name, std::size_t ordinal);
+  ~SimNetwork() override;
+
+  const std::string& name() const noexcept { return name_; }
+  EntityId entity() const noexcept { return entity_; }
+  Address address(std::uint16_t port = 0) const noexcept {
+    return Address::v4(10, 0, static_cast<std::uint8_t>((ordinal_ + 1) >> 8),
+                       static_cast<std::uint8_t>(ordinal_ + 1), port);
+  }
+  World& world() noexcept { return *world_; }
+
+  // Errors     unreachable (EADDRINUSE, EADDRNOTAVAIL)
+  Result<std::unique_ptr<Acceptor>> listen(const Address& address, const ListenOptions& options) override;
+  // A dial that is canceled, or whose deadline passes, leaves nothing behind.
+  // Errors     refused · unreachable (no such host; no free port) · timed_out (the deadline; or ETIMEDOUT after 127 s of
+  //            silence, as tcp_syn_retries = 6) · canceled
+  Result<std::unique_ptr<ByteStream>> dial(const Address& address, const StreamOptions& options,
+                                           Deadline deadline) override;
+  Result<std::unique_ptr<DatagramSocket>> bind(const Address& address, const DatagramOptions& options) override;
+
+  Scheduler& scheduler() noexcept override { return world_->scheduler(); }
+  Clock& clock() noexcept override { return clock_; }
+  Random& random() noexcept override { return random_; }
+  BufferPool& buffers() noexcept override { return world_->buffers(); }
+
+  // --- For the fabric ----------------------------------------------------------------------------------------------
+
+  SimAcceptor* acceptor(std::uint16_t port) const noexcept;
+  SimDatagram* datagram_socket(std::uint16_t port) const noexcept;
+  Ports& stream_ports() noexcept { return stream_ports_; }
+  void remove(SimAcceptor& acceptor) noexcept;
+  void remove(SimDatagram& socket) noexcept;
+  void settle() noexcept;
+
+ private:
+  class NodeClock final : public Clock {
+   public:
+    explicit NodeClock(World& world) noexcept : world_(&world) {}
+    TimePoint now() noexcept override { return world_->now(); }
+    std::int64_t unix_now_ns() noexcept override { return unix_epoch_ns + world_->now().ns; }
+
+   private:
+    World* world_;
+  };
+  // A counter, scrambled with a key from (seed, node): the nth value is the same whatever else happens.
+  class NodeRandom final : public Random {
+   public:
+    explicit NodeRandom(std::uint64_t key) noexcept : key_(key) {}
+    void fill(std::span<std::byte> out) noexcept override;
+    std::uint64_t next() noexcept override { return scramble(mix(key_, ++count_)); }
+
+   private:
+    std::uint64_t key_;
+    std::uint64_t count_ = 0;
+  };
+
+  // Whether a socket of this node may have this local address: its own, or unspecified.
+  bool is_ours(const Address& address) const noexcept;
+  // Waits for the answer of an attempt to connect, due at `at`.
+  Result<void> wait_for_answer(TimePoint at, Deadline deadline);
+
+  World* world_;
+  Fabric* fabric_;
+  std::string name_;
+  std::size_t ordinal_;
+  EntityId entity_;
+  NodeClock clock_;
+  NodeRandom random_;
+  Ports stream_ports_;
+  Ports datagram_ports_;
+  std::uint64_t dials_ = 0;
+  std::uint64_t listens_ = 0;
+  std::uint64_t binds_ = 0;
+  // Sorted by port.
+  std::vector<SimAcceptor*> acceptors_;
+  std::vector<SimDatagram*> datagram_sockets_;
+};
+
+}  // namespace twinwire::sim

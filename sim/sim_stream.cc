@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/sim_stream.h"
+
+#include <cerrno>
+
+namespace twinwire::sim {
+namespace {
+
+constexpr std::size_t pieces_max = 1024;  // IOV_MAX
+
+std::string shortened(std::string_view what, std::uint64_t taken, std::size_t of, std::uint64_t offset) {
+  return std::string(what) + ": " + std::to_string(taken) + " of " + std::to_string(of) +
+         " bytes at offset " + std::to_string(offset);
+}
+
+}  // namespace
+
+SimStream::SimStream(Connection& connection, unsigned side) noexcept
+    : connection_(&connection),
+      side_(side),
+      local_(connection.end(side).address),
+      peer_(connection.end(1 - side).address) {
+  connection.end(side).stream = this;
+  ++connection.world().sockets;
+}
+
+SimStream::~SimStream() {
+  if (connection_ == nullptr) return;
+  const End& end = connection_->end(side_);
+  TWINWIRE_CHECK(end.reader == nullptr && end.writer == nullptr,
+                 "a stream was destroyed while an operation was in progress");
+  --connection_->world().sockets;
+  connection_->detach(side_);
+}
+
+// As Linux: what killed the connection is told once, then a write says EPIPE.
+Error SimStream::failure(bool writing) noexcept {
+  End& end = connection_->end(side_);
+  if (end.aborted) return {Errc::broken, 0};
+  const bool told = std::exchange(end.error_told, true);
+  return {Errc::broken, writing && told ? EPIPE : end.os_errno};
+}
+
+Result<std::size_t> SimStream::write(std::span<const iovec> pieces, Deadline deadline) {
+  std::size_t total = 0;
+  for (const iovec& piece : pieces) total += piece.iov_len;
+  TWINWIRE_CHECK(total > 0 && pieces.size() <= pieces_max,
+                 "a write has at least one byte and at most 1,024 pieces");
+  World& world = connection_->world();
+  Scheduler& scheduler = world.scheduler();
+  if (scheduler.cancel_pending()) return Errc::canceled;
+  End& end = connection_->end(side_);
+  Link& link = connection_->link(side_);
+  TWINWIRE_CHECK(end.writer == nullptr, "another write is in progress");
+  std::size_t room = 0;
+  for (;;) {
+    if (end.dead || end.aborted) return failure(true);
+    if (end.shut) return Error{Errc::broken, EPIPE};
+    room = link.room();
+    if (room > 0) break;
+    end.writer = &scheduler.current();
+    link.set_writer_waiting(true);
+    const Wake wake = scheduler.park(deadline, "room in a send buffer");
+    end.writer = nullptr;
+    link.set_writer_waiting(false);
+    if (wake != Wake::ready && !end.dead && link.room() == 0) return to_errc(wake);
+  }
+  std::size_t n = std::min(total, room);
+  if (n > 1) {
+    const std::uint64_t choice = world.choose(Site::short_write, link.entity(), link.written(), n - 1);
+    if (choice != 0) [[unlikely]] {
+      world.decisions().bit(Site::short_write);
+      if (world.tracing()) world.tell(link.who(), shortened("short write", choice, n, link.written()));
+      n = static_cast<std::size_t>(choice);
+    }
+  }
+  const std::size_t taken = link.send(pieces, n);
+  if (taken == 0) return Error{Errc::no_resources, ENOBUFS};
+  return taken;
+}
+
+Result<bool> SimStream::wait_readable(Deadline deadline) {
+  Scheduler& scheduler = connection_->world().scheduler();
+  if (scheduler.cancel_pending()) return Errc::canceled;
+  End& end = connection_->end(side_);
+  Link& link = connection_->link(1 - side_);
+  TWINWIRE_CHECK(end.reader == nullptr, "another read is in progress");
+  for (;;) {
+    if (link.readable() > 0) return true;
+    if (end.aborted) return failure(false);
+    if (link.ended()) {
+      end.end_read = true;
+      return false;
+    }
+    if (end.dead) return failure(false);
+    end.reader = &scheduler.current();
+    const Wake wake = scheduler.park(deadline, "bytes to read");
+    end.reader = nullptr;
+    if (wake != Wake::ready && link.readable() == 0 && !link.ended() && !end.dead) return to_errc(wake);
+  }
+}
+
+std::size_t SimStream::shorten_read(std::size_t available) {
+  if (available < 2) return available;
+  World& world = connection_->world();
+  const Link& link = connection_->link(1 - side_);
+  const std::uint64_t choice =
+      world.choose(Site::short_read, link.entity(), link.consumed(), available - 1);
+  if (choice == 0) [[likely]]
+    return available;
+  world.decisions().bit(Site::short_read);
+  if (world.tracing()) world.tell(link.who(), shortened("short read", choice, available, link.consumed()));
+  return static_cast<std::size_t>(choice);
+}
+
+Result<Slice> SimStream::read(Deadline deadline) {
+  const auto readable = wait_readable(deadline);
+  if (!readable) return readable.error();
+  if (!*readable) return Slice();
+  Link& link = connection_->link(1 - side_);
+  return link.lend(shorten_read(link.prepare_read()));
+}
+
+Result<std::size_t> SimStream::read_into(std::span<std::byte> into, Deadline deadline) {
+  TWINWIRE_CHECK(!into.empty(), "a read needs room for at least one byte");
+  const auto readable = wait_readable(deadline);
+  if (!readable) return readable.error();
+  if (!*readable) return std::size_t{0};
+  Link& link = connection_->link(1 - side_);
+  const std::size_t n = shorten_read(std::min(into.size(), link.readable()));
+  link.copy_out(into.data(), n);
+  return n;
+}
+
+Result<void> SimStream::shutdown_write() {
+  End& end = connection_->end(side_);
+  if (end.shut) return {};
+  if (end.dead || end.aborted) return failure(true);
+  end.shut = true;
+  connection_->wake_writer(side_);
+  connection_->link(side_).send_fin();
+  return {};
+}
+
+void SimStream::abort() noexcept { connection_->abort(side_); }
+
+}  // namespace twinwire::sim
