@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/build_id.h"
 
-#include <boost/version.hpp>
 #include <xxhash.h>
+#include <boost/version.hpp>
 
 #include <cstddef>
 #include <fstream>
@@ -31,9 +31,10 @@ std::vector<std::pair<std::string, std::string>> build_versions() {
   const auto dotted = [](int major, int minor, int patch) {
     return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(patch);
   };
-  return {{"compiler", compiler},
-          {"boost", dotted(BOOST_VERSION / 100000, BOOST_VERSION / 100 % 1000, BOOST_VERSION % 100)},
-          {"xxhash", dotted(XXH_VERSION_MAJOR, XXH_VERSION_MINOR, XXH_VERSION_RELEASE)}};
+  return {
+      {"compiler", compiler},
+      {"boost", dotted(BOOST_VERSION / 100000, BOOST_VERSION / 100 % 1000, BOOST_VERSION % 100)},
+      {"xxhash", dotted(XXH_VERSION_MAJOR, XXH_VERSION_MINOR, XXH_VERSION_RELEASE)}};
 }
 
 }  // namespace twinwire::cli

@@ -2,6 +2,7 @@
 #include "cli/capsule.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <span>
 
 #include "cli/build_id.h"
@@ -15,7 +16,9 @@ constexpr std::string_view magic = "twinwire-capsule ";
 constexpr std::string_view checksum_word = "checksum ";
 constexpr std::size_t checksum_line = checksum_word.size() + 16 + 1;
 
-std::uint64_t checksum_of(std::string_view text) { return sim::digest(std::as_bytes(std::span(text))); }
+std::uint64_t checksum_of(std::string_view text) {
+  return sim::digest(std::as_bytes(std::span(text)));
+}
 
 class Reader {
  public:
@@ -57,7 +60,8 @@ class Reader {
 
   void check_envelope(std::string_view text) const {
     if (!text.starts_with(magic))
-      throw Failure(ExitCode::bad_usage, std::string(name_) + " is no capsule: it does not begin with '" +
+      throw Failure(ExitCode::bad_usage, std::string(name_) +
+                                             " is no capsule: it does not begin with '" +
                                              std::string(magic.substr(0, magic.size() - 1)) + "'");
     const std::string_view version =
         text.substr(magic.size(), std::min(text.find('\n'), text.size()) - magic.size());
@@ -78,7 +82,8 @@ class Reader {
       capsule.build = need(parse_hex16(rest), "build id of 16 hex digits");
     } else if (word == "version") {
       const std::size_t space = std::min(rest.find(' '), rest.size());
-      capsule.versions.emplace_back(rest.substr(0, space), rest.substr(std::min(space + 1, rest.size())));
+      capsule.versions.emplace_back(rest.substr(0, space),
+                                    rest.substr(std::min(space + 1, rest.size())));
     } else if (word == "scenario") {
       capsule.scenario = rest;
     } else if (word == "transport") {
@@ -113,7 +118,8 @@ class Reader {
       const auto words = split_words(lines_[++at_]);
       if (words.size() != 4) bad_line("is no decision: site, entity, occurrence, choice");
       const auto site = sim::site_named(words[0]);
-      if (!site) bad_line("names the site '" + std::string(words[0]) + "', which this build does not have");
+      if (!site)
+        bad_line("names the site '" + std::string(words[0]) + "', which this build does not have");
       capsule.decisions.push_back({*site, need(parse_hex16(words[1]), "entity"),
                                    need(parse_u64(words[2]), "occurrence"),
                                    need(parse_u64(words[3]), "choice")});
@@ -186,14 +192,15 @@ Capsule make_capsule(const RunSpec& spec, std::uint64_t seed, std::string key, s
   return capsule;
 }
 
-std::string file_name(const Capsule& capsule) {
+std::string capsule_path(const Capsule& capsule, const std::string& folder) {
   std::string name = capsule.scenario + "-" + capsule.transport + "-" +
-                     capsule.key.substr(capsule.key.find(':') + 1) + "-" + std::to_string(capsule.seed) +
+                     capsule.key.substr(capsule.key.find(':') + 1) + "-" +
+                     std::to_string(capsule.seed) +
                      (capsule.plant.empty() ? "" : "-" + capsule.plant);
   std::replace_if(
       name.begin(), name.end(),
       [](char c) { return std::string_view(" /:\\'\"").find(c) != std::string_view::npos; }, '_');
-  return name + ".capsule";
+  return (std::filesystem::path(folder) / (name + ".capsule")).string();
 }
 
 }  // namespace twinwire::cli

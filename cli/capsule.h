@@ -58,8 +58,8 @@ Capsule make_capsule(const RunSpec& spec, std::uint64_t seed, const laws::Verdic
 // For a run that never ended: its decisions were lost with the process.
 Capsule make_capsule(const RunSpec& spec, std::uint64_t seed, std::string key, std::string detail);
 
-// "traffic-tcp-prefix-17.capsule": one name for one failure.
-std::string file_name(const Capsule& capsule);
+// "capsules/traffic-tcp-prefix-17.capsule": one name for one failure.
+std::string capsule_path(const Capsule& capsule, const std::string& folder);
 
 // Reads a file; throws Failure(bad_usage) as decode(), or where it cannot be read.
 Capsule load_capsule(const std::string& path);

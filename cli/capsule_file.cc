@@ -57,7 +57,7 @@ Capsule load_capsule(const std::string& path) {
 }
 
 std::string save_capsule(const Capsule& capsule, const std::string& folder) {
-  const std::string path = (std::filesystem::path(folder) / file_name(capsule)).string();
+  const std::string path = capsule_path(capsule, folder);
   const auto unwritable = [&] {
     return Failure(ExitCode::environment, "cannot write the capsule " + path + ": " + reason());
   };

@@ -2,10 +2,11 @@
 #include "cli/child.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <sys/mman.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -68,6 +69,12 @@ std::string signal_name(int signal) {
 
 }  // namespace
 
+unsigned processors() noexcept {
+  cpu_set_t set;
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return static_cast<unsigned>(std::max(1, CPU_COUNT(&set)));
+}
+
 TimePoint real_now() noexcept {
   return {std::chrono::steady_clock::now().time_since_epoch().count()};
 }
@@ -95,7 +102,7 @@ Child::Child(const Options& options, const std::function<int()>& body) : options
   if (pid_ < 0)
     throw Failure(ExitCode::environment,
                   "cannot start a worker process: " + std::string(std::strerror(errno)));
-  pid_descriptor_ = ::pidfd_open(pid_, 0);
+  pid_descriptor_ = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));
   last_moved_ = real_now();
 }
 

@@ -58,7 +58,9 @@ class Child {
   // Blocks until it has ended, or hung.
   Death wait();
 
-  int descriptor() const noexcept { return pid_descriptor_; }  // poll(2): readable once it has ended
+  int descriptor() const noexcept {
+    return pid_descriptor_;
+  }  // poll(2): readable once it has ended
   bool alive() const noexcept { return pid_ > 0; }
 
  private:
@@ -72,6 +74,9 @@ class Child {
   std::uint64_t last_progress_ = 0;
   TimePoint last_moved_;
 };
+
+// How many processors this process may use.
+unsigned processors() noexcept;
 
 // CLOCK_MONOTONIC of the real world: cli/ is outside of every simulated one.
 TimePoint real_now() noexcept;

@@ -15,12 +15,14 @@ enum class ExitCode : std::uint8_t {
   no_progress = 3,     // a deadlock, a livelock, or a hang
   crash = 4,           // the process that ran the seed died
   nondeterminism = 5,  // two runs of one seed differ
-  environment = 6,     // this machine or the peer lacks something: io_uring, a free port, a connection that lasts
+  environment =
+      6,  // this machine or the peer lacks something: io_uring, a free port, a connection that lasts
 };
 
 // The same as text, for --help.
 inline constexpr const char* exit_code_help =
-    "Exit codes: 0 pass, 1 law broken, 2 bad usage or bad input, 3 no progress, 4 crash, 5 nondeterminism,\n"
+    "Exit codes: 0 pass, 1 law broken, 2 bad usage or bad input, 3 no progress, 4 crash, 5 "
+    "nondeterminism,\n"
     "            6 the environment lacks something (io_uring, a free port, a peer)";
 
 // Ends a verb with one sentence on standard error. For a person: what is wrong, and what to do about it.

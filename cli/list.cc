@@ -18,19 +18,25 @@ struct Meaning {
 
 // In the order of the sites. The bound is the largest value that a choice may have.
 constexpr Meaning meanings[] = {
-    {sim::Site::wake_order, "which of the fibers that are ready runs first; on unless switched off"},
+    {sim::Site::wake_order,
+     "which of the fibers that are ready runs first; on unless switched off"},
     {sim::Site::connect_delay, "a connect is answered later; bound in ns"},
     {sim::Site::connect_refused, "a connect is refused though somebody listens"},
     {sim::Site::connect_black_hole, "a connect is never answered"},
-    {sim::Site::accept_failure, "a connection dies in the backlog (1), or descriptors are out (2); bound 1 or 2"},
+    {sim::Site::accept_failure,
+     "a connection dies in the backlog (1), or descriptors are out (2); bound 1 or 2"},
     {sim::Site::segment_delay, "a segment travels longer; bound in ns"},
     {sim::Site::clog, "nothing more of one direction arrives for a while; bound in ns"},
-    {sim::Site::short_write, "a write takes fewer bytes than it was given; bound: the most it takes"},
+    {sim::Site::short_write,
+     "a write takes fewer bytes than it was given; bound: the most it takes"},
     {sim::Site::short_read, "a read gives fewer bytes than there are; bound: the most it gives"},
     {sim::Site::reset, "both sides see a reset at a byte of the stream; bound: the latest byte"},
-    {sim::Site::reset_one_side, "the receiver alone sees a reset at a byte; bound: the latest byte"},
-    {sim::Site::silent_loss, "from a byte on nothing of one direction arrives; bound: the latest byte"},
-    {sim::Site::early_fin, "the receiver sees the end at a byte, the sender a reset; bound: the latest byte"},
+    {sim::Site::reset_one_side,
+     "the receiver alone sees a reset at a byte; bound: the latest byte"},
+    {sim::Site::silent_loss,
+     "from a byte on nothing of one direction arrives; bound: the latest byte"},
+    {sim::Site::early_fin,
+     "the receiver sees the end at a byte, the sender a reset; bound: the latest byte"},
     {sim::Site::reset_overtakes, "a reset destroys what is still in flight before it"},
     {sim::Site::datagram_delay, "a datagram travels longer, and is overtaken; bound in ns"},
     {sim::Site::datagram_loss, "a datagram is lost"},
@@ -50,8 +56,10 @@ std::string knobs_of(const Tool& tool, const laws::ScenarioEntry& scenario) {
 void list_plants(const Tool& tool) {
   std::vector<std::vector<std::string>> rows;
   for (const PlantSet::Plant& plant : tool.plants.plants)
-    rows.push_back({std::string(plant.name), std::string(plant.what), "caught by " + std::string(plant.law)});
-  std::printf("Planted bugs, for --plant (each proves that a law catches it)\n%s", format_table(rows, false).c_str());
+    rows.push_back(
+        {std::string(plant.name), std::string(plant.what), "caught by " + std::string(plant.law)});
+  std::printf("Planted bugs, for --plant (each proves that a law catches it)\n%s",
+              format_table(rows, false).c_str());
 }
 
 ExitCode list(const Tool& tool, bool plants_only) {
@@ -68,11 +76,13 @@ ExitCode list(const Tool& tool, bool plants_only) {
     if (const std::string knobs = knobs_of(tool, scenario); !knobs.empty())
       rows.push_back({"", "knobs, as seed 1 reads them: " + knobs});
   }
-  std::printf("Scenarios, for --scenario; --set changes a knob\n%s\n", format_table(rows, false).c_str());
+  std::printf("Scenarios, for --scenario; --set changes a knob\n%s\n",
+              format_table(rows, false).c_str());
   rows.clear();
   for (const Meaning& meaning : meanings)
     rows.push_back({std::string(sim::name(meaning.site)), meaning.text});
-  std::printf("Faults, for --fault NAME=PROBABILITY[:BOUND]\n%s\n", format_table(rows, false).c_str());
+  std::printf("Faults, for --fault NAME=PROBABILITY[:BOUND]\n%s\n",
+              format_table(rows, false).c_str());
   if (tool.plants.live()) {
     list_plants(tool);
   } else if (const std::string planted = planted_sibling(); !planted.empty()) {

@@ -41,7 +41,8 @@ void print_capsule(const Capsule& capsule) {
   for (const auto& [what, version] : capsule.versions) made_by += ", " + what + " " + version;
   std::fflush(stdout);
   std::fprintf(stderr,
-               "twinwire: warning: another build made this capsule (%s%s); the run may differ, and its hash is "
+               "twinwire: warning: another build made this capsule (%s%s); the run may differ, and "
+               "its hash is "
                "not compared\n",
                hex16(capsule.build).c_str(), made_by.c_str());
 }
@@ -72,8 +73,9 @@ int verify(const Subject& subject, Pulse& pulse) {
                 hex16(one.report.hash).c_str());
     return static_cast<int>(exit_code(one.kind));
   }
-  std::printf("two runs of one seed differ: verdicts %s and %s, hashes %s and %s\n", one.failure_key().c_str(),
-              two.failure_key().c_str(), hex16(one.report.hash).c_str(), hex16(two.report.hash).c_str());
+  std::printf("two runs of one seed differ: verdicts %s and %s, hashes %s and %s\n",
+              one.failure_key().c_str(), two.failure_key().c_str(), hex16(one.report.hash).c_str(),
+              hex16(two.report.hash).c_str());
   if (at)
     std::printf("the first step where they differ:\n%s",
                 format_difference(first, second, *at, "first ", "second").c_str());
@@ -94,12 +96,14 @@ int replay_once(const Options& options, const Subject& subject, Pulse& pulse) {
 ExitCode replay(const Tool& tool, Options& options) {
   const Subject subject = make_subject(tool, options, options.what, options.as_decisions);
   Shared<Pulse> pulse;
-  const Child::Options watch{.pulse = &*pulse, .hang_after = options.hang_after_parsed(), .foreground = true};
+  const Child::Options watch{
+      .pulse = &*pulse, .hang_after = options.hang_after_parsed(), .foreground = true};
   return static_cast<ExitCode>(run_supervised(
       watch, options.in_process, [&] { return replay_once(options, subject, *pulse); },
       [&](const Death& death) {
         std::printf("verdict    %s\n  %s\n", death.failure_key().c_str(), death.sentence().c_str());
-        return static_cast<int>(death.kind == Death::Kind::hung ? ExitCode::no_progress : ExitCode::crash);
+        return static_cast<int>(death.kind == Death::Kind::hung ? ExitCode::no_progress
+                                                                : ExitCode::crash);
       }));
 }
 

@@ -20,8 +20,9 @@ ExitCode exit_code(laws::VerdictKind kind) noexcept {
 void print_echo(const laws::WorldRun& run, const std::string& transport, const std::string& plant) {
   const std::string faults = run.options.faults.to_text();
   std::printf("seed       %llu\nscenario   %.*s\ntransport  %s\n",
-              static_cast<unsigned long long>(run.options.seed), static_cast<int>(run.scenario->name.size()),
-              run.scenario->name.data(), transport.c_str());
+              static_cast<unsigned long long>(run.options.seed),
+              static_cast<int>(run.scenario->name.size()), run.scenario->name.data(),
+              transport.c_str());
   std::printf("faults     %s\n", faults.empty() ? "none" : faults.c_str());
   if (!run.knobs.empty()) std::printf("knobs      %s\n", to_text(run.knobs).c_str());
   if (!plant.empty()) std::printf("plant      %s\n", plant.c_str());
@@ -36,11 +37,13 @@ std::string indented(const std::string& text) {
 
 void print_verdict(const laws::Verdict& verdict) {
   const sim::RunReport& report = verdict.report;
-  if (!verdict.knobs_read.empty()) std::printf("used       %s\n", to_text(verdict.knobs_read).c_str());
+  if (!verdict.knobs_read.empty())
+    std::printf("used       %s\n", to_text(verdict.knobs_read).c_str());
   std::printf("verdict    %s\n", verdict.failure_key().c_str());
   if (!verdict.detail.empty()) std::printf("%s", indented(verdict.detail).c_str());
-  std::printf("steps      %s in %s of virtual time\nhash       %s\n", with_commas(report.steps).c_str(),
-              format_duration(Duration(report.at.ns)).c_str(), hex16(report.hash).c_str());
+  std::printf("steps      %s in %s of virtual time\nhash       %s\n",
+              with_commas(report.steps).c_str(), format_duration(Duration(report.at.ns)).c_str(),
+              hex16(report.hash).c_str());
   FaultTallies tallies{};
   for (std::size_t i = 0; i < sim::site_count; ++i) tallies[i].count = report.counts[i];
   std::printf("%s", format_faults(tallies, 0).c_str());
@@ -52,8 +55,9 @@ std::string format_faults(const FaultTallies& tallies, std::uint64_t seeds) {
   for (std::size_t i = 0; i < sim::site_count; ++i) {
     const FaultTally& tally = tallies[i];
     if (tally.count.drawn == 0) continue;
-    rows.push_back({std::string(sim::name(static_cast<sim::Site>(i))), with_commas(tally.count.drawn),
-                    with_commas(tally.count.struck), with_commas(tally.count.bit)});
+    rows.push_back({std::string(sim::name(static_cast<sim::Site>(i))),
+                    with_commas(tally.count.drawn), with_commas(tally.count.struck),
+                    with_commas(tally.count.bit)});
     if (seeds != 0) rows.back().push_back(with_commas(tally.seeds_bit));
   }
   return rows.size() == 1 ? "no fault was drawn\n" : format_table(rows, true);

@@ -44,18 +44,23 @@ int run_in_sim(const Tool& tool, const Options& options, Pulse& pulse) {
   print_verdict(verdict);
   require_knobs(verdict, options.spec.scenario);
   if (verdict.kind != laws::VerdictKind::pass) {
-    const std::string path = keep(make_capsule(options.spec, options.seed, verdict), options.capsules);
-    std::printf("reproduce it with\n%s", reproduce_lines(tool, options.spec, options.seed, path).c_str());
+    const std::string path =
+        keep(make_capsule(options.spec, options.seed, verdict), options.capsules);
+    std::printf("reproduce it with\n%s",
+                reproduce_lines(tool, options.spec, options.seed, path).c_str());
   }
   return static_cast<int>(exit_code(verdict.kind));
 }
 
 int report_death(const Tool& tool, const Options& options, const Death& death) {
   std::printf("verdict    %s\n  %s\n", death.failure_key().c_str(), death.sentence().c_str());
-  const std::string path = keep(
-      make_capsule(options.spec, options.seed, death.failure_key(), death.sentence()), options.capsules);
-  std::printf("reproduce it with\n%s", reproduce_lines(tool, options.spec, options.seed, path).c_str());
-  return static_cast<int>(death.kind == Death::Kind::hung ? ExitCode::no_progress : ExitCode::crash);
+  const std::string path =
+      keep(make_capsule(options.spec, options.seed, death.failure_key(), death.sentence()),
+           options.capsules);
+  std::printf("reproduce it with\n%s",
+              reproduce_lines(tool, options.spec, options.seed, path).c_str());
+  return static_cast<int>(death.kind == Death::Kind::hung ? ExitCode::no_progress
+                                                          : ExitCode::crash);
 }
 
 int run_in_ring(const Tool& tool, const Options& options) {
@@ -74,10 +79,12 @@ int run_in_ring(const Tool& tool, const Options& options) {
                                                                      : "no_progress:";
   std::printf("verdict    %s%s\n%s", kind, verdict.law.c_str(), indented(verdict.detail).c_str());
   const real::Counters& counters = ring->counters();
-  std::printf("took       %s\nkernel     %s connections, %s bytes, %s short writes, %s resets sent, %s met\n",
-              format_duration(took).c_str(), with_commas(counters.connections_accepted).c_str(),
-              with_commas(counters.bytes_sent).c_str(), with_commas(counters.short_writes).c_str(),
-              with_commas(counters.resets_sent).c_str(), with_commas(counters.resets_met).c_str());
+  std::printf(
+      "took       %s\nkernel     %s connections, %s bytes, %s short writes, %s resets sent, %s "
+      "met\n",
+      format_duration(took).c_str(), with_commas(counters.connections_accepted).c_str(),
+      with_commas(counters.bytes_sent).c_str(), with_commas(counters.short_writes).c_str(),
+      with_commas(counters.resets_sent).c_str(), with_commas(counters.resets_met).c_str());
   return static_cast<int>(exit_code(verdict.kind));
 }
 
@@ -85,10 +92,13 @@ ExitCode run(const Tool& tool, Options& options) {
   settle(tool, options);
   const bool ring = options.world == "ring";
   Shared<Pulse> pulse;
-  Child::Options watch{.pulse = &*pulse, .hang_after = options.hang_after_parsed(), .foreground = true};
+  Child::Options watch{
+      .pulse = &*pulse, .hang_after = options.hang_after_parsed(), .foreground = true};
   // The kernel's clock is not ours: a ring that waits is no hang, until a minute has passed.
   if (ring) watch.hang_after = std::max<Duration>(watch.hang_after, std::chrono::minutes(1));
-  const auto body = [&] { return ring ? run_in_ring(tool, options) : run_in_sim(tool, options, *pulse); };
+  const auto body = [&] {
+    return ring ? run_in_ring(tool, options) : run_in_sim(tool, options, *pulse);
+  };
   const auto on_death = [&](const Death& death) { return report_death(tool, options, death); };
   return static_cast<ExitCode>(run_supervised(watch, options.in_process, body, on_death));
 }
@@ -100,11 +110,13 @@ void add_run(CLI::App& app, const Tool& tool, ExitCode& code) {
   auto options = std::make_shared<Options>();
   add_run_options(*verb, *options);
   verb->add_option("--seed", options->seed, "decides everything")->capture_default_str();
-  verb->add_option("--world", options->world, "sim: the simulated network; ring: real sockets, through io_uring")
+  verb->add_option("--world", options->world,
+                   "sim: the simulated network; ring: real sockets, through io_uring")
       ->check(CLI::IsMember({"sim", "ring"}))
       ->capture_default_str();
   verb->add_flag("--trace", options->trace, "print each step");
-  verb->add_option("--capsules", options->capsules, "where a failure is kept")->capture_default_str();
+  verb->add_option("--capsules", options->capsules, "where a failure is kept")
+      ->capture_default_str();
   verb->callback([&tool, &code, options] { code = run(tool, *options); });
 }
 

@@ -20,15 +20,19 @@ Duration RunOptions::hang_after_parsed() const {
 
 void add_run_options(CLI::App& verb, RunOptions& options) {
   auto& spec = options.spec;
-  auto* no_faults = verb.add_flag("--no-faults", options.no_faults, "nothing goes wrong; only the order is drawn");
-  auto* swarm = verb.add_flag("--swarm", options.swarm,
-                              "faults drawn from the seed (the default, unless --fault is given; then on top)");
-  auto* fault = verb.add_option("--fault", spec.faults, "NAME=PROBABILITY[:BOUND], may be repeated; see `list`")
+  auto* no_faults = verb.add_flag("--no-faults", options.no_faults,
+                                  "nothing goes wrong; only the order is drawn");
+  auto* swarm = verb.add_flag(
+      "--swarm", options.swarm,
+      "faults drawn from the seed (the default, unless --fault is given; then on top)");
+  auto* fault = verb.add_option("--fault", spec.faults,
+                                "NAME=PROBABILITY[:BOUND], may be repeated; see `list`")
                     ->allow_extra_args(false)
                     ->type_name("SETTING");
   no_faults->excludes(swarm)->excludes(fault);
   options.of_a_spec = {
-      verb.add_option("--scenario", spec.scenario, "what is run; see `list`")->capture_default_str(),
+      verb.add_option("--scenario", spec.scenario, "what is run; see `list`")
+          ->capture_default_str(),
       verb.add_option("--transport", spec.transport, "over which transport")->capture_default_str(),
       no_faults,
       swarm,
@@ -36,12 +40,15 @@ void add_run_options(CLI::App& verb, RunOptions& options) {
       verb.add_option("--set", options.knobs, "KNOB=VALUE of the scenario, may be repeated")
           ->allow_extra_args(false)
           ->type_name("SETTING"),
-      verb.add_option("--plant", spec.plant, "switch a planted bug on; see `list`")->type_name("NAME"),
+      verb.add_option("--plant", spec.plant, "switch a planted bug on; see `list`")
+          ->type_name("NAME"),
   };
-  verb.add_option("--hang-after", options.hang_after, "a run that makes no step for so long is a hang")
+  verb.add_option("--hang-after", options.hang_after,
+                  "a run that makes no step for so long is a hang")
       ->capture_default_str();
-  verb.add_flag("--in-process", options.in_process,
-                "no child process around the run: a crash ends the tool itself, as a debugger wants it");
+  verb.add_flag(
+      "--in-process", options.in_process,
+      "no child process around the run: a crash ends the tool itself, as a debugger wants it");
 }
 
 void settle(const Tool& tool, RunOptions& options) {

@@ -10,7 +10,8 @@ namespace {
 
 std::vector<std::string_view> fault_names() {
   std::vector<std::string_view> names;
-  for (std::size_t i = 0; i < sim::site_count; ++i) names.push_back(sim::name(static_cast<sim::Site>(i)));
+  for (std::size_t i = 0; i < sim::site_count; ++i)
+    names.push_back(sim::name(static_cast<sim::Site>(i)));
   return names;
 }
 
@@ -39,7 +40,8 @@ std::string RunSpec::arguments() const {
   if (base == Base::swarm && !faults.empty()) text += " --swarm";
   if (base == Base::none && faults.empty()) text += " --no-faults";
   for (const std::string& fault : faults) text += " --fault " + fault;
-  for (const laws::Knob& knob : knobs) text += " --set " + knob.name + "=" + std::to_string(knob.value);
+  for (const laws::Knob& knob : knobs)
+    text += " --set " + knob.name + "=" + std::to_string(knob.value);
   if (!plant.empty()) text += " --plant " + plant;
   return text;
 }
@@ -73,7 +75,8 @@ void check_fault(std::string_view text) {
   sim::FaultPlan plan;
   if (!plan.set(text))
     bad("'" + std::string(text) + "' is not a fault's setting: write name=probability or " +
-        "name=probability:bound, with a probability from 0 to 1 such as 0.05 and a bound of at least 1");
+        "name=probability:bound, with a probability from 0 to 1 such as 0.05 and a bound of at "
+        "least 1");
 }
 
 laws::Knob parse_knob(std::string_view text) {

@@ -36,9 +36,9 @@ struct RunSpec {
 // Each throws Failure with one sentence where there is no such thing.
 const laws::ScenarioEntry& scenario_named(const Tool& tool, std::string_view name);
 std::size_t transport_named(std::string_view name);
-void check_fault(std::string_view text);             // "name=probability[:bound]"
-laws::Knob parse_knob(std::string_view text);        // "name=value"
-void check(const Tool& tool, const RunSpec& spec);   // all of it
+void check_fault(std::string_view text);            // "name=probability[:bound]"
+laws::Knob parse_knob(std::string_view text);       // "name=value"
+void check(const Tool& tool, const RunSpec& spec);  // all of it
 
 // A plan from the text that FaultPlan::to_text() made; throws Failure.
 sim::FaultPlan plan_from_text(std::string_view text);

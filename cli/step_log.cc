@@ -8,10 +8,12 @@
 
 namespace twinwire::cli {
 
-std::string format_step(std::uint64_t number, TimePoint at, std::string_view who, std::string_view what) {
+std::string format_step(std::uint64_t number, TimePoint at, std::string_view who,
+                        std::string_view what) {
   std::array<char, 64> head{};
-  std::snprintf(head.data(), head.size(), "%7llu %10lld.%06lld ms  ", static_cast<unsigned long long>(number),
-                static_cast<long long>(at.ns / 1'000'000), static_cast<long long>(at.ns % 1'000'000));
+  std::snprintf(head.data(), head.size(), "%7llu %10lld.%06lld ms  ",
+                static_cast<unsigned long long>(number), static_cast<long long>(at.ns / 1'000'000),
+                static_cast<long long>(at.ns % 1'000'000));
   std::string line = head.data();
   line += who;
   if (who.size() < 28) line.append(28 - who.size(), ' ');
@@ -20,7 +22,9 @@ std::string format_step(std::uint64_t number, TimePoint at, std::string_view who
   return line;
 }
 
-StepPrinter::StepPrinter(std::FILE* out) : out_(out) { std::setvbuf(out, nullptr, _IOLBF, 1 << 16); }
+StepPrinter::StepPrinter(std::FILE* out) : out_(out) {
+  std::setvbuf(out, nullptr, _IOLBF, 1 << 16);
+}
 
 void StepPrinter::on_step(const sim::TraceStep& step) {
   const std::string line = format_step(step.number, step.at, step.who, step.what);
@@ -54,14 +58,14 @@ std::optional<std::size_t> first_difference(const StepLog& a, const StepLog& b, 
   return std::nullopt;
 }
 
-std::string format_difference(const StepLog& a, const StepLog& b, std::size_t at, std::string_view name_a,
-                              std::string_view name_b) {
+std::string format_difference(const StepLog& a, const StepLog& b, std::size_t at,
+                              std::string_view name_a, std::string_view name_b) {
   constexpr std::size_t context = 5;
   const auto line = [](std::string_view name, const StepLog& log, std::size_t i) {
     if (i >= log.size()) return std::string(name) + "  (the run has ended)\n";
     const StepLog::Step step = log[i];
-    return std::string(name) + "  " + format_step(step.number, step.at, step.who, step.what) + "  [" +
-           hex16(step.hash) + "]\n";
+    return std::string(name) + "  " + format_step(step.number, step.at, step.who, step.what) +
+           "  [" + hex16(step.hash) + "]\n";
   };
   const std::string both(std::max(name_a.size(), name_b.size()), ' ');
   std::string text;

@@ -13,15 +13,17 @@ namespace {
 auto key(const sim::Decision& d) { return std::tuple(d.site, d.entity, d.occurrence); }
 bool by_key(const sim::Decision& a, const sim::Decision& b) { return key(a) < key(b); }
 
-Subject of_capsule(const Tool& tool, RunOptions& options, const std::string& path, bool as_decisions) {
+Subject of_capsule(const Tool& tool, RunOptions& options, const std::string& path,
+                   bool as_decisions) {
   Subject subject;
   subject.text = path;
   subject.capsule = load_capsule(path);
   const Capsule& capsule = *subject.capsule;
   if (options.any_of_a_spec())
-    throw Failure(ExitCode::bad_usage,
-                  "a capsule says itself what is run; leave out --scenario, --transport, --fault, --swarm, "
-                  "--no-faults, --set and --plant");
+    throw Failure(
+        ExitCode::bad_usage,
+        "a capsule says itself what is run; leave out --scenario, --transport, --fault, --swarm, "
+        "--no-faults, --set and --plant");
   subject.seed = capsule.seed;
   subject.transport = capsule.transport;
   subject.plant = capsule.plant;
@@ -41,7 +43,8 @@ Subject of_capsule(const Tool& tool, RunOptions& options, const std::string& pat
 
 }  // namespace
 
-Subject make_subject(const Tool& tool, RunOptions& options, const std::string& text, bool as_decisions) {
+Subject make_subject(const Tool& tool, RunOptions& options, const std::string& text,
+                     bool as_decisions) {
   const auto seed = parse_u64(text);
   if (!seed) return of_capsule(tool, options, text, as_decisions);
   if (as_decisions)
@@ -56,15 +59,17 @@ Subject make_subject(const Tool& tool, RunOptions& options, const std::string& t
   return subject;
 }
 
-unsigned percent_still_occurring(const Capsule& capsule, const laws::Verdict& verdict, bool as_decisions) {
+unsigned percent_still_occurring(const Capsule& capsule, const laws::Verdict& verdict,
+                                 bool as_decisions) {
   if (capsule.decisions.empty()) return 100;
   std::size_t occurred = verdict.edits_used;
   if (!as_decisions) {
     auto made = verdict.decisions;
     std::sort(made.begin(), made.end(), by_key);
     occurred = static_cast<std::size_t>(std::count_if(
-        capsule.decisions.begin(), capsule.decisions.end(),
-        [&](const sim::Decision& d) { return std::binary_search(made.begin(), made.end(), d, by_key); }));
+        capsule.decisions.begin(), capsule.decisions.end(), [&](const sim::Decision& d) {
+          return std::binary_search(made.begin(), made.end(), d, by_key);
+        }));
   }
   return static_cast<unsigned>(occurred * 100 / capsule.decisions.size());
 }

@@ -21,9 +21,11 @@ struct Subject {
 
 // Throws Failure. May become the planted executable, if the run needs a planted bug.
 // `as_decisions`: a capsule's run is made from its decisions alone, over a world in which nothing else is drawn.
-Subject make_subject(const Tool& tool, RunOptions& options, const std::string& text, bool as_decisions);
+Subject make_subject(const Tool& tool, RunOptions& options, const std::string& text,
+                     bool as_decisions);
 
 // How many of the capsule's decisions the run still asked for, of 100. `verdict` is that of a run with `record` on.
-unsigned percent_still_occurring(const Capsule& capsule, const laws::Verdict& verdict, bool as_decisions);
+unsigned percent_still_occurring(const Capsule& capsule, const laws::Verdict& verdict,
+                                 bool as_decisions);
 
 }  // namespace twinwire::cli

@@ -52,8 +52,9 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
 
 // Columns, not bytes: a letter in UTF-8 is one column however long it is.
 std::size_t width(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(
-      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+  }));
 }
 
 }  // namespace
@@ -71,8 +72,12 @@ std::string hex16(std::uint64_t value) {
 std::optional<std::uint64_t> parse_hex16(std::string_view text) {
   return text.size() == 16 ? parse<std::uint64_t>(text, 16) : std::nullopt;
 }
-std::optional<std::uint64_t> parse_u64(std::string_view text) { return parse<std::uint64_t>(text, 10); }
-std::optional<std::int64_t> parse_i64(std::string_view text) { return parse<std::int64_t>(text, 10); }
+std::optional<std::uint64_t> parse_u64(std::string_view text) {
+  return parse<std::uint64_t>(text, 10);
+}
+std::optional<std::int64_t> parse_i64(std::string_view text) {
+  return parse<std::int64_t>(text, 10);
+}
 
 std::optional<Duration> parse_duration(std::string_view text) {
   constexpr std::pair<std::string_view, std::int64_t> units[] = {

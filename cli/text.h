@@ -13,15 +13,15 @@
 
 namespace twinwire::cli {
 
-std::string with_commas(std::uint64_t value);   // "1,234,567"
-std::string hex16(std::uint64_t value);         // "00ff00ff00ff00ff"
+std::string with_commas(std::uint64_t value);  // "1,234,567"
+std::string hex16(std::uint64_t value);        // "00ff00ff00ff00ff"
 std::optional<std::uint64_t> parse_hex16(std::string_view text);
 std::optional<std::uint64_t> parse_u64(std::string_view text);
 std::optional<std::int64_t> parse_i64(std::string_view text);
 
 // "30s", "5m", "2h", "250ms", or a plain number of seconds.
 std::optional<Duration> parse_duration(std::string_view text);
-std::string format_duration(Duration d);        // "1.234 ms", "12 s", "3 min 05 s"
+std::string format_duration(Duration d);  // "1.234 ms", "12 s", "3 min 05 s"
 
 std::string quoted_list(std::span<const std::string_view> names);  // "a, b, c"
 // "; did you mean 'traffic'?" where one of `names` is near, else empty.

@@ -11,8 +11,10 @@ namespace {
 
 ExitCode parse_and_run(const Tool& tool) {
   ExitCode code = ExitCode::pass;
-  CLI::App app("Runs message transports in a simulated world, where a seed decides everything, and on io_uring.",
-               "twinwire");
+  CLI::App app(
+      "Runs message transports in a simulated world, where a seed decides everything, and on "
+      "io_uring.",
+      "twinwire");
   app.require_subcommand(1);
   app.get_formatter()->column_width(34);
   app.footer(exit_code_help);
@@ -33,7 +35,8 @@ ExitCode parse_and_run(const Tool& tool) {
     app.exit(asked_for_help);
     return ExitCode::pass;
   } catch (const CLI::ParseError& error) {
-    throw Failure(ExitCode::bad_usage, std::string(error.what()) + "; `" + tool.name + " --help` shows the usage");
+    throw Failure(ExitCode::bad_usage,
+                  std::string(error.what()) + "; `" + tool.name + " --help` shows the usage");
   }
   return code;
 }

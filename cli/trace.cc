@@ -30,12 +30,14 @@ laws::Verdict run_traced(const Subject& subject, sim::TraceSink& sink, Pulse& pu
 
 int supervise(const Options& options, const std::function<int(Pulse&)>& body) {
   Shared<Pulse> pulse;
-  const Child::Options watch{.pulse = &*pulse, .hang_after = options.hang_after_parsed(), .foreground = true};
+  const Child::Options watch{
+      .pulse = &*pulse, .hang_after = options.hang_after_parsed(), .foreground = true};
   return run_supervised(
       watch, options.in_process, [&] { return body(*pulse); },
       [](const Death& death) {
         std::printf("%s: %s\n", death.failure_key().c_str(), death.sentence().c_str());
-        return static_cast<int>(death.kind == Death::Kind::hung ? ExitCode::no_progress : ExitCode::crash);
+        return static_cast<int>(death.kind == Death::Kind::hung ? ExitCode::no_progress
+                                                                : ExitCode::crash);
       });
 }
 
@@ -60,9 +62,11 @@ ExitCode diff(const Tool& tool, Options& options) {
     StepLog log_b;
     const laws::Verdict verdict_a = run_traced(a, log_a, pulse);
     const laws::Verdict verdict_b = run_traced(b, log_b, pulse);
-    for (const auto& [name, subject, verdict] : {std::tuple("A", &a, &verdict_a), std::tuple("B", &b, &verdict_b)})
-      std::printf("%s  %s: %s, %s steps, hash %s\n", name, subject->text.c_str(), verdict->failure_key().c_str(),
-                  with_commas(verdict->report.steps).c_str(), hex16(verdict->report.hash).c_str());
+    for (const auto& [name, subject, verdict] :
+         {std::tuple("A", &a, &verdict_a), std::tuple("B", &b, &verdict_b)})
+      std::printf("%s  %s: %s, %s steps, hash %s\n", name, subject->text.c_str(),
+                  verdict->failure_key().c_str(), with_commas(verdict->report.steps).c_str(),
+                  hex16(verdict->report.hash).c_str());
     const auto at = first_difference(log_a, log_b, Compare::what_is_seen);
     if (at) {
       std::printf("they part here:\n%s", format_difference(log_a, log_b, *at, "A", "B").c_str());
@@ -76,7 +80,8 @@ ExitCode diff(const Tool& tool, Options& options) {
 }  // namespace
 
 void add_trace(CLI::App& app, const Tool& tool, ExitCode& code) {
-  auto* verb = app.add_subcommand("trace", "every step of a seed or a capsule: number, virtual time, who, what");
+  auto* verb = app.add_subcommand(
+      "trace", "every step of a seed or a capsule: number, virtual time, who, what");
   auto options = std::make_shared<Options>();
   verb->add_option("what", options->a, "a seed, or the path of a capsule")->required();
   add_run_options(*verb, *options);

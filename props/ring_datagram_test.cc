@@ -68,7 +68,8 @@ TEST_F(RingDatagrams, many_are_sent_and_received_in_few_calls_and_in_order) {
     std::vector<std::vector<std::byte>> contents;
     std::vector<Datagram> datagrams;
     for (std::size_t i = 0; i < 100; ++i) contents.push_back(pattern(10 + i, i));
-    for (const auto& bytes : contents) datagrams.push_back({.remote = far->local(), .bytes = bytes});
+    for (const auto& bytes : contents)
+      datagrams.push_back({.remote = far->local(), .bytes = bytes});
     std::size_t sent = 0;
     while (sent < datagrams.size()) {
       auto n = near->send(std::span(datagrams).subspan(sent), soon());

@@ -40,36 +40,39 @@ inline Result<std::size_t> write_some(ByteStream& stream, const Bytes& bytes, st
   return stream.write({&piece, 1}, deadline);
 }
 
-inline Result<void> write_all(ByteStream& stream, const Bytes& bytes, Deadline deadline = {}) {
+inline Result<std::size_t> write_all(ByteStream& stream, const Bytes& bytes,
+                                     Deadline deadline = {}) {
   for (std::size_t at = 0; at < bytes.size();) {
     const auto n = write_some(stream, bytes, at, deadline);
     if (!n) return n.error();
     at += *n;
   }
-  return {};
+  return bytes.size();
 }
 
 // Reads until `size` bytes, the end, or an error; appends to `into`.
-inline Result<void> read_into(ByteStream& stream, Bytes& into, std::size_t size, Deadline deadline = {}) {
+inline Result<std::size_t> read_up_to(ByteStream& stream, Bytes& into, std::size_t size,
+                                      Deadline deadline = {}) {
   while (into.size() < size) {
     auto slice = stream.read(deadline);
     if (!slice) return slice.error();
     if (slice->empty()) return Errc::closed;
     into.insert(into.end(), slice->bytes().begin(), slice->bytes().end());
   }
-  return {};
+  return into.size();
 }
 
 inline Bytes read_to_end(ByteStream& stream) {
   Bytes all;
-  (void)read_into(stream, all, SIZE_MAX);
+  (void)read_up_to(stream, all, SIZE_MAX);
   return all;
 }
 
 class TraceText final : public TraceSink {
  public:
   void on_step(const TraceStep& step) override {
-    text += std::to_string(step.at.ns) + " " + std::string(step.who) + " " + std::string(step.what) + "\n";
+    text += std::to_string(step.at.ns) + " " + std::string(step.who) + " " +
+            std::string(step.what) + "\n";
   }
   bool has(std::string_view part) const { return text.find(part) != std::string::npos; }
   std::string text;
@@ -95,7 +98,8 @@ inline constexpr std::uint16_t port = 4000;
 
 // Runs body(Rig&) on a connection from "client" (node 1) to "server" (node 0).
 template <class F>
-RunReport run_rig(const WorldOptions& options, const StreamOptions& dial, const ListenOptions& listen, F&& body) {
+RunReport run_rig(const WorldOptions& options, const StreamOptions& dial,
+                  const ListenOptions& listen, F&& body) {
   World world(options, test_stacks());
   SimNetwork& server_node = world.add_node("server");
   SimNetwork& client_node = world.add_node("client");

@@ -22,8 +22,9 @@ namespace twinwire::real {
 
 // Room for every control message that a datagram can carry, in either direction.
 struct DatagramControl {
-  alignas(cmsghdr) std::byte bytes[CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(in_pktinfo)) +
-                                   2 * CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(int))];
+  alignas(
+      cmsghdr) std::byte bytes[CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(in_pktinfo)) +
+                               2 * CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(int))];
 };
 
 // Makes `control` part of `message`: sends from datagram.local (unless all zero), marks with datagram.ecn, has the

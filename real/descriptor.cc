@@ -38,7 +38,8 @@ Completion Descriptor::perform(Direction direction, io_uring_sqe& request, Deadl
   TWINWIRE_CHECK(!busy_[d], "two fibers use one direction of a socket at the same time");
   busy_[d] = true;
   ++references_;
-  const Completion completion = operations_->perform(request, *this, ids_[d], deadline, waiting_for);
+  const Completion completion =
+      operations_->perform(request, *this, ids_[d], deadline, waiting_for);
   busy_[d] = false;
   unreference();
   return completion;

@@ -26,8 +26,7 @@ int KernelRing::open_in(RingMode mode, const RingOptions& options) noexcept {
   params.flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
   params.cq_entries = options.completion_entries;
   if (mode != RingMode::plain)
-    params.flags |= IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
-                    IORING_SETUP_SUBMIT_ALL;
+    params.flags |= IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL;
   if (mode == RingMode::deferred) {
     params.flags &= ~IORING_SETUP_COOP_TASKRUN;
     params.flags |= IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SINGLE_ISSUER;
@@ -68,8 +67,7 @@ bool KernelRing::has_what_it_takes() noexcept {
 void KernelRing::poll() noexcept {
   // In deferred mode completions come only to a thread that asks, and a flag says whether that is worth the while.
   constexpr unsigned work = IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW;
-  const bool work_flagged =
-      (__atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED) & work) != 0;
+  const bool work_flagged = (__atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED) & work) != 0;
   if (!work_flagged && ::io_uring_sq_ready(&ring_) == 0) return;
   ++counters_->enters;
   const int result = ::io_uring_submit_and_get_events(&ring_);

@@ -13,7 +13,8 @@ namespace {
 
 // user_data: index (32 bits), generation (31 bits), and whether this is the cancel of it (1 bit).
 constexpr std::uint64_t cancel_bit = std::uint64_t{1} << 63;
-constexpr std::uint32_t generation_max = 0x7fff'fffe;  // keeps clear of all ones, which liburing uses
+constexpr std::uint32_t generation_max =
+    0x7fff'fffe;  // keeps clear of all ones, which liburing uses
 
 std::uint64_t user_data_of(OperationId id) noexcept {
   return (std::uint64_t{id.generation} << 32) | id.index;
@@ -30,7 +31,8 @@ Error error_of(const Completion& completion) noexcept {
 std::uint32_t Operations::acquire() noexcept {
   if (first_free_ == none) {
     const std::size_t old_size = slots_.size();
-    const std::size_t new_size = std::min<std::size_t>(std::max<std::size_t>(2 * old_size, 64), slots_max_);
+    const std::size_t new_size =
+        std::min<std::size_t>(std::max<std::size_t>(2 * old_size, 64), slots_max_);
     if (new_size == old_size) return none;
     try {
       queue_.reserve(2 * new_size);
@@ -156,7 +158,8 @@ void Operations::complete(std::uint64_t user_data, std::int32_t result,
   slot.completion = {result, flags, Wake::ready};
   --in_flight_;
   (void)scheduler_->wake(*slot.fiber);
-  slot.target->operation_ended(result);  // may close and delete it: nothing of the operation needs it any more
+  slot.target->operation_ended(
+      result);  // may close and delete it: nothing of the operation needs it any more
 }
 
 }  // namespace twinwire::real

@@ -29,9 +29,10 @@ struct OperationId {
 
 // How an operation ended.
 struct Completion {
-  std::int32_t result = 0;   // the kernel's: >= 0, or a negative errno
-  std::uint32_t flags = 0;   // IORING_CQE_F_*
-  Wake end = Wake::ready;    // or why this side asked for the end; the operation may have succeeded before
+  std::int32_t result = 0;  // the kernel's: >= 0, or a negative errno
+  std::uint32_t flags = 0;  // IORING_CQE_F_*
+  Wake end =
+      Wake::ready;  // or why this side asked for the end; the operation may have succeeded before
 };
 
 // The failure of `completion`: timed_out or canceled where this side ended it, the kernel's errno otherwise.
@@ -41,7 +42,10 @@ class Operations {
  public:
   Operations(KernelRing& kernel, Scheduler& scheduler, Counters& counters,
              std::uint32_t operations_max) noexcept
-      : kernel_(&kernel), scheduler_(&scheduler), counters_(&counters), slots_max_(operations_max) {}
+      : kernel_(&kernel),
+        scheduler_(&scheduler),
+        counters_(&counters),
+        slots_max_(operations_max) {}
   Operations(const Operations&) = delete;
   Operations& operator=(const Operations&) = delete;
 
@@ -101,7 +105,8 @@ class Operations {
   std::vector<Slot> slots_;
   std::uint32_t first_free_ = none;
   std::size_t in_flight_ = 0;
-  std::vector<Queued> queue_;  // from queue_head_ on; capacity for two of each slot, so it never has to grow
+  std::vector<Queued>
+      queue_;  // from queue_head_ on; capacity for two of each slot, so it never has to grow
   std::size_t queue_head_ = 0;
 };
 

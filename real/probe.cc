@@ -47,24 +47,30 @@ std::string explain_no_ring(const Error& error) {
   if (name != nullptr) text += std::string(" (") + name + ")";
   switch (error.os_errno) {
     case ENOSYS:
-      return text + ": this kernel has no io_uring, or a container hides it; run on Linux 6.1 or later, and allow"
-                    " the io_uring system calls in the container's seccomp profile";
+      return text +
+             ": this kernel has no io_uring, or a container hides it; run on Linux 6.1 or later, "
+             "and allow"
+             " the io_uring system calls in the container's seccomp profile";
     case EPERM:
     case EACCES:
       if (disabled_by_sysctl() != '0')
         return text + ": the sysctl kernel.io_uring_disabled forbids it; set it to 0";
-      return text + ": a security policy forbids it, as container runtimes do by default; allow io_uring_setup,"
-                    " io_uring_enter and io_uring_register in the container's seccomp profile";
+      return text +
+             ": a security policy forbids it, as container runtimes do by default; allow "
+             "io_uring_setup,"
+             " io_uring_enter and io_uring_register in the container's seccomp profile";
     case ENOMEM:
-      return text + ": the kernel may not lock enough memory for it; raise RLIMIT_MEMLOCK (ulimit -l) or the"
-                    " container's memory limit";
+      return text +
+             ": the kernel may not lock enough memory for it; raise RLIMIT_MEMLOCK (ulimit -l) or "
+             "the"
+             " container's memory limit";
     case EMFILE:
     case ENFILE:
       return text + ": there are no file descriptors left; raise RLIMIT_NOFILE (ulimit -n)";
     case EOPNOTSUPP:
-    case EINVAL:
-      return text + ": this kernel's io_uring is too old; run on Linux 6.1 or later";
-    default: return text + ": its set-up failed; run on Linux 6.1 or later, where it is known to work";
+    case EINVAL: return text + ": this kernel's io_uring is too old; run on Linux 6.1 or later";
+    default:
+      return text + ": its set-up failed; run on Linux 6.1 or later, where it is known to work";
   }
 }
 

@@ -61,8 +61,8 @@ bool ReceiveBuffers::grow() noexcept {
   if (memory == nullptr) return false;
   slabs_.push_back(memory);
   for (std::size_t i = 0; i < count; ++i)
-    blocks_.push_back({this, memory + i * buffer_size, buffer_size, 0,
-                       static_cast<std::uint32_t>(have + i)});
+    blocks_.push_back(
+        {this, memory + i * buffer_size, buffer_size, 0, static_cast<std::uint32_t>(have + i)});
   for (std::size_t i = count; i-- > 0;) free_.push_back(static_cast<std::uint16_t>(have + i));
   return true;
 }
@@ -93,8 +93,9 @@ bool ReceiveBuffers::begin_receive() noexcept {
   while (in_ring_ < wanted) {
     Block* block = take();
     if (block == nullptr) break;
-    ::io_uring_buf_ring_add(ring_, block->data, buffer_size, static_cast<unsigned short>(block->tag),
-                            static_cast<int>(entries_ - 1), added++);
+    ::io_uring_buf_ring_add(ring_, block->data, buffer_size,
+                            static_cast<unsigned short>(block->tag), static_cast<int>(entries_ - 1),
+                            added++);
     ++in_ring_;
   }
   if (added != 0) ::io_uring_buf_ring_advance(ring_, added);

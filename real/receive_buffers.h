@@ -49,15 +49,15 @@ class ReceiveBuffers final : public BlockOwner {
   Block* take() noexcept;
 
   std::uint32_t limit_;
-  std::vector<Block> blocks_;    // by buffer id; reserved in full, so that they never move
+  std::vector<Block> blocks_;  // by buffer id; reserved in full, so that they never move
   std::vector<std::uint16_t> free_;
   std::vector<std::byte*> slabs_;
   std::size_t lent_ = 0;
 
   io_uring_buf_ring* ring_ = nullptr;
   std::uint32_t entries_ = 0;
-  std::uint32_t receives_ = 0;   // in flight, that let the kernel pick
-  std::uint32_t in_ring_ = 0;    // provided and not seen used
+  std::uint32_t receives_ = 0;  // in flight, that let the kernel pick
+  std::uint32_t in_ring_ = 0;   // provided and not seen used
 };
 
 }  // namespace twinwire::real

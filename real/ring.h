@@ -47,7 +47,7 @@ class Ring final : public Host {
   RingMode mode() const noexcept { return kernel_.mode(); }
   const Counters& counters() const noexcept { return counters_; }
 
-  // Host. One turn is at most one io_uring_enter(2): it submits what the fibers asked for, and fetches what is complete.
+  // Host. One turn is at most one io_uring_enter(2): it submits what the fibers asked for and fetches what is complete.
   TimePoint now() noexcept override { return clock_.now(); }
   bool turn(TimePoint until, bool idle) override;
 
@@ -55,9 +55,7 @@ class Ring final : public Host {
   Operations& operations() noexcept { return operations_; }
   ReceiveBuffers& receive_buffers() noexcept { return receive_buffers_; }
   Counters& count() noexcept { return counters_; }
-  DescriptorRef adopt(int fd) noexcept {
-    return DescriptorRef::adopt(operations_, counters_, fd);
-  }
+  DescriptorRef adopt(int fd) noexcept { return DescriptorRef::adopt(operations_, counters_, fd); }
 
  private:
   explicit Ring(const RingOptions& options) noexcept;

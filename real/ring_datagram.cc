@@ -16,8 +16,8 @@
 namespace twinwire::real {
 namespace {
 
-constexpr std::size_t messages_max = 16;       // to one system call
-constexpr std::size_t segments_max = 64;       // UDP_MAX_SEGMENTS of older kernels
+constexpr std::size_t messages_max = 16;  // to one system call
+constexpr std::size_t segments_max = 64;  // UDP_MAX_SEGMENTS of older kernels
 constexpr std::size_t segmented_bytes_max = 65'000;
 constexpr std::uint32_t sends_before_yield = 16;
 
@@ -62,8 +62,8 @@ RingDatagram::Cursor RingDatagram::next_piece(std::span<const Datagram> datagram
   const std::size_t left = datagram.bytes.size() - at.offset;
   std::size_t size = left;
   if (datagram.segment_size != 0) {
-    const std::size_t segments = std::clamp<std::size_t>(
-        segmented_bytes_max / datagram.segment_size, 1, segments_max);
+    const std::size_t segments =
+        std::clamp<std::size_t>(segmented_bytes_max / datagram.segment_size, 1, segments_max);
     size = std::min(left, datagram.segment_size * (kernel_segments_ ? segments : 1));
   }
   piece = datagram.bytes.subspan(at.offset, size);
@@ -115,8 +115,8 @@ Result<std::size_t> RingDatagram::send(std::span<const Datagram> datagrams, Dead
     }
     const int error = errno;
     if (error == EINTR) continue;
-    const bool cut = messages[0].msg_hdr.msg_controllen != 0 &&
-                     datagrams[done.datagram].segment_size != 0;
+    const bool cut =
+        messages[0].msg_hdr.msg_controllen != 0 && datagrams[done.datagram].segment_size != 0;
     if (kernel_segments_ && cut && (error == EIO || error == EINVAL || error == EOPNOTSUPP)) {
       kernel_segments_ = false;
       continue;
@@ -146,8 +146,7 @@ Result<DatagramBatch> RingDatagram::receive(Deadline deadline) {
   const DescriptorRef socket = socket_;
   Ring& ring = *ring_;
   for (;;) {
-    auto ready =
-        wait_for(*socket.operator->(), Direction::in, POLLIN, deadline, "a datagram");
+    auto ready = wait_for(*socket.operator->(), Direction::in, POLLIN, deadline, "a datagram");
     if (!ready) return ready.error();
 
     std::array<mmsghdr, messages_max> messages;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // RingDatagram: a UDP socket. What each call promises stands in transport/net/datagram_socket.h.
 //
-// The ring waits for readiness; the datagrams themselves are moved by sendmmsg(2) and recvmmsg(2), many to a call, which
-// io_uring has no operation for. Datagrams are never fragmented (DF is set). Segmentation is the kernel's where it can
+// The ring waits for readiness; the datagrams themselves are moved by sendmmsg(2) and recvmmsg(2), many to a call,
+// which io_uring has no operation for. Datagrams are never fragmented (DF is set). Segmentation is the kernel's where it can
 // (UDP_SEGMENT, UDP_GRO), and done here where it cannot. Local and remote ICMP errors are not reported (`refused` does
 // not occur): the socket is not connected, and Linux tells only connected ones.
 #pragma once
@@ -46,7 +46,7 @@ class RingDatagram final : public DatagramSocket {
   Ring* ring_;
   DescriptorRef socket_;
   Address local_;
-  bool kernel_segments_ = true;     // until it refuses
+  bool kernel_segments_ = true;       // until it refuses
   std::uint32_t sends_in_a_row_ = 0;  // that did not suspend
 };
 

@@ -62,8 +62,8 @@ Result<std::unique_ptr<Acceptor>> RingNetwork::listen(const Address& address,
   set_stream_options(fd, options.stream);  // inherited by what is accepted
   if (!bind_to(fd, address) || ::listen(fd, options.backlog) != 0) return last_error();
   const Address local = local_address(fd);
-  std::unique_ptr<Acceptor> acceptor(
-      new (std::nothrow) RingAcceptor(*ring_, std::move(*socket), local));
+  std::unique_ptr<Acceptor> acceptor(new (std::nothrow)
+                                         RingAcceptor(*ring_, std::move(*socket), local));
   if (acceptor == nullptr) return Errc::no_resources;
   return acceptor;
 }
@@ -87,8 +87,8 @@ Result<std::unique_ptr<ByteStream>> RingNetwork::dial(const Address& address,
 
   const Address local = local_address(socket->fd());
   if (local == address) return Error{Errc::refused, ECONNREFUSED};
-  std::unique_ptr<ByteStream> stream(
-      new (std::nothrow) RingStream(*ring_, std::move(socket), local, address));
+  std::unique_ptr<ByteStream> stream(new (std::nothrow)
+                                         RingStream(*ring_, std::move(socket), local, address));
   if (stream == nullptr) return Errc::no_resources;
   ++ring_->count().connections_dialed;
   return stream;
@@ -103,8 +103,8 @@ Result<std::unique_ptr<DatagramSocket>> RingNetwork::bind(const Address& address
   RingDatagram::set_options(fd, address.is_v4());
   if (!bind_to(fd, address)) return last_error();
   const Address local = local_address(fd);
-  std::unique_ptr<DatagramSocket> bound(
-      new (std::nothrow) RingDatagram(*ring_, std::move(*socket), local));
+  std::unique_ptr<DatagramSocket> bound(new (std::nothrow)
+                                            RingDatagram(*ring_, std::move(*socket), local));
   if (bound == nullptr) return Errc::no_resources;
   return bound;
 }

@@ -12,22 +12,25 @@ namespace twinwire::real {
 
 // How completions reach the thread; the best that the kernel has is taken, from `best_mode` down.
 enum class RingMode : std::uint8_t {
-  deferred,     // DEFER_TASKRUN, SINGLE_ISSUER: only while the thread is in the kernel for them (Linux 6.1)
+  deferred,  // DEFER_TASKRUN, SINGLE_ISSUER: only while the thread is in the kernel for them (Linux 6.1)
   cooperative,  // COOP_TASKRUN: at the thread's next system call (Linux 5.19)
   plain,        // by interrupting the thread
 };
 
 struct RingOptions {
   RingMode best_mode = RingMode::deferred;
-  std::uint32_t submission_entries = 1024;    // what is over waits in a queue of our own
+  std::uint32_t submission_entries = 1024;  // what is over waits in a queue of our own
   std::uint32_t completion_entries = 16 * 1024;
-  std::uint32_t operations_max = 1'000'000;   // in flight at one time; over it an operation fails with no_resources
-  std::uint32_t provided_buffers = 512;       // that the kernel picks from, a power of two; 0: none are provided
-  std::uint32_t receive_buffers_max = 8192;   // of 64 KiB each, at most 65,535; lent out or provided
+  std::uint32_t operations_max =
+      1'000'000;  // in flight at one time; over it an operation fails with no_resources
+  std::uint32_t provided_buffers =
+      512;  // that the kernel picks from, a power of two; 0: none are provided
+  std::uint32_t receive_buffers_max = 8192;  // of 64 KiB each, at most 65,535; lent out or provided
   std::size_t message_bytes_max = BufferPool::default_limit;
   std::size_t stack_size = StackPool::default_slot_size;
   std::size_t stacks_max = 1'000'000;
-  int force_probe_failure = 0;                // for tests: create() fails as if io_uring_setup(2) had with this errno
+  int force_probe_failure =
+      0;  // for tests: create() fails as if io_uring_setup(2) had with this errno
 };
 
 }  // namespace twinwire::real

@@ -36,7 +36,8 @@ void RingRandom::fill(std::span<std::byte> out) noexcept {
     }
     const std::size_t n = std::min(out.size(), buffer_.size() - used_);
     std::memcpy(out.data(), buffer_.data() + used_, n);
-    std::memset(buffer_.data() + used_, 0, n);  // a key drawn from here must not be found here later
+    std::memset(buffer_.data() + used_, 0,
+                n);  // a key drawn from here must not be found here later
     used_ += n;
     out = out.subspan(n);
   }

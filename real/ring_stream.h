@@ -36,7 +36,7 @@ class RingStream final : public ByteStream {
   DescriptorRef socket_;
   Address local_;
   Address peer_;
-  bool more_waits_ = true;   // the last receive left bytes in the socket: do not poll first
+  bool more_waits_ = true;  // the last receive left bytes in the socket: do not poll first
   bool end_was_read_ = false;
   bool write_ended_ = false;
 };

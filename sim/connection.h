@@ -25,13 +25,13 @@ struct End {
   SimStream* stream = nullptr;  // nullptr: not accepted yet, or closed
   Fiber* reader = nullptr;      // parked
   Fiber* writer = nullptr;
-  int os_errno = 0;             // why it died
-  bool error_told = false;      // a call has returned it
-  bool dead = false;            // the kernel knows this socket no more: reset, timed out or aborted
-  bool aborted = false;         // by its own side
-  bool shut = false;            // shutdown_write()
-  bool end_read = false;        // a read returned the end
-  bool detached = false;        // no stream, and never again one
+  int os_errno = 0;         // why it died
+  bool error_told = false;  // a call has returned it
+  bool dead = false;        // the kernel knows this socket no more: reset, timed out or aborted
+  bool aborted = false;     // by its own side
+  bool shut = false;        // shutdown_write()
+  bool end_read = false;    // a read returned the end
+  bool detached = false;    // no stream, and never again one
 };
 
 class Connection {

@@ -33,8 +33,9 @@ std::uint64_t Decisions::choose_slow(Site site, const Fault& fault, EntityId ent
   bool edited = false;
   if (!edits_.empty()) {
     const Decision wanted{site, entity, occurrence, 0};
-    const auto at = std::lower_bound(edits_.begin(), edits_.end(), wanted,
-                                     [](const Decision& a, const Decision& b) { return key(a) < key(b); });
+    const auto at =
+        std::lower_bound(edits_.begin(), edits_.end(), wanted,
+                         [](const Decision& a, const Decision& b) { return key(a) < key(b); });
     if (at != edits_.end() && at->same_key(wanted)) {
       edited = true;
       choice = std::min(at->choice, bound);

@@ -53,7 +53,9 @@ class Decisions {
   // To be told where a choice other than 0 changed what a caller saw.
   void bit(Site site) noexcept { ++counts_[static_cast<std::size_t>(site)].bit; }
 
-  const SiteCount& count(Site site) const noexcept { return counts_[static_cast<std::size_t>(site)]; }
+  const SiteCount& count(Site site) const noexcept {
+    return counts_[static_cast<std::size_t>(site)];
+  }
   const std::array<SiteCount, site_count>& counts() const noexcept { return counts_; }
 
   // Keeps every choice other than 0, in the order in which they were made. Given as edits to a benign world of the same
@@ -68,8 +70,8 @@ class Decisions {
   std::uint64_t seed() const noexcept { return seed_; }
 
  private:
-  std::uint64_t choose_slow(Site site, const Fault& fault, EntityId entity, std::uint64_t occurrence,
-                            std::uint64_t bound) noexcept;
+  std::uint64_t choose_slow(Site site, const Fault& fault, EntityId entity,
+                            std::uint64_t occurrence, std::uint64_t bound) noexcept;
 
   std::uint64_t seed_;
   Base base_;

@@ -44,7 +44,8 @@ class Draw {
   explicit Draw(std::uint64_t seed) noexcept : state_(scramble(seed ^ 0x5177a24bULL)) {}
   std::uint64_t below(std::uint64_t bound) noexcept {
     state_ += 0x9e3779b97f4a7c15ULL;
-    return static_cast<std::uint64_t>((static_cast<unsigned __int128>(scramble(state_)) * bound) >> 64);
+    return static_cast<std::uint64_t>((static_cast<unsigned __int128>(scramble(state_)) * bound) >>
+                                      64);
   }
   // Log-uniform by powers of two: small values are as likely as large ones.
   std::uint64_t between(std::uint64_t low, std::uint64_t high) noexcept {
@@ -98,7 +99,8 @@ FaultPlan FaultPlan::none() noexcept {
 FaultPlan FaultPlan::swarm(std::uint64_t seed) noexcept {
   FaultPlan plan = none();
   Draw draw(seed);
-  if (draw.below(20) == 0) plan[Site::wake_order].ppm = 0;  // first woken, first run: also a schedule
+  if (draw.below(20) == 0)
+    plan[Site::wake_order].ppm = 0;  // first woken, first run: also a schedule
   for (const SwarmRange& range : swarm_ranges) {
     // Drawn even where the fault stays off, so that a change to one range moves no other.
     const bool on = draw.below(100) < range.on_percent;
@@ -118,7 +120,8 @@ Result<void> FaultPlan::set(std::string_view text) {
   Fault fault = (*this)[*site];
   if (const std::size_t colon = value.find(':'); colon != std::string_view::npos) {
     const std::string_view bound = value.substr(colon + 1);
-    const auto [end, error] = std::from_chars(bound.data(), bound.data() + bound.size(), fault.bound);
+    const auto [end, error] =
+        std::from_chars(bound.data(), bound.data() + bound.size(), fault.bound);
     if (error != std::errc{} || end != bound.data() + bound.size() || fault.bound == 0)
       return Errc::invalid;
     value = value.substr(0, colon);
@@ -135,8 +138,8 @@ std::string FaultPlan::to_text() const {
   for (std::size_t i = 0; i < site_count; ++i) {
     if (faults[i].ppm == 0) continue;
     if (!text.empty()) text += ' ';
-    text += std::string(name(static_cast<Site>(i))) + "=" + format_probability(faults[i].ppm) + ":" +
-            std::to_string(faults[i].bound);
+    text += std::string(name(static_cast<Site>(i))) + "=" + format_probability(faults[i].ppm) +
+            ":" + std::to_string(faults[i].bound);
   }
   return text;
 }

@@ -14,8 +14,10 @@
 namespace twinwire::sim {
 
 struct Fault {
-  std::uint32_t ppm = 0;     // probability that the choice is not 0, in parts per million of the times it is drawn
-  std::uint64_t bound = 1;   // the choice is then uniform in [1, bound] (less where the site has fewer)
+  std::uint32_t ppm =
+      0;  // probability that the choice is not 0, in parts per million of the times it is drawn
+  std::uint64_t bound =
+      1;  // the choice is then uniform in [1, bound] (less where the site has fewer)
 };
 
 inline constexpr std::uint32_t certain = 1'000'000;
@@ -29,7 +31,9 @@ struct FaultPlan {
   static FaultPlan swarm(std::uint64_t seed) noexcept;
 
   Fault& operator[](Site site) noexcept { return faults[static_cast<std::size_t>(site)]; }
-  const Fault& operator[](Site site) const noexcept { return faults[static_cast<std::size_t>(site)]; }
+  const Fault& operator[](Site site) const noexcept {
+    return faults[static_cast<std::size_t>(site)];
+  }
 
   // "short_write=0.1" or "segment_delay=0.5:2000000" (probability, then the bound).
   // Errors     invalid (unknown fault, or not a probability)

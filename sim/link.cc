@@ -18,7 +18,8 @@ class Cursor {
   void copy(std::byte* into, std::size_t n) noexcept {
     while (n > 0) {
       const std::size_t some = std::min(n, piece_->iov_len - used_);
-      if (some > 0) std::memcpy(into, static_cast<const std::byte*>(piece_->iov_base) + used_, some);
+      if (some > 0)
+        std::memcpy(into, static_cast<const std::byte*>(piece_->iov_base) + used_, some);
       into += some;
       n -= some;
       used_ += some;
@@ -44,10 +45,12 @@ constexpr std::uint64_t worth_telling = 1460;
 // What one recv() with a common buffer would glue together.
 constexpr std::size_t merge_max = 16 * 1024;
 
-constexpr Site trip_sites[] = {Site::reset, Site::reset_one_side, Site::silent_loss, Site::early_fin};
+constexpr Site trip_sites[] = {Site::reset, Site::reset_one_side, Site::silent_loss,
+                               Site::early_fin};
 
 std::string bytes_at(std::string_view verb, std::uint64_t size, std::uint64_t offset) {
-  return std::string(verb) + " " + std::to_string(size) + " bytes at offset " + std::to_string(offset);
+  return std::string(verb) + " " + std::to_string(size) + " bytes at offset " +
+         std::to_string(offset);
 }
 
 }  // namespace
@@ -83,8 +86,8 @@ std::size_t Link::send(std::span<const iovec> pieces, std::size_t n) {
     // arrives at the same instant.
     Segment* last = segments_.empty() ? nullptr : &segments_.back();
     const bool unsent = has_unsent();
-    const std::size_t spare = last != nullptr && (unsent || in_flight_ > 0) && last->block != nullptr &&
-                                      last->block->references == 1
+    const std::size_t spare = last != nullptr && (unsent || in_flight_ > 0) &&
+                                      last->block != nullptr && last->block->references == 1
                                   ? last->block->capacity - last->begin - last->size
                                   : 0;
     const std::size_t chunk = std::min(n - taken, segment_max);
@@ -140,8 +143,7 @@ void Link::send_fin() {
 void Link::send_reset(bool overtakes, Duration later) {
   if (reset_sent_ || connection_->end(1 - side_).dead) return;  // it would tell nobody anything
   reset_sent_ = true;
-  if (overtakes && in_flight_ > 0 &&
-      world_->choose(Site::reset_overtakes, entity_, sent_) != 0) {
+  if (overtakes && in_flight_ > 0 && world_->choose(Site::reset_overtakes, entity_, sent_) != 0) {
     std::uint64_t destroyed = 0;
     for (; in_flight_ > 0; --in_flight_) {
       destroyed += segments_.back().size;
@@ -153,7 +155,8 @@ void Link::send_reset(bool overtakes, Duration later) {
     last_arrival_ = world_->now();
     world_->decisions().bit(Site::reset_overtakes);
     if (world_->tracing())
-      world_->tell(who_, "reset overtakes and destroys " + std::to_string(destroyed) + " bytes in flight");
+      world_->tell(
+          who_, "reset overtakes and destroys " + std::to_string(destroyed) + " bytes in flight");
   }
   push_control(ControlKind::reset,
                std::max(world_->now() + world_->options().latency + later, last_arrival_));
@@ -181,13 +184,14 @@ void Link::probe_if_stuck() {
 TimePoint Link::next_arrival(std::uint64_t offset) {
   const TimePoint soonest = world_->now() + world_->options().latency;
   TimePoint arrival = std::max(soonest, last_arrival_);
-  if (const std::uint64_t delay = world_->choose(Site::segment_delay, entity_, offset); delay != 0) {
+  if (const std::uint64_t delay = world_->choose(Site::segment_delay, entity_, offset);
+      delay != 0) {
     const TimePoint late = std::max(soonest + Duration(delay), last_arrival_);
     if (late != arrival) {
       world_->decisions().bit(Site::segment_delay);
       if (world_->tracing())
-        world_->tell(who_, "delayed by " + std::to_string((late - arrival).count()) + " ns at offset " +
-                               std::to_string(offset));
+        world_->tell(who_, "delayed by " + std::to_string((late - arrival).count()) +
+                               " ns at offset " + std::to_string(offset));
       arrival = late;
     }
   }
@@ -195,7 +199,8 @@ TimePoint Link::next_arrival(std::uint64_t offset) {
     arrival = arrival + Duration(clog);
     world_->decisions().bit(Site::clog);
     if (world_->tracing())
-      world_->tell(who_, "clogged for " + std::to_string(clog) + " ns at offset " + std::to_string(offset));
+      world_->tell(
+          who_, "clogged for " + std::to_string(clog) + " ns at offset " + std::to_string(offset));
   }
   last_arrival_ = arrival;
   return arrival;
@@ -333,9 +338,8 @@ void Link::trip(std::uint32_t size) {
     deliver();
   }
   world_->decisions().bit(site);
-  world_->step(Step::fault, entity_, static_cast<std::uint64_t>(site), who_, [&] {
-    return std::string(name(site)) + " at offset " + std::to_string(at);
-  });
+  world_->step(Step::fault, entity_, static_cast<std::uint64_t>(site), who_,
+               [&] { return std::string(name(site)) + " at offset " + std::to_string(at); });
   const bool data = size > 0;
   switch (site) {
     case Site::reset:
@@ -353,6 +357,8 @@ void Link::trip(std::uint32_t size) {
     default:  // early_fin
       cut_ = true;
       ended_ = true;
+      // Whoever forged this end resets the other side: it cannot forge that side's end as well.
+      if (reverse().trip_site_ == Site::early_fin) reverse().trip_at_ = UINT64_MAX;
       connection_->wake_reader(1 - side_);
       reverse().send_reset(false);
       break;
@@ -371,14 +377,14 @@ void Link::deliver_fin() {
     reverse().send_reset(false);
     return;
   }
-  if (delivered_ >= trip_at_) {  // the end takes a place in the sequence, as the byte after the last
+  if (delivered_ >=
+      trip_at_) {  // the end takes a place in the sequence, as the byte after the last
     trip(0);
     return;
   }
   ended_ = true;
-  world_->step(Step::fin, entity_, delivered_, who_, [this] {
-    return "delivered the end at offset " + std::to_string(delivered_);
-  });
+  world_->step(Step::fin, entity_, delivered_, who_,
+               [this] { return "delivered the end at offset " + std::to_string(delivered_); });
   connection_->wake_reader(1 - side_);
 }
 
@@ -393,7 +399,8 @@ void Link::push_return() {
     return;
   }
   take_returns();
-  const Return news{world_->now() + world_->options().latency, delivered_, consumed_ + receive_buffer_};
+  const Return news{world_->now() + world_->options().latency, delivered_,
+                    consumed_ + receive_buffer_};
   if (!returns_.empty() && returns_.back().arrival == news.arrival) {
     returns_.back() = news;
   } else {

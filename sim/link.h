@@ -33,8 +33,8 @@ class Link {
   static constexpr Duration probe_interval = std::chrono::milliseconds(200);
 
   // `side`: of `connection`, the one that sends. Draws the direction's faults.
-  Link(World& world, Connection& connection, unsigned side, EntityId entity, std::size_t send_buffer,
-       std::size_t receive_buffer, std::string who);
+  Link(World& world, Connection& connection, unsigned side, EntityId entity,
+       std::size_t send_buffer, std::size_t receive_buffer, std::string who);
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
   ~Link() { discard_all(); }
@@ -53,8 +53,8 @@ class Link {
   std::size_t send(std::span<const iovec> pieces, std::size_t n);
   // The end of the stream, behind what was written.
   void send_fin();
-  // A reset, behind what is in flight; it passes what is unsent. `overtakes`: may be drawn to destroy what is in flight.
-  // `later`: besides the latency.
+  // A reset, behind what is in flight; it passes what is unsent. `overtakes`: it may be drawn to destroy what is in
+  // flight. `later`: besides the latency.
   void send_reset(bool overtakes, Duration later = Duration(0));
   // The handshake's last step: opens the other side.
   void send_open();
@@ -126,11 +126,11 @@ class Link {
   void push_control(ControlKind kind, TimePoint arrival);
 
   void arrive();
-  void deliver();                // the first segment in flight
+  void deliver();                 // the first segment in flight
   void trip(std::uint32_t size);  // a fault of this direction meets the bytes that arrive
   void deliver_fin();
   void drop_front_in_flight() noexcept;
-  void lost();                   // something of this direction did not arrive and never will
+  void lost();  // something of this direction did not arrive and never will
 
   void push_return();
   void take_returns() noexcept {

@@ -12,22 +12,23 @@ namespace twinwire::sim {
 
 // What a step was. Fixed numbers: they are part of the hash.
 enum class Step : std::uint8_t {
-  run = 1,         // a fiber ran:            entity, time
-  choice = 2,      // a choice other than 0:  site and entity, choice
-  delivered = 3,   // bytes reached a reader's kernel: link, digest of the bytes
-  datagram = 4,    // a datagram was delivered
-  note = 5,        // what a scenario adds
-  opened = 6,      // a connection was opened: its first direction
-  accepted = 7,    // ... and accepted:         the connection
-  fin = 8,         // the end of a stream was delivered: link, bytes before it
-  reset = 9,       // a reset arrived:                   link, bytes before it
-  fault = 10,      // a fault of a direction happened:   link, site
+  run = 1,        // a fiber ran:            entity, time
+  choice = 2,     // a choice other than 0:  site and entity, choice
+  delivered = 3,  // bytes reached a reader's kernel: link, digest of the bytes
+  datagram = 4,   // a datagram was delivered
+  note = 5,       // what a scenario adds
+  opened = 6,     // a connection was opened: its first direction
+  accepted = 7,   // ... and accepted:         the connection
+  fin = 8,        // the end of a stream was delivered: link, bytes before it
+  reset = 9,      // a reset arrived:                   link, bytes before it
+  fault = 10,     // a fault of a direction happened:   link, site
 };
 
 class RunHash {
  public:
   void fold(Step step, std::uint64_t a, std::uint64_t b) noexcept {
-    state_ = mix(state_ + static_cast<std::uint64_t>(step), a) ^ mix(b, state_ ^ 0xa0761d6478bd642fULL);
+    state_ =
+        mix(state_ + static_cast<std::uint64_t>(step), a) ^ mix(b, state_ ^ 0xa0761d6478bd642fULL);
   }
   std::uint64_t value() const noexcept { return scramble(state_); }
 

@@ -40,12 +40,14 @@ void FlyingDatagram::fire() {
     Decisions& decisions = world->decisions();
     if (lost) {
       decisions.bit(Site::datagram_loss);
-      if (world->tracing()) world->tell(who(), "datagram of " + std::to_string(size) + " bytes lost");
+      if (world->tracing())
+        world->tell(who(), "datagram of " + std::to_string(size) + " bytes lost");
     } else if (socket->deliver(*this)) {
       if (delayed) decisions.bit(Site::datagram_delay);
       if (duplicate) decisions.bit(Site::datagram_duplicate);
     } else if (world->tracing()) {
-      world->tell(who(), "datagram of " + std::to_string(size) + " bytes dropped: receive buffer full");
+      world->tell(who(),
+                  "datagram of " + std::to_string(size) + " bytes dropped: receive buffer full");
     }
   }
   release(block);
@@ -134,7 +136,8 @@ Result<std::size_t> SimDatagram::send(std::span<const Datagram> datagrams, Deadl
     Errc failure{};
     int os_errno = 0;
     const std::size_t size = datagram.bytes.size();
-    const std::size_t step = datagram.segment_size != 0 ? datagram.segment_size : std::max<std::size_t>(size, 1);
+    const std::size_t step =
+        datagram.segment_size != 0 ? datagram.segment_size : std::max<std::size_t>(size, 1);
     if (size > payload_max || (size + step - 1) / step > segments_max) {
       failure = Errc::too_large;
       os_errno = EMSGSIZE;
@@ -144,7 +147,8 @@ Result<std::size_t> SimDatagram::send(std::span<const Datagram> datagrams, Deadl
     } else if (!is_zero(datagram.local) && datagram.local.ip != local_.ip) {
       failure = Errc::unreachable;
       os_errno = EADDRNOTAVAIL;
-    } else if (Block* block = world.buffers().allocate(std::max<std::size_t>(size, 1)); block == nullptr) {
+    } else if (Block* block = world.buffers().allocate(std::max<std::size_t>(size, 1));
+               block == nullptr) {
       failure = Errc::no_resources;
       os_errno = ENOBUFS;
     } else {
@@ -172,11 +176,13 @@ bool SimDatagram::deliver(FlyingDatagram& datagram) {
   if (received_cost_ + cost > receive_buffer_) return false;
   received_cost_ += cost;
   const std::uint64_t value = digest({datagram.block->data + datagram.begin, datagram.size});
-  world.step(Step::datagram, datagram.pair, value,
-             world.tracing() ? to_string(datagram.from) + ">" + to_string(datagram.to) : std::string(), [&] {
-               return std::string(datagram.duplicate ? "delivered again" : "delivered") + " a datagram of " +
-                      std::to_string(datagram.size) + " bytes";
-             });
+  world.step(
+      Step::datagram, datagram.pair, value,
+      world.tracing() ? to_string(datagram.from) + ">" + to_string(datagram.to) : std::string(),
+      [&] {
+        return std::string(datagram.duplicate ? "delivered again" : "delivered") +
+               " a datagram of " + std::to_string(datagram.size) + " bytes";
+      });
   received_.push_back({datagram.from, datagram.ecn, datagram.block, datagram.begin, datagram.size});
   ++datagram.block->references;
   waiters_.wake_one(world.scheduler());

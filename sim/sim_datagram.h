@@ -91,8 +91,9 @@ class SimDatagram final : public DatagramSocket {
   Address local_;
   std::size_t receive_buffer_;
   RingBuffer<Received> received_;
-  std::size_t received_cost_ = 0;  // what the blocks of received_ hold, as the kernel counts buffers and not bytes
-  std::vector<Pair> pairs_;        // sorted by remote
+  std::size_t received_cost_ =
+      0;  // what the blocks of received_ hold, as the kernel counts buffers and not bytes
+  std::vector<Pair> pairs_;  // sorted by remote
   WaitQueue waiters_;
 };
 

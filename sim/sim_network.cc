@@ -109,7 +109,8 @@ void SimNetwork::settle() noexcept {
   for (SimDatagram* socket : datagram_sockets_) socket->discard_received();
 }
 
-Result<std::unique_ptr<Acceptor>> SimNetwork::listen(const Address& address, const ListenOptions& options) {
+Result<std::unique_ptr<Acceptor>> SimNetwork::listen(const Address& address,
+                                                     const ListenOptions& options) {
   const EntityId entity = child_entity(entity_, listeners_from + listens_++);
   if (!is_ours(address)) return Error{Errc::unreachable, EADDRNOTAVAIL};
   const std::uint16_t port = stream_ports_.take(address.port);
@@ -129,7 +130,8 @@ Result<void> SimNetwork::wait_for_answer(TimePoint at, Deadline deadline) {
   return {};
 }
 
-Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked, const StreamOptions& options,
+Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked,
+                                                     const StreamOptions& options,
                                                      Deadline deadline) {
   const EntityId entity = child_entity(entity_, dials_++);
   if (scheduler().cancel_pending()) return Errc::canceled;
@@ -173,7 +175,8 @@ Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked, const
         world_->decisions().bit(Site::connect_refused);
         tell("connect_refused");
       }
-      if (auto waited = wait_for_answer(arrival + latency, deadline); !waited) return waited.error();
+      if (auto waited = wait_for_answer(arrival + latency, deadline); !waited)
+        return waited.error();
       tell("refused");
       return Error{Errc::refused, ECONNREFUSED};
     }
@@ -205,7 +208,8 @@ Result<std::unique_ptr<DatagramSocket>> SimNetwork::bind(const Address& address,
   if (!is_ours(address)) return Error{Errc::unreachable, EADDRNOTAVAIL};
   const std::uint16_t port = datagram_ports_.take(address.port);
   if (port == 0) return Error{Errc::unreachable, EADDRINUSE};
-  auto socket = std::make_unique<SimDatagram>(*this, *fabric_, entity, this->address(port), options);
+  auto socket =
+      std::make_unique<SimDatagram>(*this, *fabric_, entity, this->address(port), options);
   datagram_sockets_.insert(position(datagram_sockets_, port), socket.get());
   return socket;
 }

@@ -32,13 +32,15 @@ class SimNetwork final : public Network {
   World& world() noexcept { return *world_; }
 
   // Errors     unreachable (EADDRINUSE, EADDRNOTAVAIL)
-  Result<std::unique_ptr<Acceptor>> listen(const Address& address, const ListenOptions& options) override;
+  Result<std::unique_ptr<Acceptor>> listen(const Address& address,
+                                           const ListenOptions& options) override;
   // A dial that is canceled, or whose deadline passes, leaves nothing behind.
-  // Errors     refused · unreachable (no such host; no free port) · timed_out (the deadline; or ETIMEDOUT after 127 s of
-  //            silence, as tcp_syn_retries = 6) · canceled
+  // Errors     refused · unreachable (no such host; no free port) · timed_out (the deadline; or ETIMEDOUT after 127 s
+  //            of silence, as tcp_syn_retries = 6) · canceled
   Result<std::unique_ptr<ByteStream>> dial(const Address& address, const StreamOptions& options,
                                            Deadline deadline) override;
-  Result<std::unique_ptr<DatagramSocket>> bind(const Address& address, const DatagramOptions& options) override;
+  Result<std::unique_ptr<DatagramSocket>> bind(const Address& address,
+                                               const DatagramOptions& options) override;
 
   Scheduler& scheduler() noexcept override { return world_->scheduler(); }
   Clock& clock() noexcept override { return clock_; }

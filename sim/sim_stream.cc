@@ -8,7 +8,8 @@ namespace {
 
 constexpr std::size_t pieces_max = 1024;  // IOV_MAX
 
-std::string shortened(std::string_view what, std::uint64_t taken, std::size_t of, std::uint64_t offset) {
+std::string shortened(std::string_view what, std::uint64_t taken, std::size_t of,
+                      std::uint64_t offset) {
   return std::string(what) + ": " + std::to_string(taken) + " of " + std::to_string(of) +
          " bytes at offset " + std::to_string(offset);
 }
@@ -67,10 +68,12 @@ Result<std::size_t> SimStream::write(std::span<const iovec> pieces, Deadline dea
   }
   std::size_t n = std::min(total, room);
   if (n > 1) {
-    const std::uint64_t choice = world.choose(Site::short_write, link.entity(), link.written(), n - 1);
+    const std::uint64_t choice =
+        world.choose(Site::short_write, link.entity(), link.written(), n - 1);
     if (choice != 0) [[unlikely]] {
       world.decisions().bit(Site::short_write);
-      if (world.tracing()) world.tell(link.who(), shortened("short write", choice, n, link.written()));
+      if (world.tracing())
+        world.tell(link.who(), shortened("short write", choice, n, link.written()));
       n = static_cast<std::size_t>(choice);
     }
   }
@@ -96,7 +99,8 @@ Result<bool> SimStream::wait_readable(Deadline deadline) {
     end.reader = &scheduler.current();
     const Wake wake = scheduler.park(deadline, "bytes to read");
     end.reader = nullptr;
-    if (wake != Wake::ready && link.readable() == 0 && !link.ended() && !end.dead) return to_errc(wake);
+    if (wake != Wake::ready && link.readable() == 0 && !link.ended() && !end.dead)
+      return to_errc(wake);
   }
 }
 
@@ -109,7 +113,8 @@ std::size_t SimStream::shorten_read(std::size_t available) {
   if (choice == 0) [[likely]]
     return available;
   world.decisions().bit(Site::short_read);
-  if (world.tracing()) world.tell(link.who(), shortened("short read", choice, available, link.consumed()));
+  if (world.tracing())
+    world.tell(link.who(), shortened("short read", choice, available, link.consumed()));
   return static_cast<std::size_t>(choice);
 }
 

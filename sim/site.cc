@@ -4,11 +4,23 @@
 namespace twinwire::sim {
 namespace {
 
-constexpr std::array<std::string_view, site_count> names{
-    "wake_order",   "connect_delay",   "connect_refused", "connect_black_hole", "accept_failure",
-    "segment_delay", "clog",           "short_write",     "short_read",         "reset",
-    "reset_one_side", "silent_loss",   "early_fin",       "reset_overtakes",    "datagram_delay",
-    "datagram_loss", "datagram_duplicate"};
+constexpr std::array<std::string_view, site_count> names{"wake_order",
+                                                         "connect_delay",
+                                                         "connect_refused",
+                                                         "connect_black_hole",
+                                                         "accept_failure",
+                                                         "segment_delay",
+                                                         "clog",
+                                                         "short_write",
+                                                         "short_read",
+                                                         "reset",
+                                                         "reset_one_side",
+                                                         "silent_loss",
+                                                         "early_fin",
+                                                         "reset_overtakes",
+                                                         "datagram_delay",
+                                                         "datagram_loss",
+                                                         "datagram_duplicate"};
 
 }  // namespace
 

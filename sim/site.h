@@ -12,23 +12,23 @@ namespace twinwire::sim {
 
 // The comment says what the choice c means; 0 is always the benign one. Append only, never reorder.
 enum class Site : std::uint8_t {
-  wake_order,         // scheduling priority among ready fibers, lower first; occurrence: the fiber's nth wake
-  connect_delay,      // c ns more until the connect is answered; entity: the connect
-  connect_refused,    // c = 1: refused though somebody listens
-  connect_black_hole, // c = 1: the SYN is never answered
-  accept_failure,     // c = 1: the connection dies in the backlog (ECONNABORTED); c = 2: out of descriptors (EMFILE)
-  segment_delay,      // c ns more in the network; entity: connection direction; occurrence: byte offset
-  clog,               // from this byte on nothing is delivered for c ns
-  short_write,        // only c bytes are taken; occurrence: byte offset of the write
-  short_read,         // only c bytes are handed out; occurrence: byte offset of the read
-  reset,              // both sides see a reset when byte c - 1 would be delivered; drawn once per direction
-  reset_one_side,     // only the receiver sees it
-  silent_loss,        // from byte c - 1 on, nothing of this direction arrives any more
-  early_fin,          // the receiver sees the end at byte c - 1, the sender a reset
-  reset_overtakes,    // c = 1: a reset destroys what is still in flight before it
-  datagram_delay,     // c ns more: overtaken by later ones; entity: socket pair; occurrence: nth datagram
-  datagram_loss,      // c = 1: lost
-  datagram_duplicate, // c ns after the first, a second copy arrives
+  wake_order,  // scheduling priority among ready fibers, lower first; occurrence: the fiber's nth wake
+  connect_delay,       // c ns more until the connect is answered; entity: the connect
+  connect_refused,     // c = 1: refused though somebody listens
+  connect_black_hole,  // c = 1: the SYN is never answered
+  accept_failure,  // c = 1: the connection dies in the backlog (ECONNABORTED); c = 2: out of descriptors (EMFILE)
+  segment_delay,  // c ns more in the network; entity: connection direction; occurrence: byte offset
+  clog,           // from this byte on nothing is delivered for c ns
+  short_write,    // only c bytes are taken; occurrence: byte offset of the write
+  short_read,     // only c bytes are handed out; occurrence: byte offset of the read
+  reset,  // both sides see a reset when byte c - 1 would be delivered; drawn once per direction
+  reset_one_side,   // only the receiver sees it
+  silent_loss,      // from byte c - 1 on, nothing of this direction arrives any more
+  early_fin,        // the receiver sees the end at byte c - 1, the sender a reset
+  reset_overtakes,  // c = 1: a reset destroys what is still in flight before it
+  datagram_delay,  // c ns more: overtaken by later ones; entity: socket pair; occurrence: nth datagram
+  datagram_loss,       // c = 1: lost
+  datagram_duplicate,  // c ns after the first, a second copy arrives
 };
 inline constexpr std::size_t site_count = static_cast<std::size_t>(Site::datagram_duplicate) + 1;
 

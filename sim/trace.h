@@ -13,11 +13,11 @@ namespace twinwire::sim {
 
 // One step. The text is made only where somebody listens; the hash does not depend on it.
 struct TraceStep {
-  std::uint64_t number;       // from 1
+  std::uint64_t number;  // from 1
   TimePoint at;
-  std::string_view who;       // "client", "server.reader", "10.0.0.1:40000>10.0.0.2:4000"
-  std::string_view what;      // "delivered 256 bytes at offset 512"
-  std::uint64_t hash;         // of the run, after this step
+  std::string_view who;   // "client", "server.reader", "10.0.0.1:40000>10.0.0.2:4000"
+  std::string_view what;  // "delivered 256 bytes at offset 512"
+  std::uint64_t hash;     // of the run, after this step
 };
 
 class TraceSink {

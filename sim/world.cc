@@ -25,7 +25,8 @@ World::World(const WorldOptions& options, StackPool& stacks)
       buffers_(options.buffers == nullptr ? own_buffers_.get() : options.buffers),
       buffers_in_use_before_(buffers_->blocks_in_use()),
       scheduler_(*this, stacks,
-                 SchedulerOptions{.orders_wakes = true, .runs_per_turn = 1024, .root_entity = root_entity}),
+                 SchedulerOptions{
+                     .orders_wakes = true, .runs_per_turn = 1024, .root_entity = root_entity}),
       fabric_(std::make_unique<Fabric>(*this)) {
   decisions_.record(options.record);
 }

@@ -34,16 +34,16 @@ struct WorldOptions {
   std::uint64_t seed = 0;
   FaultPlan faults = FaultPlan::none();
   Decisions::Base base = Decisions::Base::seeded;
-  std::vector<Decision> edits;       // choices that override what `base` would give
-  bool record = false;               // keep every choice other than 0 (Decisions::recorded)
+  std::vector<Decision> edits;  // choices that override what `base` would give
+  bool record = false;          // keep every choice other than 0 (Decisions::recorded)
   TraceSink* trace = nullptr;
   Duration latency = std::chrono::microseconds(50);  // one way, before any fault
   std::size_t send_buffer = 64 * 1024;               // of a socket that does not ask otherwise
   std::size_t receive_buffer = 64 * 1024;
-  Duration time_max = std::chrono::hours(24);        // of virtual time; beyond it the run is out_of_time
+  Duration time_max = std::chrono::hours(24);  // of virtual time; beyond it the run is out_of_time
   std::uint64_t steps_max = 20'000'000;
-  volatile std::uint64_t* progress = nullptr;        // counts steps, for a watchdog in another process
-  BufferPool* buffers = nullptr;                     // to share by worlds that run one after another; else one's own
+  volatile std::uint64_t* progress = nullptr;  // counts steps, for a watchdog in another process
+  BufferPool* buffers = nullptr;  // to share by worlds that run one after another; else one's own
 };
 
 enum class Ending : std::uint8_t {
@@ -65,12 +65,12 @@ struct RunReport {
   Ending ending = Ending::finished;
   std::uint64_t hash = 0;
   std::uint64_t steps = 0;
-  TimePoint at;                            // virtual time of the end
+  TimePoint at;  // virtual time of the end
   std::array<SiteCount, site_count> counts{};
   std::vector<StuckFiber> stuck;
-  std::size_t leaked_buffers = 0;          // blocks still referenced after every fiber ended
-  std::size_t leaked_sockets = 0;          // streams, acceptors and datagram sockets not destroyed
-  std::exception_ptr failure;              // what left a fiber
+  std::size_t leaked_buffers = 0;  // blocks still referenced after every fiber ended
+  std::size_t leaked_sockets = 0;  // streams, acceptors and datagram sockets not destroyed
+  std::exception_ptr failure;      // what left a fiber
 };
 
 // A thing that is due at an instant of virtual time.
@@ -84,7 +84,7 @@ class EventSource : public TimedNode {
 
 class World final : public Host {
  public:
-  // `stacks` may be shared by worlds that run one after another on one thread, and should be: fresh stacks cost a third.
+  // `stacks` may be shared by worlds that run one after another on one thread, and should be: fresh ones cost a third.
   World(const WorldOptions& options, StackPool& stacks);
   World(const World&) = delete;
   World& operator=(const World&) = delete;
@@ -93,8 +93,8 @@ class World final : public Host {
   // A host of its own on the simulated network: 10.0.0.1, 10.0.0.2, ... in order of adding. Lives as long as the world.
   SimNetwork& add_node(std::string_view name);
 
-  // Runs `main` in a fiber named "main", with a scope whose fibers it need not join, until every fiber has ended or none
-  // can go on; then tells whoever is left to stop, and reports. Once per world.
+  // Runs `main` in a fiber named "main", with a scope whose fibers it need not join, until every fiber has ended or
+  // none can go on; then tells whoever is left to stop, and reports. Once per world.
   template <class F>
   RunReport run(F&& main) {
     Scope root(scheduler_);
@@ -125,7 +125,8 @@ class World final : public Host {
 
   // Counts a step, folds it into the hash and, where somebody listens, tells: `describe()` makes the text.
   template <class Describe>
-  void step(Step kind, EntityId who, std::uint64_t value, std::string_view who_name, Describe&& describe) {
+  void step(Step kind, EntityId who, std::uint64_t value, std::string_view who_name,
+            Describe&& describe) {
     decisions_.hash().fold(kind, who ^ static_cast<std::uint64_t>(now_.ns), value);
     count_step();
     if (options_.trace != nullptr) [[unlikely]]
@@ -157,11 +158,11 @@ class World final : public Host {
   TimePoint now_{0};
   std::uint64_t steps_ = 0;
   std::uint64_t latest_run_ = 0;  // ready order of the youngest wake that was run
-  bool over_ = false;  // a limit was passed
+  bool over_ = false;             // a limit was passed
   Ending ending_ = Ending::finished;
   TimeHeap events_;
   Scheduler scheduler_;
-  std::unique_ptr<Fabric> fabric_;                    // what connects the nodes
+  std::unique_ptr<Fabric> fabric_;  // what connects the nodes
   std::vector<std::unique_ptr<SimNetwork>> nodes_;
 };
 

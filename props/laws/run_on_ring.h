@@ -12,6 +12,8 @@ struct RingVerdict {
   VerdictKind kind = VerdictKind::pass;
   std::string law;
   std::string detail;
+  std::vector<Knob> knobs_read;
+  std::vector<std::string> knobs_unread;
 };
 
 RingVerdict run_on_ring(const ScenarioEntry& scenario, std::size_t transport, std::uint64_t seed,

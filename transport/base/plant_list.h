@@ -18,13 +18,14 @@ namespace twinwire::plant {
   X(retry_failed_batch, "a failed batch is sent again on the same connection", "drop")                       \
   X(keep_connection_after_failure, "a failed batch leaves the connection up", "drop")                        \
   X(drain_batch_on_failure, "a failed batch is emptied", "batch_kept")                                       \
-  X(failed_batch_reports_success, "a failed batch reports success", "accepted")                              \
+  X(failed_batch_reports_success, "a failed batch reports success", "batch_reused")                              \
   X(free_batch_allocation, "success frees the batch's memory instead of keeping it", "batch_reused")         \
   X(swap_two_messages, "two messages of a batch change places", "prefix")                                    \
   X(skip_last_of_large_batch, "the last message of a batch of more than 64 is left out", "accepted")         \
   X(drop_by_fin, "a dropped connection says good-bye instead of resetting", "drop")                          \
-  X(reader_sleeps_when_writer_dies, "the writer's failure does not wake the reader", "reader_wakes")         \
-  X(lose_bytes_when_read_stops, "a read that is told to stop drops the partial frame", "prefix")             \
+  X(reader_sleeps_when_writer_dies, "the writer's failure does not wake the reader", "drop")                 \
+  X(reader_waits_for_dead_writer, "the reader of a dropped connection goes on waiting", "reader_wakes")      \
+  X(lose_bytes_when_read_stops, "a read that is told to stop drops the partial frame", "read_checks")             \
   X(accept_oversize_frame, "a frame over the reader's maximum is accepted", "read_checks")                   \
   X(accept_unknown_command, "a frame with an unknown command is accepted", "read_checks")                    \
   X(allocate_before_size_check, "memory is taken before the size is checked", "read_bounded")                \

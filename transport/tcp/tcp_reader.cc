@@ -70,7 +70,11 @@ Error read_failed(TcpCore& core, Error error) {
       return core.closing ? Error{Errc::closed, 0} : error;
     case Errc::closed: core.read_error = error; return error;
     default:
-      if (core.read_error) return *core.read_error;  // dropped on this side while we waited
+      if (core.read_error) {  // dropped on this side while we waited
+        if (PLANT(reader_waits_for_dead_writer))
+          (void)core.reader_left.wait(core.scheduler(), Deadline::never(), "a writer that is dead");
+        return *core.read_error;
+      }
       if (!(PLANT(keep_connection_after_invalid) && error == Errc::invalid)) {
         core.read_error = error;
         core.drop(error);

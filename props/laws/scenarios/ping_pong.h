@@ -26,7 +26,7 @@ struct PingPong {
       run_scope(server.scheduler(), [&](Scope& ends) {
         const FiberHandle serving = ends.spawn("server", [&] {
           auto accepted = listener->accept(Deadline::never());
-          if (accepted) echo<T>(std::move(accepted->first));
+          if (accepted) echo<T>(server, std::move(accepted->first));
         });
         ends.spawn("client", [&, serving] {
           if (!ping<T>(env, client, address, rounds, size)) server.scheduler().cancel(serving);
@@ -37,15 +37,17 @@ struct PingPong {
   }
 
  private:
+  static constexpr Duration idle_limit = std::chrono::seconds(60);
+
   template <Transport T>
-  static void echo(typename T::Conn conn) {
+  static void echo(Network& network, typename T::Conn conn) {
     auto [reader, writer] = split(std::move(conn));
     Batch batch(1);
     for (;;) {
-      auto message = reader.read_message(default_max_message, Deadline::never());
+      auto message = reader.read_message(default_max_message, network.clock().in(idle_limit));
       if (!message) break;
       batch.push(std::move(*message));
-      if (!writer.send_batch(batch, Deadline::never())) return;
+      if (!writer.send_batch(batch, network.clock().in(idle_limit))) return;
     }
     (void)writer.close(std::chrono::seconds(1));
   }
@@ -61,7 +63,7 @@ struct PingPong {
       if (!message) return false;
       message->set_request_id(i);
       batch.push(std::move(*message).freeze());
-      const Deadline deadline = network.clock().in(std::chrono::seconds(30));
+      const Deadline deadline = network.clock().in(idle_limit);
       if (!writer.send_batch(batch, deadline)) return true;
       auto answer = reader.read_message(default_max_message, deadline);
       if (!answer) return true;

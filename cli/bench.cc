@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// bench: how fast the World is, on one core.
+#include <sched.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <vector>
+
+#include "cli/child.h"
+#include "cli/report.h"
+#include "cli/run_options.h"
+#include "cli/text.h"
+#include "cli/verbs.h"
+
+namespace twinwire::cli {
+namespace {
+
+struct Options : RunOptions {
+  unsigned rounds = 7;
+  std::string time = "1s";  // of one round
+};
+
+void stay_on_one_core() {
+  cpu_set_t set;
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) return;
+  for (int i = 0; i < CPU_SETSIZE; ++i) {
+    if (!CPU_ISSET(i, &set)) continue;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(i, &one);
+    (void)::sched_setaffinity(0, sizeof one, &one);
+    return;
+  }
+}
+
+struct Round {
+  std::uint64_t seeds = 0;
+  std::uint64_t steps = 0;
+  double seconds = 0;
+
+  double seeds_per_second() const { return static_cast<double>(seeds) / seconds; }
+  double steps_per_second() const { return static_cast<double>(steps) / seconds; }
+};
+
+// Fresh worlds over fresh seeds until the time is up. A seed that fails ends the benchmark: it would measure nothing.
+Round run_round(const Tool& tool, const RunSpec& spec, std::uint64_t& seed, Duration time,
+                StackPool& stacks) {
+  laws::WorldRun run = spec.world_run(tool, seed);
+  Round round;
+  const TimePoint start = real_now();
+  Duration took{};
+  while (took < time) {
+    for (int i = 0; i < 16; ++i, ++seed, ++round.seeds) {
+      run.options.seed = seed;
+      run.options.faults = spec.plan(seed);
+      const laws::Verdict verdict = laws::run_in_world(run, stacks);
+      round.steps += verdict.report.steps;
+      if (verdict.kind != laws::VerdictKind::pass)
+        throw Failure(exit_code(verdict.kind), "seed " + std::to_string(seed) + " gave " +
+                                                   verdict.failure_key() + "; " +
+                                                   spec.replay_line(tool, seed));
+    }
+    took = real_now() - start;
+  }
+  round.seconds = static_cast<double>(took.count()) / 1e9;
+  return round;
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+std::string whole(double value) { return with_commas(static_cast<std::uint64_t>(value)); }
+
+ExitCode bench_sim(const Tool& tool, Options& options) {
+  // Here the run without faults is what is asked for, unless something else is.
+  options.no_faults = options.no_faults || (!options.swarm && options.spec.faults.empty());
+  settle(tool, options);
+  const auto time = parse_duration(options.time);
+  if (!time || *time == Duration::zero())
+    throw Failure(ExitCode::bad_usage, "'" + options.time + "' is no duration; write 1s or 500ms");
+  stay_on_one_core();
+  StackPool stacks;
+  const laws::Verdict first = laws::run_in_world(options.spec.world_run(tool, 1), stacks);
+  std::printf("%s over %s in the World, fresh World each, one core\nknobs      %s\nfaults     %s\n",
+              options.spec.scenario.c_str(), options.spec.transport.c_str(),
+              to_text(first.knobs_read).c_str(),
+              options.no_faults ? "none" : "as given or drawn from each seed");
+  std::uint64_t seed = 1;
+  (void)run_round(tool, options.spec, seed,
+                  std::min<Duration>(*time, std::chrono::milliseconds(200)), stacks);
+  std::vector<double> seeds;
+  std::vector<double> steps;
+  for (unsigned i = 0; i < options.rounds; ++i) {
+    const Round round = run_round(tool, options.spec, seed, *time, stacks);
+    seeds.push_back(round.seeds_per_second());
+    steps.push_back(round.steps_per_second());
+    std::printf("round %-4u %s seeds per second\n", i + 1, whole(round.seeds_per_second()).c_str());
+    std::fflush(stdout);
+  }
+  std::printf("median     %s seeds per second, %s steps per second\n", whole(median(seeds)).c_str(),
+              whole(median(steps)).c_str());
+  return ExitCode::pass;
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, const Tool& tool, ExitCode& code) {
+  auto* verb = app.add_subcommand("bench", "how fast it is");
+  verb->require_subcommand(1);
+  auto* sim = verb->add_subcommand(
+      "sim", "seeds per second on one core; ping_pong without faults unless told otherwise");
+  auto options = std::make_shared<Options>();
+  options->spec.scenario = "ping_pong";
+  add_run_options(*sim, *options);
+  sim->add_option("--rounds", options->rounds, "of which the median counts")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  sim->add_option("--time", options->time, "of one round")->capture_default_str();
+  sim->callback([&tool, &code, options] { code = bench_sim(tool, *options); });
+}
+
+}  // namespace twinwire::cli

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/hunt_findings.h"
+
+#include <cstdio>
+
+#include "cli/capsule.h"
+#include "cli/reproduce.h"
+#include "cli/shared.h"
+#include "cli/text.h"
+
+namespace twinwire::cli {
+namespace {
+
+ExitCode code_of(const std::string& key) {
+  if (key.starts_with("no_progress:")) return ExitCode::no_progress;
+  if (key.starts_with("crash:")) return ExitCode::crash;
+  if (key.starts_with("nondeterminism:")) return ExitCode::nondeterminism;
+  return ExitCode::law_broken;
+}
+
+// What the child, which runs the seed again, tells through shared memory.
+struct Again {
+  Pulse pulse;
+  std::array<char, 96> key;
+};
+
+struct Kept {
+  std::string key;   // of the run that was made again, alone in a fresh process
+  std::string path;  // of the capsule; empty where it could not be written
+};
+
+// A hang is believed as it is: to see it again takes as long as it took. The decisions of a run that died died with its
+// process, so its capsule goes by the seed.
+Kept run_again(const Tool& tool, const HuntPlan& plan, const HuntFailure& failure,
+               const std::string& folder, Duration hang_after) {
+  const bool hung = failure.key == "no_progress:hang";
+  const bool died = hung || code_of(failure.key) == ExitCode::crash;
+  Capsule capsule = make_capsule(plan.spec, failure.seed, failure.key, failure.detail);
+  const std::string path = capsule_path(capsule, folder);
+  const bool kept_here = died && !keep(capsule, folder).empty();
+  if (hung) return {failure.key, kept_here ? path : ""};
+
+  Shared<Again> again;
+  Child child({.pulse = &again->pulse, .hang_after = hang_after, .capture_stderr = died}, [&] {
+    laws::WorldRun run = plan.spec.world_run(tool, failure.seed);
+    run.options.record = true;
+    run.options.progress = &again->pulse.steps;
+    StackPool stacks;
+    const laws::Verdict verdict = laws::run_in_world(run, stacks);
+    const std::string key = verdict.failure_key();
+    key.copy(again->key.data(), again->key.size() - 1);
+    if (died) return 0;
+    Capsule whole = make_capsule(plan.spec, failure.seed, verdict);
+    // A failure that depends on more than the seed is kept as it was met.
+    whole.key = failure.key;
+    whole.detail = failure.detail;
+    return keep(whole, folder).empty() ? 1 : 0;
+  });
+  const Death death = child.wait();
+  if (death.kind != Death::Kind::ended) return {death.failure_key(), kept_here ? path : ""};
+  return {again->key.data(), died ? (kept_here ? path : "") : death.exit_code == 0 ? path : ""};
+}
+
+}  // namespace
+
+ExitCode report_findings(const Tool& tool, const HuntPlan& plan,
+                         const std::vector<HuntFailure>& failures, const std::string& folder,
+                         Duration hang_after) {
+  if (failures.empty()) {
+    std::printf("\nno law was broken\n");
+    return ExitCode::pass;
+  }
+  std::printf("\n%zu %s of failure\n", failures.size(), failures.size() == 1 ? "kind" : "kinds");
+  std::fflush(stdout);
+  ExitCode code = ExitCode::pass;
+  for (const HuntFailure& failure : failures) {
+    const Kept again = run_again(tool, plan, failure, folder, hang_after);
+    std::printf("\n%s in %s, the lowest is seed %llu\n%s", failure.key.c_str(),
+                failure.count == 1 ? "1 seed" : (with_commas(failure.count) + " seeds").c_str(),
+                static_cast<unsigned long long>(failure.seed), indented(failure.detail).c_str());
+    if (again.key != failure.key && code_of(failure.key) != ExitCode::nondeterminism)
+      std::printf(
+          "  run alone, this seed gives %s: it depends on more than the seed (try replay "
+          "--verify)\n",
+          again.key.c_str());
+    std::printf("%s", reproduce_lines(tool, plan.spec, failure.seed, again.path).c_str());
+    std::fflush(stdout);
+    code = graver(code, code_of(failure.key));
+  }
+  return code;
+}
+
+}  // namespace twinwire::cli

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Interrupt: Ctrl-C and SIGTERM as a value, while one of these is alive.
+#pragma once
+
+#include <csignal>
+
+namespace twinwire::cli {
+
+class Interrupt {
+ public:
+  Interrupt() noexcept;
+  Interrupt(const Interrupt&) = delete;
+  Interrupt& operator=(const Interrupt&) = delete;
+  ~Interrupt();
+
+  int count() const noexcept;  // how often it came
+
+ private:
+  struct sigaction old_int_;
+  struct sigaction old_term_;
+};
+
+}  // namespace twinwire::cli

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// load: messages to a `serve`, over real sockets: how many a second, how late, and whether each came back whole.
+#include "cli/load_client.h"
+
+#include <cstdio>
+#include <memory>
+
+#include "cli/ring.h"
+#include "cli/run_spec.h"
+#include "cli/text.h"
+#include "cli/verbs.h"
+#include "cli/with_transport.h"
+#include "real/ring_network.h"
+
+namespace twinwire::cli {
+namespace {
+
+struct Options : LoadOptions {
+  std::string connect = "127.0.0.1:4000";
+  std::string transport = "tcp";
+  std::string time_text;
+  std::string patience_text = "10s";
+};
+
+template <Transport T>
+void run_clients(Network& network, const Address& server, const Options& options,
+                 std::vector<LoadResult>& results) {
+  std::vector<std::unique_ptr<LoadClient<T>>> clients;
+  run_scope(network.scheduler(), [&](Scope& scope) {
+    for (std::uint64_t i = 0; i < options.connections; ++i) {
+      const std::uint64_t share = options.messages / options.connections +
+                                  (i < options.messages % options.connections ? 1 : 0);
+      clients.push_back(std::make_unique<LoadClient<T>>(network, options, share, results[i]));
+      scope.spawn("client", [&server, client = clients.back().get()] { client->run(server); });
+    }
+  });
+}
+
+ExitCode print_results(const Options& options, const std::vector<LoadResult>& results,
+                       Duration took) {
+  LoadTotals total;
+  auto latency = std::make_unique<Histogram>();
+  ExitCode code = ExitCode::pass;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    total.messages += results[i].echoed.messages;
+    total.bytes += results[i].echoed.bytes;
+    latency->add(results[i].latency);
+    if (results[i].problem.empty()) continue;
+    std::fprintf(stderr, "twinwire: connection %zu: %s\n", i + 1, results[i].problem.c_str());
+    code = graver(code, results[i].damaged ? ExitCode::law_broken : ExitCode::environment);
+  }
+  const double seconds = static_cast<double>(took.count()) / 1e9;
+  std::printf("%s messages in %s: %s messages per second, %.1f MiB/s%s\n",
+              with_commas(total.messages).c_str(), format_duration(took).c_str(),
+              with_commas(static_cast<std::uint64_t>(static_cast<double>(total.messages) / seconds))
+                  .c_str(),
+              static_cast<double>(total.bytes) / seconds / (1 << 20),
+              options.one_way ? "" : " each way");
+  if (latency->total() != 0)
+    std::printf("latency    median %s, p99 %s\n",
+                format_duration(Duration(latency->per_mille(500))).c_str(),
+                format_duration(Duration(latency->per_mille(990))).c_str());
+  std::printf("%s\n", code == ExitCode::pass
+                          ? "sums verified: every message arrived whole and in order"
+                          : "failed: not every message was verified");
+  return code;
+}
+
+void require_sense(Options& options) {
+  const auto bad = [](const std::string& sentence) {
+    throw Failure(ExitCode::bad_usage, sentence);
+  };
+  if (options.size < header_size || options.size > default_max_message)
+    bad("--size counts the header too: write 256 to " + with_commas(default_max_message));
+  if (options.batch > batch_messages_max)
+    bad("a batch holds at most " + std::to_string(batch_messages_max) + " messages");
+  const auto patience = parse_duration(options.patience_text);
+  if (!patience) bad("'" + options.patience_text + "' is no duration; write 10s or 500ms");
+  options.patience = *patience;
+  if (options.time_text.empty()) return;
+  const auto time = parse_duration(options.time_text);
+  if (!time || *time == Duration::zero())
+    bad("'" + options.time_text + "' is no duration; write 30s or 5m");
+  options.time = *time;
+  options.messages = UINT64_MAX / 2;
+}
+
+ExitCode load(Options& options) {
+  require_sense(options);
+  const std::size_t transport = transport_named(options.transport);
+  const auto address = parse_address(options.connect);
+  if (!address)
+    throw Failure(ExitCode::bad_usage,
+                  "'" + options.connect + "' is no address; write 127.0.0.1:4000 or [::1]:4000");
+  const auto ring = open_ring();
+  std::printf("%s to %s: %s connections, messages of %s bytes in batches of %zu, %s\n",
+              options.transport.c_str(), options.connect.c_str(),
+              with_commas(options.connections).c_str(), with_commas(options.size).c_str(),
+              options.batch,
+              options.one_way ? "one way"
+                              : (std::to_string(options.in_flight) + " batches in flight").c_str());
+  std::fflush(stdout);
+  real::RingNetwork network(*ring);
+  std::vector<LoadResult> results(options.connections);
+  const TimePoint start = real_now();
+  Scope root(ring->scheduler());
+  root.spawn("load", [&] {
+    with_transport(transport,
+                   [&]<class T>() { run_clients<T>(network, *address, options, results); });
+  });
+  (void)ring->scheduler().run();
+  root.rethrow_failure();
+  return print_results(options, results, real_now() - start);
+}
+
+}  // namespace
+
+void add_load(CLI::App& app, const Tool&, ExitCode& code) {
+  auto* verb = app.add_subcommand("load", "sends messages to a `serve` and verifies every echo");
+  auto options = std::make_shared<Options>();
+  const auto positive = CLI::PositiveNumber;
+  verb->add_option("--connect", options->connect, "the server's address and port")
+      ->capture_default_str();
+  verb->add_option("--transport", options->transport, "over which transport")
+      ->capture_default_str();
+  verb->add_option("--connections", options->connections, "at one time")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  verb->add_option("--messages", options->messages, "over all connections")
+      ->check(positive)
+      ->capture_default_str();
+  verb->add_option("--size", options->size, "of a message in bytes, header included")
+      ->check(positive)
+      ->capture_default_str();
+  verb->add_option("--batch", options->batch, "messages in one send")
+      ->check(positive)
+      ->capture_default_str();
+  verb->add_option("--in-flight", options->in_flight, "batches without an echo")
+      ->check(positive)
+      ->capture_default_str();
+  verb->add_flag("--one-way", options->one_way, "no echoes; the server's own count ends it");
+  verb->add_option("--time", options->time_text,
+                   "send for so long (30s, 5m) instead of a number of messages");
+  verb->add_option("--patience", options->patience_text, "how long the server may be silent")
+      ->capture_default_str();
+  verb->callback([&code, options] { code = load(*options); });
+}
+
+}  // namespace twinwire::cli

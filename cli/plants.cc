@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// plants: is every planted bug caught, by which law, and after how many seeds? From several starting points each, so
+// that no bug is caught by the luck of one seed.
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <memory>
+
+#include "cli/interrupt.h"
+#include "cli/planted_tool.h"
+#include "cli/plants_crew.h"
+#include "cli/progress.h"
+#include "cli/text.h"
+#include "cli/verbs.h"
+
+namespace twinwire::cli {
+namespace {
+
+struct Options {
+  PlantsPlan plan;
+  std::vector<std::string> names;  // empty: all
+  unsigned jobs = 0;
+  std::string hang_after = "2s";
+};
+
+// "law_broken:prefix 18, law_broken:drop 2", the most frequent first; without the number where there is only one.
+std::string by_frequency(const std::map<std::string, int>& counts) {
+  if (counts.size() == 1) return counts.begin()->first;
+  std::vector<std::pair<int, std::string>> sorted;
+  for (const auto& [name, count] : counts) sorted.emplace_back(-count, name);
+  std::sort(sorted.begin(), sorted.end());
+  std::string text;
+  for (const auto& [count, name] : sorted)
+    text += (text.empty() ? "" : ", ") + name + " " + std::to_string(-count);
+  return text.empty() ? "-" : text;
+}
+
+// One row of the table; false where a round went by without a detection.
+bool add_row(std::vector<std::vector<std::string>>& rows, const PlantSet::Plant& plant,
+             const std::vector<PlantRound>& rounds) {
+  std::map<std::string, int> keys;
+  std::map<std::string, int> scenarios;
+  std::vector<std::uint64_t> seeds;
+  for (const PlantRound& round : rounds) {
+    if (!round.detected) continue;
+    ++keys[round.key.data()];
+    ++scenarios[round.scenario.data()];
+    seeds.push_back(round.seeds);
+  }
+  std::sort(seeds.begin(), seeds.end());
+  const bool always = seeds.size() == rounds.size();
+  rows.push_back({std::string(plant.name), std::string(plant.what), by_frequency(keys), by_frequency(scenarios),
+                  seeds.empty() ? "-" : with_commas(seeds[seeds.size() / 2]),
+                  always ? with_commas(seeds.back())
+                         : "not caught in " + std::to_string(rounds.size() - seeds.size()) + " rounds"});
+  return always;
+}
+
+ExitCode plants(const Tool& tool, Options& options) {
+  require_plants(tool);
+  for (const std::string& name : options.names) require_plant(tool, name);
+  if (options.names.empty())
+    for (const auto& plant : tool.plants.plants) options.names.emplace_back(plant.name);
+  (void)transport_named(options.plan.transport);
+  for (const std::string& scenario : options.plan.scenarios) (void)scenario_named(tool, scenario);
+  if (options.plan.scenarios.empty())
+    for (const auto& scenario : tool.registry->entries())
+      options.plan.scenarios.emplace_back(scenario.name);
+  options.plan.plants = options.names;
+  const auto hang_after = parse_duration(options.hang_after);
+  if (!hang_after)
+    throw Failure(ExitCode::bad_usage, "'" + options.hang_after + "' is no duration");
+
+  const Interrupt interrupt;
+  PlantsCrew crew(tool, options.plan, options.jobs, *hang_after);
+  Progress progress("rounds", options.plan.jobs_total(), Duration::zero());
+  while (crew.working() && interrupt.count() == 0) {
+    crew.attend(std::chrono::milliseconds(100));
+    progress.update(crew.done(), "");
+  }
+  progress.clear();
+  if (interrupt.count() > 0)
+    throw Failure(ExitCode::environment, "interrupted; no table without every round");
+
+  std::vector<std::vector<std::string>> rows{{"planted bug", "what it does", "caught as",
+                                              "by scenario", "seeds, median",
+                                              "seeds, worst"}};
+  unsigned missed = 0;
+  for (std::size_t i = 0; i < options.names.size(); ++i)
+    missed += add_row(rows, *tool.plants.find(options.names[i]), crew.rounds_of(i)) ? 0 : 1;
+  std::printf("%s\n%zu of %zu planted bugs caught in each of %u rounds of at most %s seeds\n",
+              format_markdown(rows).c_str(), options.names.size() - missed, options.names.size(),
+              options.plan.rounds, with_commas(options.plan.seeds_max).c_str());
+  return missed == 0 ? ExitCode::pass : ExitCode::law_broken;
+}
+
+}  // namespace
+
+void add_plants(CLI::App& app, const Tool& tool, ExitCode& code) {
+  auto* verb =
+      app.add_subcommand("plants", "how many seeds it takes to catch each planted bug, as a table");
+  auto options = std::make_shared<Options>();
+  verb->add_option("plant", options->names, "only these; every one unless given");
+  verb->add_option("--max-seeds", options->plan.seeds_max,
+                   "of one round; beyond it a bug counts as not caught")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb->add_option("--rounds", options->plan.rounds, "starting points for each bug")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  verb->add_option("--transport", options->plan.transport, "over which transport")
+      ->capture_default_str();
+  verb->add_option("--scenario", options->plan.scenarios,
+                   "only this one, may be repeated; each in turn unless given")
+      ->allow_extra_args(false);
+  verb->add_option("--jobs", options->jobs, "worker processes; one for each processor unless given")
+      ->check(CLI::Range(1, 4096));
+  verb->add_option("--hang-after", options->hang_after,
+                   "a run that makes no step for so long is a hang")
+      ->capture_default_str();
+  verb->callback([&tool, &code, options] { code = plants(tool, *options); });
+}
+
+}  // namespace twinwire::cli

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/plants_crew.h"
+
+#include <poll.h>
+
+#include <algorithm>
+
+namespace twinwire::cli {
+namespace {
+
+void fill(std::array<char, 64>& to, std::string_view from) {
+  to.fill('\0');
+  from.copy(to.data(), to.size() - 1);
+}
+
+}  // namespace
+
+PlantsCrew::PlantsCrew(const Tool& tool, PlantsPlan plan, unsigned jobs, Duration hang_after)
+    : tool_(&tool),
+      plan_(std::move(plan)),
+      hang_after_(hang_after),
+      slots_(jobs != 0 ? jobs : processors()),
+      rounds_(plan_.jobs_total()) {
+  workers_.resize(jobs != 0 ? jobs : processors());
+  for (std::size_t i = 0; i < workers_.size(); ++i) start(i);
+}
+
+void PlantsCrew::start(std::size_t worker) {
+  Slot& slot = slots_[worker];
+  workers_[worker] = std::make_unique<Child>(
+      Child::Options{.pulse = &slot.pulse, .hang_after = hang_after_, .capture_stderr = true},
+      [this, &slot] { return work(slot); });
+}
+
+int PlantsCrew::work(Slot& slot) {
+  StackPool stacks;
+  for (;;) {
+    const std::uint64_t job = shared_->next.fetch_add(1);
+    slot.job.store(job);
+    if (job >= plan_.jobs_total()) return 0;
+    run_round(slot, job, stacks);
+    shared_->done.fetch_add(1);
+  }
+}
+
+// A seed that fails on the healthy transport, too, detects nothing.
+bool PlantsCrew::fails_without_plant(const laws::WorldRun& run, StackPool& stacks) {
+  tool_->plants.activate("");
+  const laws::Verdict verdict = laws::run_in_world(run, stacks);
+  tool_->plants.activate(plant_);
+  return verdict.kind != laws::VerdictKind::pass;
+}
+
+void PlantsCrew::run_round(Slot& slot, std::uint64_t job, StackPool& stacks) {
+  plant_ = plan_.plants[job / plan_.rounds];
+  tool_->plants.activate(plant_);
+  PlantRound& round = rounds_[job];
+  RunSpec spec;
+  spec.transport = plan_.transport;
+  std::vector<laws::WorldRun> runs;
+  const std::uint64_t first = PlantsPlan::first_seed(job % plan_.rounds);
+  for (const std::string& scenario : plan_.scenarios) {
+    spec.scenario = scenario;
+    runs.push_back(spec.world_run(*tool_, first));
+    runs.back().options.progress = &slot.pulse.steps;
+  }
+  for (std::uint64_t i = 0; i < plan_.seeds_max; ++i) {
+    slot.seeds.store(i + 1);
+    for (laws::WorldRun& run : runs) {
+      fill(slot.scenario, run.scenario->name);
+      run.options.seed = first + i;
+      run.options.faults = spec.plan(first + i);
+      const laws::Verdict verdict = laws::run_in_world(run, stacks);
+      if (verdict.kind == laws::VerdictKind::pass || fails_without_plant(run, stacks)) continue;
+      round.seeds = i + 1;
+      fill(round.key, verdict.failure_key());
+      fill(round.scenario, run.scenario->name);
+      round.detected = true;
+      return;
+    }
+  }
+}
+
+void PlantsCrew::attend(Duration timeout) {
+  std::vector<pollfd> waited;
+  for (const auto& worker : workers_)
+    if (worker) waited.push_back({worker->descriptor(), POLLIN, 0});
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count();
+  ::poll(waited.data(), waited.size(), static_cast<int>(ms));
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    if (!workers_[i]) continue;
+    const auto death = workers_[i]->poll();
+    if (!death) continue;
+    workers_[i].reset();
+    Slot& slot = slots_[i];
+    if (slot.job.load() >= plan_.jobs_total()) continue;
+    PlantRound& round = rounds_[slot.job.load()];
+    round.seeds = slot.seeds.load();
+    fill(round.key, death->failure_key());
+    round.scenario = slot.scenario;
+    round.detected = true;
+    shared_->done.fetch_add(1);
+    start(i);
+  }
+}
+
+bool PlantsCrew::working() const noexcept {
+  return std::any_of(workers_.begin(), workers_.end(),
+                     [](const auto& worker) { return worker != nullptr; });
+}
+
+std::vector<PlantRound> PlantsCrew::rounds_of(std::size_t plant) const {
+  std::vector<PlantRound> rounds;
+  for (unsigned i = 0; i < plan_.rounds; ++i) rounds.push_back(rounds_[plant * plan_.rounds + i]);
+  return rounds;
+}
+
+}  // namespace twinwire::cli

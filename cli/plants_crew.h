@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// PlantsCrew: worker processes that each take one round of one planted bug: seeds from a starting point on, every
+// scenario with each, until one fails. A crash or a hang is a detection, too.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/child.h"
+#include "cli/run_spec.h"
+#include "cli/shared.h"
+#include "transport/base/mix.h"
+
+namespace twinwire::cli {
+
+struct PlantsPlan {
+  std::vector<std::string> plants;
+  std::vector<std::string> scenarios;
+  std::string transport = "tcp";
+  unsigned rounds = 20;
+  std::uint64_t seeds_max = 20'000;  // of one round
+
+  std::size_t jobs_total() const noexcept { return plants.size() * rounds; }
+  // Scattered, so that rounds neither overlap nor agree in anything that a scenario might make of a seed's digits.
+  static std::uint64_t first_seed(std::uint64_t round) noexcept { return 1 + scramble(round + 1) % 1'000'000'000'000; }
+};
+
+struct PlantRound {
+  bool detected;
+  std::uint64_t seeds;  // until the detection, that one included
+  std::array<char, 64> key;
+  std::array<char, 64> scenario;
+};
+
+class PlantsCrew {
+ public:
+  // `jobs` 0: one for each processor.
+  PlantsCrew(const Tool& tool, PlantsPlan plan, unsigned jobs, Duration hang_after);
+
+  void attend(Duration timeout);
+  bool working() const noexcept;
+  std::uint64_t done() const noexcept { return shared_->done.load(); }
+  std::vector<PlantRound> rounds_of(std::size_t plant) const;
+
+ private:
+  struct Board {
+    std::atomic<std::uint64_t> next;
+    std::atomic<std::uint64_t> done;
+  };
+  struct Slot {
+    Pulse pulse;
+    std::atomic<std::uint64_t>
+        job;  // plant * rounds + round; the number of jobs once there is none left
+    std::atomic<std::uint64_t> seeds;
+    std::array<char, 64> scenario;
+  };
+
+  void start(std::size_t worker);
+  int work(Slot& slot);
+  void run_round(Slot& slot, std::uint64_t job, StackPool& stacks);
+  bool fails_without_plant(const laws::WorldRun& run, StackPool& stacks);
+
+  const Tool* tool_;
+  PlantsPlan plan_;
+  Duration hang_after_;
+  mutable Shared<Board> shared_;
+  Shared<Slot> slots_;
+  Shared<PlantRound> rounds_;
+  std::vector<std::unique_ptr<Child>> workers_;
+  std::string plant_;  // of a worker's present round
+};
+
+}  // namespace twinwire::cli

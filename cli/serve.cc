@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+// serve: the other end of `load`, over real sockets. Echoes what it gets, and verifies it.
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <list>
+#include <memory>
+
+#include "cli/load_protocol.h"
+#include "cli/ring.h"
+#include "cli/run_spec.h"
+#include "cli/text.h"
+#include "cli/verbs.h"
+#include "cli/with_transport.h"
+#include "real/ring_network.h"
+#include "real/signal_wait.h"
+
+namespace twinwire::cli {
+namespace {
+
+struct Options {
+  std::string listen = "127.0.0.1:4000";
+  std::string transport = "tcp";
+};
+
+constexpr std::size_t echo_batch = 256;
+constexpr Duration close_grace = std::chrono::seconds(2);
+
+struct Totals {
+  std::uint64_t clean = 0;    // said good-bye after their last message
+  std::uint64_t stopped = 0;  // were there when we stopped
+  std::uint64_t broken = 0;   // died, were cut off, or sent damaged bytes
+  std::uint64_t damaged = 0;
+  LoadTotals verified;
+};
+
+// One connection, from the server's point of view.
+template <Transport T>
+class Session {
+ public:
+  Session(Network& network, Totals& totals, const bool& stopping, typename T::Conn&& conn,
+          const Address& peer)
+      : Session(network, totals, stopping, split(std::move(conn)), peer) {}
+
+  void run() {
+    const Result<void> ended = serve();
+    totals_->verified.messages += verified_.messages;
+    totals_->verified.bytes += verified_.bytes;
+    if (said_ping_ && !damaged_ && !ended && ended.error() == Errc::closed) {
+      (void)writer_.close(close_grace);
+      ++totals_->clean;
+    } else if (*stopping_ && !damaged_) {
+      const CancelShield shield(network_->scheduler());
+      (void)writer_.close(close_grace);
+      ++totals_->stopped;
+    } else {
+      ++totals_->broken;
+      totals_->damaged += damaged_ ? 1 : 0;
+      const std::string why =
+          damaged_ ? "it sent a message that is damaged or out of turn"
+                   : "it ended without a good-bye (" + to_string(ended.error()) + ")";
+      std::fprintf(stderr, "twinwire: connection from %s lost after %s messages: %s\n",
+                   to_string(peer_).c_str(), with_commas(verified_.messages).c_str(), why.c_str());
+    }
+  }
+  // Ends a read that waits for the peer; whatever is being sent is sent.
+  void stop() noexcept {
+    if (reading_ != nullptr) network_->scheduler().interrupt(*reading_);
+  }
+
+ private:
+  Session(Network& network, Totals& totals, const bool& stopping,
+          std::pair<typename T::Conn::Reader, typename T::Conn::Writer> halves, const Address& peer)
+      : network_(&network),
+        totals_(&totals),
+        stopping_(&stopping),
+        peer_(peer),
+        reader_(std::move(halves.first)),
+        writer_(std::move(halves.second)),
+        answers_(echo_batch) {}
+
+  Result<void> serve() {
+    for (;;) {
+      if (*stopping_) return Errc::canceled;
+      reading_ = &network_->scheduler().current();
+      auto message = reader_.read_message(default_max_message, Deadline::never());
+      reading_ = nullptr;
+      // Then everything that has arrived with it, so that the answers leave as one batch.
+      while (message) {
+        if (auto taken = take(std::move(*message)); !taken) return taken;
+        if (answers_.size() == echo_batch) break;
+        message = reader_.read_message(default_max_message, {network_->clock().now()});
+      }
+      if (auto sent = writer_.send_batch(answers_, Deadline::never()); !sent) return sent;
+      if (!message && message.error() != Errc::timed_out) return message.error();
+    }
+  }
+
+  Result<void> take(Message message) {
+    if (is_ping(message)) {
+      said_ping_ = true;
+      auto pong = make_pong(network_->buffers(), verified_);
+      if (!pong) return pong.error();
+      answers_.push(std::move(*pong));
+      return {};
+    }
+    if (said_ping_ || !is_request(message, verified_.messages)) {
+      damaged_ = true;
+      return Errc::invalid;
+    }
+    ++verified_.messages;
+    verified_.bytes += message.size();
+    if (!is_one_way(message)) answers_.push(std::move(message));
+    return {};
+  }
+
+  Network* network_;
+  Totals* totals_;
+  const bool* stopping_;
+  Address peer_;
+  typename T::Conn::Reader reader_;
+  typename T::Conn::Writer writer_;
+  Batch answers_;
+  LoadTotals verified_;
+  Fiber* reading_ = nullptr;
+  bool said_ping_ = false;
+  bool damaged_ = false;
+};
+
+template <Transport T>
+void accept_all(Network& network, typename T::Listener& listener, Scope& sessions_scope,
+                std::list<Session<T>*>& sessions, Totals& totals, const bool& stopping) {
+  for (;;) {
+    auto accepted = listener.accept(Deadline::never());
+    if (!accepted && accepted.error() == Errc::canceled) return;
+    if (!accepted) {
+      std::fprintf(stderr, "twinwire: a connection was not accepted: %s\n",
+                   to_string(accepted.error()).c_str());
+      continue;
+    }
+    auto session = std::make_shared<Session<T>>(network, totals, stopping,
+                                                std::move(accepted->first), accepted->second);
+    (void)sessions_scope.try_spawn("session", [&sessions, session] {
+      const auto at = sessions.insert(sessions.end(), session.get());
+      session->run();
+      sessions.erase(at);
+    });
+  }
+}
+
+// In a fiber. Returns the sentence why it could not listen, or nothing once a signal has ended it.
+template <Transport T>
+std::string serve_until_signal(real::Ring& ring, Network& network, const Address& address,
+                               Totals& totals) {
+  auto signals = real::SignalWait::create(ring, {SIGINT, SIGTERM});
+  if (!signals) return "cannot wait for signals: " + to_string(signals.error());
+  std::string problem;
+  bool stopping = false;
+  run_scope(network.scheduler(), [&](Scope& background) {
+    auto listener = T::listen(network, background, address, {});
+    if (!listener) {
+      problem =
+          "cannot listen on " + to_string(address) + ": " +
+          (listener.error().os_errno == EADDRINUSE ? "another process listens there (EADDRINUSE); "
+                                                     "stop it, or choose another port (0: any)"
+                                                   : to_string(listener.error()));
+      return;
+    }
+    std::printf("serving %s on %s\n", std::string(T::name).c_str(),
+                to_string(listener->local()).c_str());
+    std::fflush(stdout);
+    std::list<Session<T>*> sessions;
+    run_scope(network.scheduler(), [&](Scope& scope) {
+      const FiberHandle acceptor = scope.spawn(
+          "accept", [&] { accept_all<T>(network, *listener, scope, sessions, totals, stopping); });
+      (void)signals->wait(Deadline::never());
+      stopping = true;
+      network.scheduler().cancel(acceptor);
+      for (Session<T>* session : sessions) session->stop();
+    });
+    background.cancel();
+  });
+  return problem;
+}
+
+void print_totals(const Totals& totals) {
+  const std::uint64_t count = totals.clean + totals.stopped + totals.broken;
+  std::printf("served     %s connections: %s ended well, %s were stopped, %s broke\n",
+              with_commas(count).c_str(), with_commas(totals.clean).c_str(),
+              with_commas(totals.stopped).c_str(), with_commas(totals.broken).c_str());
+  std::printf("received   %s messages, %s bytes; %s\n",
+              with_commas(totals.verified.messages).c_str(),
+              with_commas(totals.verified.bytes).c_str(),
+              totals.damaged == 0 ? "sums verified" : "some were damaged");
+}
+
+ExitCode serve(const Options& options) {
+  const std::size_t transport = transport_named(options.transport);
+  const auto address = parse_address(options.listen);
+  if (!address)
+    throw Failure(ExitCode::bad_usage,
+                  "'" + options.listen + "' is no address; write 127.0.0.1:4000 or [::1]:4000");
+  const auto ring = open_ring();
+  real::RingNetwork network(*ring);
+  Totals totals;
+  std::string problem;
+  Scope root(ring->scheduler());
+  root.spawn("serve", [&] {
+    with_transport(transport, [&]<class T>() {
+      problem = serve_until_signal<T>(*ring, network, *address, totals);
+    });
+  });
+  (void)ring->scheduler().run();
+  root.rethrow_failure();
+  if (!problem.empty()) throw Failure(ExitCode::environment, problem);
+  print_totals(totals);
+  if (totals.damaged != 0) return ExitCode::law_broken;
+  return totals.broken == 0 ? ExitCode::pass : ExitCode::environment;
+}
+
+}  // namespace
+
+void add_serve(CLI::App& app, const Tool&, ExitCode& code) {
+  auto* verb = app.add_subcommand("serve", "echoes and verifies what `load` sends, until Ctrl-C");
+  auto options = std::make_shared<Options>();
+  verb->add_option("--listen", options->listen, "address and port; port 0: any that is free")
+      ->capture_default_str();
+  verb->add_option("--transport", options->transport, "over which transport")
+      ->capture_default_str();
+  verb->callback([&code, options] { code = serve(*options); });
+}
+
+}  // namespace twinwire::cli

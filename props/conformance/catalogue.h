@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// The conformance body: every case, for every transport, to be run in every world. A transport that passes keeps the
+// contract of the message seam as far as directed cases can show; the laws over seeds do the rest.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "props/conformance/connecting_cases.h"
+#include "props/conformance/reading_cases.h"
+#include "props/conformance/sending_cases.h"
+#include "props/laws/registry.h"
+
+namespace twinwire::props {
+
+struct Case {
+  std::string_view name;
+  laws::ScenarioBody body;
+};
+
+template <Transport T>
+std::vector<Case> cases_of() {
+  using S = SendingCases<T>;
+  using R = ReadingCases<T>;
+  using C = ConnectingCases<T>;
+  return {
+      {"batches_arrive_whole_and_reuse_their_allocation", &S::batches_arrive_whole_and_reuse_their_allocation},
+      {"short_writes_are_finished_and_never_surface", &S::short_writes_are_finished_and_never_surface},
+      {"a_deadline_in_mid_batch_drops_the_connection", &S::a_deadline_in_mid_batch_drops_the_connection},
+      {"a_canceled_send_drops_the_connection", &S::a_canceled_send_drops_the_connection},
+      {"destroying_a_half_resets_the_peer", &S::destroying_a_half_resets_the_peer},
+      {"an_empty_batch_does_nothing_and_513_are_refused", &S::an_empty_batch_does_nothing_and_513_are_refused},
+      {"reads_that_are_told_to_stop_lose_nothing", &R::reads_that_are_told_to_stop_lose_nothing},
+      {"a_read_with_nothing_to_read_times_out", &R::a_read_with_nothing_to_read_times_out},
+      {"a_message_over_the_maximum_is_invalid", &R::a_message_over_the_maximum_is_invalid},
+      {"close_delivers_everything_and_both_sides_agree", &R::close_delivers_everything_and_both_sides_agree},
+      {"close_gives_up_when_its_grace_is_over", &R::close_gives_up_when_its_grace_is_over},
+      {"close_wakes_a_pending_read_with_closed", &R::close_wakes_a_pending_read_with_closed},
+      {"dialling_where_nobody_listens_is_refused", &C::dialling_where_nobody_listens_is_refused},
+      {"accept_times_out_and_obeys_cancellation", &C::accept_times_out_and_obeys_cancellation},
+      {"two_listeners_cannot_have_one_port", &C::two_listeners_cannot_have_one_port},
+      {"a_hundred_connections_are_served_at_once", &C::a_hundred_connections_are_served_at_once},
+  };
+}
+
+}  // namespace twinwire::props

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// Conformance of listening and dialling: clauses 10 and 11.
+#pragma once
+
+#include "props/conformance/rig.h"
+
+namespace twinwire::props {
+
+template <Transport T>
+struct ConnectingCases {
+  static void dialling_where_nobody_listens_is_refused(Env& env) {
+    Network& server = env.node("server");
+    Network& client = env.node("client");
+    Address nobody;
+    run_scope(server.scheduler(), [&](Scope& background) {
+      auto listener = T::listen(server, background, env.bind_address("server"), {});
+      if (!expect(env, listener.has_value(), "a port can be had")) return;
+      nobody = listener->local();
+      background.cancel();
+    });
+    auto conn = T::dial(client, nobody, {}, client.clock().in(std::chrono::seconds(5)));
+    expect(env, !conn && conn.error() == Errc::refused, "the dial is refused");
+  }
+
+  static void accept_times_out_and_obeys_cancellation(Env& env) {
+    Network& server = env.node("server");
+    run_scope(server.scheduler(), [&](Scope& background) {
+      auto listener = T::listen(server, background, env.bind_address("server"), {});
+      if (!expect(env, listener.has_value(), "a port can be had")) return;
+      auto accepted = listener->accept(server.clock().in(std::chrono::milliseconds(20)));
+      expect(env, !accepted && accepted.error() == Errc::timed_out, "accept times out");
+      Result<std::pair<typename T::Conn, Address>> canceled = Errc::timed_out;
+      run_scope(server.scheduler(), [&](Scope& scope) {
+        const FiberHandle accepting = scope.spawn("acceptor", [&] { canceled = listener->accept(Deadline::never()); });
+        (void)server.scheduler().sleep_for(std::chrono::milliseconds(5));
+        server.scheduler().cancel(accepting);
+      });
+      expect(env, !canceled && canceled.error() == Errc::canceled, "accept obeys cancellation");
+      background.cancel();
+    });
+  }
+
+  static void two_listeners_cannot_have_one_port(Env& env) {
+    Network& server = env.node("server");
+    run_scope(server.scheduler(), [&](Scope& background) {
+      auto first = T::listen(server, background, env.bind_address("server"), {});
+      if (!expect(env, first.has_value(), "a port can be had")) return;
+      auto second = T::listen(server, background, first->local(), {});
+      expect(env, !second && second.error() == Errc::unreachable && second.error().os_errno != 0,
+             "the second is told that the address is in use");
+      background.cancel();
+    });
+  }
+
+  // Many connections at once, each with an echo of its own.
+  static void a_hundred_connections_are_served_at_once(Env& env) {
+    Network& server = env.node("server");
+    Network& client = env.node("client");
+    int served = 0;
+    run_scope(server.scheduler(), [&](Scope& background) {
+      auto listener = T::listen(server, background, env.bind_address("server"), {});
+      if (!expect(env, listener.has_value(), "a port can be had")) return;
+      run_scope(server.scheduler(), [&](Scope& ends) {
+        const FiberHandle accepting = ends.spawn("accept", [&] {
+          for (;;) {
+            auto accepted = listener->accept(Deadline::never());
+            if (!accepted) return;
+            ends.spawn("echo", [&, conn = std::move(accepted->first)]() mutable { echo(server, std::move(conn)); });
+          }
+        });
+        run_scope(server.scheduler(), [&](Scope& clients) {
+          for (std::uint64_t i = 0; i < 100; ++i)
+            clients.spawn("client", [&, i] { served += ask(client, listener->local(), i) ? 1 : 0; });
+        });
+        server.scheduler().cancel(accepting);
+      });
+      background.cancel();
+    });
+    expect(env, served == 100, "every client got its own answers");
+  }
+
+ private:
+  static void echo(Network& network, typename T::Conn conn) {
+    auto [reader, writer] = split(std::move(conn));
+    Batch batch(1);
+    for (;;) {
+      auto message = reader.read_message(any_size, network.clock().in(std::chrono::seconds(20)));
+      if (!message) break;
+      batch.push(std::move(*message));
+      if (!writer.send_batch(batch, network.clock().in(std::chrono::seconds(20)))) return;
+    }
+    (void)writer.close(std::chrono::seconds(5));
+  }
+
+  static bool ask(Network& network, const Address& server, std::uint64_t who) {
+    auto conn = T::dial(network, server, {}, network.clock().in(std::chrono::seconds(10)));
+    if (!conn) return false;
+    auto [reader, writer] = split(std::move(*conn));
+    Batch batch(1);
+    for (std::uint64_t i = 0; i < 10; ++i) {
+      auto message = MutableMessage::create(network.buffers(), Command::request, 100 * i);
+      if (!message) return false;
+      message->set_request_id(1000 * who + i);
+      batch.push(std::move(*message).freeze());
+      if (!writer.send_batch(batch, network.clock().in(std::chrono::seconds(20)))) return false;
+      auto answer = reader.read_message(any_size, network.clock().in(std::chrono::seconds(20)));
+      if (!answer || request_id(*answer) != 1000 * who + i) return false;
+    }
+    return writer.close(std::chrono::seconds(5)).has_value();
+  }
+};
+
+}  // namespace twinwire::props

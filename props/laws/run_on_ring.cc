@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "props/laws/run_on_ring.h"
+
+#include <exception>
+#include <memory>
+
+#include "real/ring_network.h"
+
+namespace twinwire::laws {
+namespace {
+
+// Every node is this machine; each has a network of its own over the one ring.
+class RingEnv final : public Env {
+ public:
+  RingEnv(real::Ring& ring, Scope& scope, Judge& judge, std::uint64_t seed, std::vector<Knob> knobs)
+      : Env(scope, judge, seed, std::move(knobs)), ring_(&ring) {}
+
+  Network& node(std::string_view name) override {
+    for (const auto& [known, network] : nodes_)
+      if (known == name) return *network;
+    nodes_.emplace_back(std::string(name), std::make_unique<real::RingNetwork>(*ring_));
+    return *nodes_.back().second;
+  }
+  Address bind_address(std::string_view /*name*/) override { return Address::v4(127, 0, 0, 1, 0); }
+  bool simulated() const noexcept override { return false; }
+  void note(std::string_view /*who*/, std::string_view /*text*/) override {}
+
+ private:
+  real::Ring* ring_;
+  std::vector<std::pair<std::string, std::unique_ptr<Network>>> nodes_;
+};
+
+}  // namespace
+
+RingVerdict run_on_ring(const ScenarioEntry& scenario, std::size_t transport, std::uint64_t seed,
+                        std::vector<Knob> knobs, real::Ring& ring) {
+  RingVerdict verdict;
+  Judge judge;
+  Scheduler& scheduler = ring.scheduler();
+  const std::size_t buffers_before = ring.buffers().blocks_in_use();
+  Scope root(scheduler);
+  root.spawn("main", [&] {
+    run_scope(scheduler, [&](Scope& scope) {
+      RingEnv env(ring, scope, judge, seed, knobs);
+      scenario.bodies[transport](env);
+      scope.join();
+      verdict.knobs_read = env.knobs_read();
+      verdict.knobs_unread = env.knobs_unread();
+    });
+  });
+  if (scheduler.run() == Scheduler::Outcome::stuck) {
+    verdict.kind = VerdictKind::no_progress;
+    verdict.law = "stuck";
+    verdict.detail = "every fiber waits for what can never happen:";
+    scheduler.for_each_fiber([&](const Fiber& fiber) {
+      verdict.detail += "\n  " + std::string(fiber.name()) + " waits for " + fiber.waiting_for;
+    });
+    scheduler.cancel_all();
+    while (scheduler.run() != Scheduler::Outcome::finished) scheduler.cancel_all();
+  }
+  try {
+    root.rethrow_failure();
+  } catch (const std::exception& e) {
+    judge.violate("exception", e.what());
+  }
+  if (verdict.kind == VerdictKind::pass)
+    judge.check(ring.buffers().blocks_in_use() == buffers_before, "leak", "buffers were still held at the end");
+  if (judge.verdict()) {
+    verdict.kind = VerdictKind::law_broken;
+    verdict.law = judge.verdict()->law;
+    verdict.detail = judge.verdict()->detail;
+  }
+  return verdict;
+}
+
+}  // namespace twinwire::laws
