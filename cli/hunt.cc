@@ -120,6 +120,7 @@ void require_knobs(const HuntCrew& crew, const RunSpec& spec) {
 
 ExitCode hunt(const Tool& tool, Options& options) {
   settle(tool, options);
+  (void)options.time_max();  // complains before anything is printed
   const unsigned jobs = options.jobs != 0 ? options.jobs : processors();
   const HuntPlan plan = make_plan(options, jobs);
   if (options.hashes && options.seeds == 0)

@@ -49,10 +49,11 @@ bool add_row(std::vector<std::vector<std::string>>& rows, const PlantSet::Plant&
   }
   std::sort(seeds.begin(), seeds.end());
   const bool always = seeds.size() == rounds.size();
-  rows.push_back({std::string(plant.name), std::string(plant.what), by_frequency(keys), by_frequency(scenarios),
-                  seeds.empty() ? "-" : with_commas(seeds[seeds.size() / 2]),
-                  always ? with_commas(seeds.back())
-                         : "not caught in " + std::to_string(rounds.size() - seeds.size()) + " rounds"});
+  rows.push_back(
+      {std::string(plant.name), std::string(plant.what), by_frequency(keys),
+       by_frequency(scenarios), seeds.empty() ? "-" : with_commas(seeds[seeds.size() / 2]),
+       always ? with_commas(seeds.back())
+              : "not caught in " + std::to_string(rounds.size() - seeds.size()) + " rounds"});
   return always;
 }
 
@@ -82,9 +83,8 @@ ExitCode plants(const Tool& tool, Options& options) {
   if (interrupt.count() > 0)
     throw Failure(ExitCode::environment, "interrupted; no table without every round");
 
-  std::vector<std::vector<std::string>> rows{{"planted bug", "what it does", "caught as",
-                                              "by scenario", "seeds, median",
-                                              "seeds, worst"}};
+  std::vector<std::vector<std::string>> rows{
+      {"planted bug", "what it does", "caught as", "by scenario", "seeds, median", "seeds, worst"}};
   unsigned missed = 0;
   for (std::size_t i = 0; i < options.names.size(); ++i)
     missed += add_row(rows, *tool.plants.find(options.names[i]), crew.rounds_of(i)) ? 0 : 1;

@@ -26,7 +26,9 @@ struct PlantsPlan {
 
   std::size_t jobs_total() const noexcept { return plants.size() * rounds; }
   // Scattered, so that rounds neither overlap nor agree in anything that a scenario might make of a seed's digits.
-  static std::uint64_t first_seed(std::uint64_t round) noexcept { return 1 + scramble(round + 1) % 1'000'000'000'000; }
+  static std::uint64_t first_seed(std::uint64_t round) noexcept {
+    return 1 + scramble(round + 1) % 1'000'000'000'000;
+  }
 };
 
 struct PlantRound {

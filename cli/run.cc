@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // run: one seed, one verdict, in the World; or the same scenario on real sockets.
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -24,7 +25,8 @@ struct Options : RunOptions {
   std::string capsules = "capsules";
 };
 
-void require_knobs(const laws::Verdict& verdict, const std::string& scenario) {
+// For a laws::Verdict or a laws::RingVerdict.
+void require_knobs(const auto& verdict, const std::string& scenario) {
   if (verdict.knobs_unread.empty() || verdict.kind != laws::VerdictKind::pass) return;
   const std::string read = to_text(verdict.knobs_read);
   throw Failure(ExitCode::bad_usage, "this run of " + scenario + " did not read the knob '" +
@@ -74,6 +76,8 @@ int run_in_ring(const Tool& tool, const Options& options) {
   const laws::RingVerdict verdict =
       laws::run_on_ring(*run.scenario, run.transport, options.seed, options.spec.knobs, *ring);
   const Duration took = real_now() - start;
+  if (!verdict.knobs_read.empty())
+    std::printf("used       %s\n", to_text(verdict.knobs_read).c_str());
   const char* kind = verdict.kind == laws::VerdictKind::pass         ? "pass"
                      : verdict.kind == laws::VerdictKind::law_broken ? "law_broken:"
                                                                      : "no_progress:";
@@ -85,6 +89,7 @@ int run_in_ring(const Tool& tool, const Options& options) {
       format_duration(took).c_str(), with_commas(counters.connections_accepted).c_str(),
       with_commas(counters.bytes_sent).c_str(), with_commas(counters.short_writes).c_str(),
       with_commas(counters.resets_sent).c_str(), with_commas(counters.resets_met).c_str());
+  require_knobs(verdict, options.spec.scenario);
   return static_cast<int>(exit_code(verdict.kind));
 }
 

@@ -2,9 +2,9 @@
 // RingDatagram: a UDP socket. What each call promises stands in transport/net/datagram_socket.h.
 //
 // The ring waits for readiness; the datagrams themselves are moved by sendmmsg(2) and recvmmsg(2), many to a call,
-// which io_uring has no operation for. Datagrams are never fragmented (DF is set). Segmentation is the kernel's where it can
-// (UDP_SEGMENT, UDP_GRO), and done here where it cannot. Local and remote ICMP errors are not reported (`refused` does
-// not occur): the socket is not connected, and Linux tells only connected ones.
+// which io_uring has no operation for. Datagrams are never fragmented (DF is set). Segmentation is the kernel's where
+// it can (UDP_SEGMENT, UDP_GRO), and done here where it cannot. ICMP errors are not reported (`refused` does not
+// occur): the socket is not connected, and Linux tells only connected ones, unless asked in a way that costs more.
 #pragma once
 
 #include "real/descriptor.h"

@@ -18,8 +18,10 @@ std::uint64_t scale(std::uint64_t bits, std::uint64_t bound) noexcept {
 
 Decisions::Decisions(std::uint64_t seed, Base base, std::vector<Decision> edits)
     : seed_(seed), base_(base), edits_(std::move(edits)) {
-  std::stable_sort(edits_.begin(), edits_.end(),
-                   [](const Decision& a, const Decision& b) { return key(a) < key(b); });
+  // Of two edits under one key the lower choice counts, whatever their order.
+  std::sort(edits_.begin(), edits_.end(), [](const Decision& a, const Decision& b) {
+    return std::tuple(key(a), a.choice) < std::tuple(key(b), b.choice);
+  });
   used_.assign(edits_.size(), false);
 }
 

@@ -17,6 +17,9 @@ class SimAcceptor;
 class SimDatagram;
 class SimNetwork;
 
+// No single delay is longer, whatever a plan or an edit says: sums of them must stay in range.
+inline constexpr std::uint64_t delay_max = Duration(std::chrono::hours(24 * 30)).count();
+
 class Fabric {
  public:
   explicit Fabric(World& world) noexcept : world_(&world) {}

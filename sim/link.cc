@@ -127,6 +127,7 @@ std::size_t Link::send(std::span<const iovec> pieces, std::size_t n) {
     }
   }
   if (has_unsent()) {
+    transmit();
     rearm();
     probe_if_stuck();
   }
@@ -177,14 +178,15 @@ void Link::discard_unsent() noexcept {
 }
 
 void Link::probe_if_stuck() {
-  if (has_unsent() && connection_->end(1 - side_).dead)
+  // What is in flight would be answered without a probe.
+  if (has_unsent() && in_flight_ == 0 && connection_->end(1 - side_).dead)
     reverse().send_reset(false, probe_interval + world_->options().latency);
 }
 
 TimePoint Link::next_arrival(std::uint64_t offset) {
   const TimePoint soonest = world_->now() + world_->options().latency;
   TimePoint arrival = std::max(soonest, last_arrival_);
-  if (const std::uint64_t delay = world_->choose(Site::segment_delay, entity_, offset);
+  if (const std::uint64_t delay = world_->choose(Site::segment_delay, entity_, offset, delay_max);
       delay != 0) {
     const TimePoint late = std::max(soonest + Duration(delay), last_arrival_);
     if (late != arrival) {
@@ -195,7 +197,8 @@ TimePoint Link::next_arrival(std::uint64_t offset) {
       arrival = late;
     }
   }
-  if (const std::uint64_t clog = world_->choose(Site::clog, entity_, offset); clog != 0) {
+  if (const std::uint64_t clog = world_->choose(Site::clog, entity_, offset, delay_max);
+      clog != 0) {
     arrival = arrival + Duration(clog);
     world_->decisions().bit(Site::clog);
     if (world_->tracing())
@@ -264,7 +267,7 @@ void Link::arrive() {
         connection_->open_arrived();
       } else if (kind == ControlKind::fin) {
         deliver_fin();
-      } else if (!silent_) {
+      } else if (!silent_ && !connection_->end(1 - side_).dead) {
         world_->step(Step::reset, entity_, delivered_, who_, [this] {
           return "reset arrives behind " + std::to_string(delivered_) + " bytes";
         });
@@ -350,7 +353,8 @@ void Link::trip(std::uint32_t size) {
     case Site::silent_loss:
       silent_ = true;
       // What the receiver's own direction still waits to have acknowledged never will be.
-      while (!reverse().returns_.empty()) reverse().returns_.pop_back();
+      reverse().returned();
+      reverse().returns_.clear();
       reverse().start_timeout();
       lost();
       break;
@@ -364,6 +368,7 @@ void Link::trip(std::uint32_t size) {
       break;
   }
   if (data) drop_front_in_flight();
+  probe_if_stuck();
 }
 
 void Link::deliver_fin() {
@@ -398,7 +403,8 @@ void Link::push_return() {
     start_timeout();
     return;
   }
-  take_returns();
+  const bool waited_for = writer_waiting_ || has_unsent();
+  if (!waited_for) take_returns();  // else returned() takes them, and acts on them
   const Return news{world_->now() + world_->options().latency, delivered_,
                     consumed_ + receive_buffer_};
   if (!returns_.empty() && returns_.back().arrival == news.arrival) {
@@ -406,7 +412,7 @@ void Link::push_return() {
   } else {
     returns_.push_back(news);
   }
-  if (writer_waiting_ || has_unsent()) rearm();
+  if (waited_for) rearm();
 }
 
 void Link::returned() {
@@ -436,8 +442,8 @@ void Link::rearm() {
 
 void Link::start_timeout() {
   if (timeout_at_ != TimePoint::never() || connection_->end(side_).dead) return;
-  take_returns();
-  if (written_ == acked_ && !(fin_wanted_ && !ended_)) return;
+  const std::uint64_t acked = returns_.empty() ? acked_ : returns_.back().acked;
+  if (written_ == acked && !(fin_wanted_ && !ended_)) return;
   timeout_at_ = world_->now() + retransmission_limit;
   rearm();
 }

@@ -36,7 +36,7 @@ class RunHash {
   std::uint64_t state_ = 0x2545f4914f6cdd1dULL;
 };
 
-// XXH3-64: the same on every processor, whatever vector unit it uses.
+// The same on every processor, and quick for the sizes of messages. Integers only.
 std::uint64_t digest(std::span<const std::byte> bytes) noexcept;
 
 }  // namespace twinwire::sim

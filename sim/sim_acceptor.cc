@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/sim_acceptor.h"
 
+#include <algorithm>
 #include <cerrno>
 
 #include "sim/sim_network.h"
@@ -8,9 +9,9 @@
 
 namespace twinwire::sim {
 
-SimAcceptor::SimAcceptor(SimNetwork& network, std::uint64_t serial, EntityId entity,
-                         const Address& local, const ListenOptions& options)
-    : network_(&network), serial_(serial), entity_(entity), local_(local), options_(options) {
+SimAcceptor::SimAcceptor(SimNetwork& network, std::uint64_t serial, const Address& local,
+                         const ListenOptions& options)
+    : network_(&network), serial_(serial), local_(local), options_(options) {
   options_.backlog = std::max(options_.backlog, 0);
   ++network.world().sockets;
 }

@@ -18,7 +18,7 @@ class SimNetwork;
 
 class SimAcceptor final : public Acceptor {
  public:
-  SimAcceptor(SimNetwork& network, std::uint64_t serial, EntityId entity, const Address& local,
+  SimAcceptor(SimNetwork& network, std::uint64_t serial, const Address& local,
               const ListenOptions& options);
   ~SimAcceptor() override;
 
@@ -43,7 +43,6 @@ class SimAcceptor final : public Acceptor {
  private:
   SimNetwork* network_;
   std::uint64_t serial_;
-  EntityId entity_;
   Address local_;
   ListenOptions options_;
   RingBuffer<Connection*> backlog_;

@@ -106,9 +106,9 @@ void SimDatagram::fly(Block* block, std::size_t begin, std::size_t size, const D
   flying.pair = to.entity;
   flying.duplicate = false;
   flying.lost = world.choose(Site::datagram_loss, to.entity, nth, 1) != 0;
-  const auto delay = Duration(world.choose(Site::datagram_delay, to.entity, nth));
+  const auto delay = Duration(world.choose(Site::datagram_delay, to.entity, nth, delay_max));
   flying.delayed = delay != Duration(0);
-  const auto again = Duration(world.choose(Site::datagram_duplicate, to.entity, nth));
+  const auto again = Duration(world.choose(Site::datagram_duplicate, to.entity, nth, delay_max));
   const TimePoint arrival = world.now() + world.options().latency + delay;
   world.schedule(flying, arrival);
   if (again == Duration(0)) return;

@@ -12,11 +12,10 @@
 namespace twinwire::sim {
 namespace {
 
-// Dials are children 0, 1, ... of their node; its other children have numbers of their own, so that one more listener
+// Dials are children 0, 1, ... of their node; its other children have numbers of their own, so that one more socket
 // renames no connection.
-constexpr std::uint64_t listeners_from = std::uint64_t{1} << 32;
-constexpr std::uint64_t datagram_sockets_from = std::uint64_t{2} << 32;
-constexpr std::uint64_t randomness = std::uint64_t{3} << 32;
+constexpr std::uint64_t datagram_sockets_from = std::uint64_t{1} << 32;
+constexpr std::uint64_t randomness = std::uint64_t{2} << 32;
 
 // When Linux sends a SYN (tcp_syn_retries = 6), and when it gives up.
 constexpr std::int64_t syn_seconds[] = {0, 1, 3, 7, 15, 31, 63};
@@ -111,12 +110,11 @@ void SimNetwork::settle() noexcept {
 
 Result<std::unique_ptr<Acceptor>> SimNetwork::listen(const Address& address,
                                                      const ListenOptions& options) {
-  const EntityId entity = child_entity(entity_, listeners_from + listens_++);
   if (!is_ours(address)) return Error{Errc::unreachable, EADDRNOTAVAIL};
   const std::uint16_t port = stream_ports_.take(address.port);
   if (port == 0) return Error{Errc::unreachable, EADDRINUSE};
-  auto acceptor = std::make_unique<SimAcceptor>(*this, fabric_->next_serial(), entity,
-                                                this->address(port), options);
+  auto acceptor =
+      std::make_unique<SimAcceptor>(*this, fabric_->next_serial(), this->address(port), options);
   acceptors_.insert(position(acceptors_, port), acceptor.get());
   return acceptor;
 }
@@ -157,7 +155,7 @@ Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked,
 
   const bool black_hole = world_->choose(Site::connect_black_hole, entity, 0, 1) != 0;
   const bool refuse = world_->choose(Site::connect_refused, entity, 0, 1) != 0;
-  const auto delay = Duration(world_->choose(Site::connect_delay, entity, 0));
+  const auto delay = Duration(world_->choose(Site::connect_delay, entity, 0, delay_max));
   if (black_hole) {
     world_->decisions().bit(Site::connect_black_hole);
     tell("connect_black_hole: nothing answers");

@@ -93,7 +93,6 @@ class SimNetwork final : public Network {
   Ports stream_ports_;
   Ports datagram_ports_;
   std::uint64_t dials_ = 0;
-  std::uint64_t listens_ = 0;
   std::uint64_t binds_ = 0;
   // Sorted by port.
   std::vector<SimAcceptor*> acceptors_;

@@ -78,7 +78,11 @@ void World::on_run(const Fiber& fiber) noexcept {
   } else {
     latest_run_ = fiber.ready_order;
   }
-  step(Step::run, fiber.entity, fiber.wakes, fiber.name(), [] { return std::string("runs"); });
+  decisions_.hash().fold(Step::run, fiber.entity ^ static_cast<std::uint64_t>(now_.ns),
+                         fiber.wakes);
+  count_step();
+  if (options_.trace != nullptr) [[unlikely]]
+    tell(fiber.name(), "runs");
 }
 
 void World::tell(std::string_view who, std::string_view what) {

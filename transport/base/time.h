@@ -20,14 +20,23 @@ struct TimePoint {
   friend constexpr auto operator<=>(TimePoint, TimePoint) noexcept = default;
 };
 
-// Saturates: never() + anything is never().
+// Saturates at both ends: what is too late is never(), what is too early is the earliest instant, and never() + anything
+// is never().
 constexpr TimePoint operator+(TimePoint t, Duration d) noexcept {
   std::int64_t sum = 0;
-  if (t == TimePoint::never() || __builtin_add_overflow(t.ns, d.count(), &sum))
-    return TimePoint::never();
+  if (t == TimePoint::never()) return t;
+  if (__builtin_add_overflow(t.ns, d.count(), &sum))
+    return d < Duration::zero() ? TimePoint{std::numeric_limits<std::int64_t>::min()}
+                                : TimePoint::never();
   return {sum};
 }
-constexpr Duration operator-(TimePoint a, TimePoint b) noexcept { return Duration(a.ns - b.ns); }
+// Saturates too.
+constexpr Duration operator-(TimePoint a, TimePoint b) noexcept {
+  std::int64_t difference = 0;
+  if (__builtin_sub_overflow(a.ns, b.ns, &difference))
+    return a < b ? Duration::min() : Duration::max();
+  return Duration(difference);
+}
 
 // The instant at which an operation gives up with Errc::timed_out. Every operation takes one.
 struct Deadline {

@@ -30,6 +30,10 @@ class TimeHeap {
   }
   TimedNode* top() const noexcept { return heap_.front(); }
 
+  // Room for `size` entries at one time: up to there set() allocates nothing. May throw bad_alloc.
+  void reserve(std::size_t size) {
+    if (size > heap_.capacity()) heap_.reserve(2 * size);
+  }
   // Queues `node` at `due`, or moves it there.
   void set(TimedNode& node, TimePoint due);
   // Does nothing if it is not queued.

@@ -111,19 +111,38 @@ void Scheduler::suspend(Fiber& fiber) {
 
 // --- Birth and death -----------------------------------------------------------------------------------------------
 
-Fiber* Scheduler::create_on(Stack stack, std::byte* below, std::string_view name,
+bool Scheduler::make_room() noexcept {
+  const std::size_t fibers = live_count_ + 1;
+  try {
+    timers_.reserve(fibers);
+    if (options_.orders_wakes && fibers > heap_.capacity()) heap_.reserve(2 * fibers);
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  return true;
+}
+
+Fiber* Scheduler::place_of(const Stack& stack) const noexcept {
+  return reinterpret_cast<Fiber*>(stacks_->top(stack) - (sizeof(Fiber) + 63) / 64 * 64);
+}
+
+Fiber* Scheduler::create_on(Stack stack, std::byte* callable, std::string_view name,
                             EntityId entity) noexcept {
-  std::byte* place = below - (sizeof(Fiber) + 63) / 64 * 64;
-  Fiber* fiber = new (place) Fiber;
+  Fiber* fiber = new (place_of(stack)) Fiber;
   fiber->entity = entity;
   fiber->serial = ++serials_;
   fiber->scheduler = this;
   fiber->stack = stack;
   const std::size_t length = std::min(name.size(), fiber->name_text.size() - 1);
   std::memcpy(fiber->name_text.data(), name.data(), length);
-  stacks_->label(stack)->fiber = fiber;
-  const auto room = static_cast<std::size_t>(place - stack.base) - StackPool::guard_size;
-  fiber->context = fctx::make_fcontext(place, room, &FiberEntry::enter);
+  StackLabel& label = *stacks_->label(stack);
+  label.fiber = fiber;
+  label.name = fiber->name_text.data();
+  label.state = reinterpret_cast<const std::uint8_t*>(&fiber->state);
+  label.waiting_for = &fiber->waiting_for;
+  label.context = &fiber->context;
+  const auto room = static_cast<std::size_t>(callable - stack.base) - StackPool::guard_size;
+  fiber->context = fctx::make_fcontext(callable, room, &FiberEntry::enter);
 #ifdef TWINWIRE_TSAN
   fiber->sanitizer_fiber = __tsan_create_fiber(0);
 #endif

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <new>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -119,9 +120,16 @@ class Scheduler {
   friend class Scope;
 
   // Makes a fiber that runs body(callable); the callable lies on its stack. nullptr: no stack, or no memory.
+  // Throws what the callable's constructor throws.
   template <class F>
   Fiber* create(std::string_view name, EntityId entity, F&& function);
-  Fiber* create_on(Stack stack, std::byte* below, std::string_view name, EntityId entity) noexcept;
+  // The control block stands at the same place whenever a stack is used again, so that a FiberHandle to an ended fiber
+  // always finds a control block there, and never what a later fiber has on its stack.
+  Fiber* place_of(const Stack& stack) const noexcept;
+  // `callable`: where the callable lies, below the control block; the stack begins there.
+  Fiber* create_on(Stack stack, std::byte* callable, std::string_view name, EntityId entity) noexcept;
+  // Room in the timers and the ready heap for one fiber more, so that neither a wait nor a wake allocates.
+  bool make_room() noexcept;
   void start(Fiber& fiber) noexcept;  // links it in and makes it ready
 
   void push_ready(Fiber& fiber) noexcept;
@@ -189,10 +197,18 @@ Fiber* Scheduler::create(std::string_view name, EntityId entity, F&& function) {
   using Callable = std::decay_t<F>;
   static_assert(alignof(Callable) <= 64 && sizeof(Callable) <= 4096,
                 "a fiber's callable lies on its stack: capture large things by reference");
+  if (!make_room()) return nullptr;
   const Stack stack = stacks_->allocate();
   if (stack.base == nullptr) return nullptr;
-  std::byte* place = stacks_->top(stack) - (sizeof(Callable) + 63) / 64 * 64;
-  auto* callable = new (place) Callable(std::forward<F>(function));
+  std::byte* place =
+      reinterpret_cast<std::byte*>(place_of(stack)) - (sizeof(Callable) + 63) / 64 * 64;
+  Callable* callable = nullptr;
+  try {
+    callable = new (place) Callable(std::forward<F>(function));
+  } catch (...) {
+    stacks_->release(stack);
+    throw;
+  }
   Fiber* fiber = create_on(stack, place, name, entity);
   fiber->callable = callable;
   fiber->body = [](void* raw) {

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <new>
 
@@ -51,7 +52,12 @@ Stack StackPool::create() noexcept {
     if (memory == MAP_FAILED) return {};
     // A stack in a huge page would cost 2 MiB of memory and hide its watermark.
     (void)::madvise(memory, size, MADV_NOHUGEPAGE);
-    regions_.push_back({memory, size});
+    try {
+      regions_.push_back({memory, size});
+    } catch (const std::bad_alloc&) {
+      ::munmap(memory, size);
+      return {};
+    }
     const auto address = reinterpret_cast<std::uintptr_t>(memory);
     next_ = static_cast<std::byte*>(memory) + ((address + slot_size_ - 1) / slot_size_ * slot_size_ - address);
     end_ = next_ + slot_size_ * region_slots;
@@ -68,7 +74,7 @@ Stack StackPool::create() noexcept {
   stack.valgrind_id = static_cast<std::uint32_t>(
       VALGRIND_STACK_REGISTER(stack.base + guard_size, stack.base + slot_size_));
 #endif
-  new (label(stack)) StackLabel{StackLabel::magic_value, nullptr};
+  new (label(stack)) StackLabel;
   ++created_;
   return stack;
 }
@@ -105,11 +111,15 @@ std::byte* StackPool::top(const Stack& stack) const noexcept {
 
 std::size_t StackPool::watermark(const Stack& stack) const noexcept {
   const std::size_t pages = slot_size_ / guard_size;
-  std::vector<unsigned char> resident(pages);
-  if (::mincore(stack.base, slot_size_, resident.data()) != 0) return 0;
-  std::size_t page = 1;  // page 0 is the guard
-  while (page < pages && (resident[page] & 1) == 0) ++page;
-  return (pages - page) * guard_size;
+  std::array<unsigned char, 256> resident;
+  for (std::size_t page = 1; page < pages;) {  // page 0 is the guard
+    const std::size_t n = std::min(resident.size(), pages - page);
+    if (::mincore(stack.base + page * guard_size, n * guard_size, resident.data()) != 0) return 0;
+    for (std::size_t i = 0; i < n; ++i)
+      if ((resident[i] & 1) != 0) return (pages - page - i) * guard_size;
+    page += n;
+  }
+  return 0;
 }
 
 std::size_t StackPool::watermark_max() const noexcept {

@@ -17,12 +17,18 @@ namespace twinwire {
 
 struct Fiber;
 
-// Lies at the top of each slot, so that a fault handler finds the fiber from the fault's address alone.
+// Lies at the top of each slot, so that a fault handler finds the fiber from the fault's address alone, and a debugger
+// finds every fiber without a global and without the program's types (docs/gdb/twinwire-gdb.py knows this layout).
 struct StackLabel {
   static constexpr std::uint64_t magic_value = 0x74776972655f6669ULL;
-  std::uint64_t magic;
-  Fiber* fiber;  // nullptr while the stack is in the pool
+  std::uint64_t magic = magic_value;
+  Fiber* fiber = nullptr;  // nullptr while the stack is in the pool; then what follows means nothing
+  const char* name = nullptr;
+  const std::uint8_t* state = nullptr;  // Fiber::State
+  const char* const* waiting_for = nullptr;
+  void* const* context = nullptr;  // where Boost.Context saved the registers of a fiber that does not run
 };
+static_assert(sizeof(StackLabel) <= 64, "StackPool::top() leaves 64 bytes for it");
 
 struct Stack {
   std::byte* base = nullptr;  // lowest address of the slot: the guard

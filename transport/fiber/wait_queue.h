@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// WaitQueue, Event and Gate: how fibers wait for each other. First come, first served; no allocation.
+// WaitQueue and Event: how fibers wait for each other. First come, first served; no allocation.
 #pragma once
 
 #include "transport/base/check.h"

@@ -57,6 +57,7 @@ void FrameDecoder::fill_partial() noexcept {
   std::memcpy(partial_->data + partial_filled_, input_.data(), n);
   partial_filled_ += n;
   input_.drop_front(n);
+  if (input_.empty()) input_.release();  // gives the network its buffer back, also while nobody calls next()
 }
 
 Result<bool> FrameDecoder::finish(Message&& message, Message& out) const noexcept {
@@ -74,7 +75,8 @@ Result<bool> FrameDecoder::next(std::size_t max, Message& out) {
       const std::byte* data = partial_->data;
       return finish(Message(Slice(std::exchange(partial_, nullptr), data, partial_size_)), out);
     }
-    if (input_.empty()) {
+    // A whole header in header_ is one whose frame found no memory: it needs no more input to try again.
+    if (input_.empty() && header_filled_ < header_size) {
       input_.release();  // gives the network its buffer back
       return false;
     }
@@ -90,11 +92,13 @@ Result<bool> FrameDecoder::next(std::size_t max, Message& out) {
       if (auto ok = start_partial(size); !ok) return ok.error();
       continue;
     }
-    const std::size_t n = std::min(header_size - header_filled_, input_.size());
-    std::memcpy(header_.data() + header_filled_, input_.data(), n);
-    header_filled_ += n;
-    input_.drop_front(n);
-    if (header_filled_ < header_size) continue;
+    if (header_filled_ < header_size) {
+      const std::size_t n = std::min(header_size - header_filled_, input_.size());
+      std::memcpy(header_.data() + header_filled_, input_.data(), n);
+      header_filled_ += n;
+      input_.drop_front(n);
+      if (header_filled_ < header_size) continue;
+    }
     if (auto ok = check_header(header_.data(), max); !ok) return ok.error();
     if (auto ok = start_partial(HeaderView(header_.data()).size()); !ok) return ok.error();
   }

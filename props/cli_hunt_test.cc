@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// hunt, with scenarios that crash, hang, deadlock and break laws on purpose: none of that stops it.
+// ctest: timeout=300
+#include <thread>
+
+#include "props/cli_test_tool.h"
+
+namespace twinwire::props {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::size_t capsules_in(const std::filesystem::path& folder) {
+  std::size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    if (entry.path().extension() == ".capsule") ++count;
+  return count;
+}
+
+TEST(CliHunt, a_healthy_scenario_passes) {
+  const TemporaryFolder folder;
+  const Ended ended = run_test_tool(folder.path(), "hunt --scenario calm --seeds 300");
+  EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+  EXPECT_NE(ended.out.find("ran        300 seeds"), std::string::npos) << ended.out;
+  EXPECT_NE(ended.out.find("no law was broken"), std::string::npos) << ended.out;
+}
+
+TEST(CliHunt, failures_are_told_apart_by_key_and_each_has_its_lowest_seed) {
+  const TemporaryFolder folder;
+  const Ended ended = run_test_tool(folder.path(), "hunt --scenario lawless --seeds 200");
+  EXPECT_EQ(ended.exit_code, 1) << ended.out << ended.err;
+  EXPECT_NE(ended.out.find("2 kinds of failure"), std::string::npos) << ended.out;
+  EXPECT_NE(ended.out.find("law_broken:even_sevens in 10 seeds, the lowest is seed 7\n"),
+            std::string::npos)
+      << ended.out;
+  EXPECT_NE(ended.out.find("law_broken:odd_sevens in 10 seeds, the lowest is seed 17\n"),
+            std::string::npos)
+      << ended.out;
+  EXPECT_EQ(capsules_in(folder.path() / "capsules"), 2U);
+}
+
+TEST(CliHunt, the_first_failure_does_not_depend_on_the_number_of_workers) {
+  for (const char* jobs : {"1", "2", "5"}) {
+    const TemporaryFolder folder;
+    const Ended ended = run_test_tool(
+        folder.path(),
+        std::string("hunt --scenario lawless --first-seed 11 --failures 1 --seeds 5000 --jobs ") +
+            jobs);
+    EXPECT_EQ(ended.exit_code, 1);
+    EXPECT_NE(ended.out.find("the lowest is seed 17\n"), std::string::npos) << jobs << "\n"
+                                                                            << ended.out;
+    EXPECT_EQ(ended.out.find("even_sevens"), std::string::npos) << jobs << "\n" << ended.out;
+  }
+}
+
+TEST(CliHunt, every_line_that_it_prints_reproduces_the_failure) {
+  const TemporaryFolder folder;
+  const Ended hunt = run_test_tool(folder.path(), "hunt --scenario lawless --seeds 50 --no-faults");
+  const auto lines = lines_with(hunt.out, " replay ");
+  ASSERT_EQ(lines.size(), 4U) << hunt.out;
+  for (const std::string& line : lines) {
+    const Ended replay = Process(folder.path(), words(line), {{"TWINWIRE_TEST_TOOL", "1"}}).wait();
+    EXPECT_EQ(replay.exit_code, 1) << line << "\n" << replay.out << replay.err;
+    EXPECT_NE(replay.out.find("_sevens"), std::string::npos) << replay.out;
+  }
+}
+
+TEST(CliHunt, a_crash_becomes_a_capsule_and_the_hunt_goes_on) {
+  const TemporaryFolder folder;
+  const Ended ended = run_test_tool(folder.path(), "hunt --scenario crashing --seeds 40 --jobs 2");
+  EXPECT_EQ(ended.exit_code, 4) << ended.out << ended.err;
+  EXPECT_NE(ended.out.find("ran        40 seeds"), std::string::npos) << ended.out;
+  EXPECT_NE(ended.out.find("in 4 seeds, the lowest is seed 7\n"), std::string::npos) << ended.out;
+  EXPECT_NE(ended.out.find("a precondition is broken on purpose"), std::string::npos) << ended.out;
+  EXPECT_EQ(capsules_in(folder.path() / "capsules"), 1U);
+  const auto lines = lines_with(ended.out, " replay ");
+  ASSERT_EQ(lines.size(), 2U) << ended.out;
+  for (const std::string& line : lines)
+    EXPECT_EQ(Process(folder.path(), words(line), {{"TWINWIRE_TEST_TOOL", "1"}}).wait().exit_code,
+              4)
+        << line;
+}
+
+TEST(CliHunt, a_hang_becomes_a_capsule_and_the_hunt_goes_on) {
+  const TemporaryFolder folder;
+  const Ended ended = run_test_tool(
+      folder.path(), "hunt --scenario hanging --seeds 20 --jobs 2 --hang-after 300ms");
+  EXPECT_EQ(ended.exit_code, 3) << ended.out << ended.err;
+  EXPECT_NE(ended.out.find("ran        20 seeds"), std::string::npos) << ended.out;
+  EXPECT_NE(ended.out.find("no_progress:hang in 2 seeds, the lowest is seed 7\n"),
+            std::string::npos)
+      << ended.out;
+  EXPECT_EQ(capsules_in(folder.path() / "capsules"), 1U);
+}
+
+TEST(CliHunt, a_deadlock_is_no_progress_and_names_the_fiber) {
+  const TemporaryFolder folder;
+  const Ended ended = run_test_tool(folder.path(), "hunt --scenario deadlocked --seeds 20");
+  EXPECT_EQ(ended.exit_code, 3) << ended.out << ended.err;
+  EXPECT_NE(ended.out.find("an event that nobody sets"), std::string::npos) << ended.out;
+}
+
+TEST(CliHunt, nondeterminism_is_found_by_running_some_seeds_twice) {
+  const TemporaryFolder folder;
+  // One seed in 256 runs twice, the first of the hunt among them.
+  const Ended ended =
+      run_test_tool(folder.path(), "hunt --scenario unsteady --first-seed 7 --seeds 10");
+  EXPECT_EQ(ended.exit_code, 5) << ended.out << ended.err;
+  EXPECT_NE(ended.out.find("nondeterminism:hash"), std::string::npos) << ended.out;
+}
+
+TEST(CliHunt, ctrl_c_ends_it_with_what_was_found) {
+  const TemporaryFolder folder;
+  Process hunt(folder.path(), {test_tool_path(), "hunt", "--scenario", "lawless", "--time", "1h"},
+               {{"TWINWIRE_TEST_TOOL", "1"}});
+  ASSERT_TRUE(hunt.says("jobs"));
+  std::this_thread::sleep_for(700ms);
+  hunt.signal(SIGINT);
+  const Ended ended = hunt.wait();
+  EXPECT_EQ(ended.exit_code, 1) << ended.out << ended.err;
+  EXPECT_NE(ended.out.find("interrupted after"), std::string::npos) << ended.out;
+  EXPECT_NE(ended.out.find("the lowest is seed 7\n"), std::string::npos) << ended.out;
+}
+
+TEST(CliHunt, a_limit_of_time_ends_it) {
+  const TemporaryFolder folder;
+  const Ended ended = run_test_tool(folder.path(), "hunt --scenario calm --time 500ms");
+  EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+}
+
+TEST(CliHunt, hashes_do_not_depend_on_the_number_of_workers) {
+  const TemporaryFolder folder;
+  const std::string arguments = "hunt --scenario calm --seeds 100 --hashes --jobs ";
+  const auto one = lines_with(run_test_tool(folder.path(), arguments + "1").out, "");
+  const auto three = lines_with(run_test_tool(folder.path(), arguments + "3").out, "");
+  std::size_t hashes = 0;
+  ASSERT_EQ(one.size(), three.size());
+  for (std::size_t i = 0; i < one.size(); ++i) {
+    if (one[i].empty() || one[i].find_first_not_of("0123456789abcdef ") != std::string::npos)
+      continue;
+    EXPECT_EQ(one[i], three[i]);
+    ++hashes;
+  }
+  EXPECT_EQ(hashes, 100U);
+}
+
+TEST(CliHunt, a_folder_that_cannot_be_written_costs_the_capsule_and_not_the_finding) {
+  const TemporaryFolder folder;
+  write_file(folder.path() / "taken", "a file, not a folder");
+  const Ended ended =
+      run_test_tool(folder.path(), "hunt --scenario lawless --seeds 10 --capsules taken");
+  EXPECT_EQ(ended.exit_code, 1) << ended.out << ended.err;
+  EXPECT_NE(ended.err.find("cannot write the capsule taken/"), std::string::npos) << ended.err;
+  EXPECT_EQ(lines_with(ended.out, " replay ").size(), 1U) << ended.out;
+}
+
+TEST(CliHunt, a_knob_that_no_seed_reads_is_bad_usage) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(run_test_tool(folder.path(), "hunt --scenario calm --seeds 20 --set depth=4").exit_code,
+            0);
+  expect_one_sentence(run_test_tool(folder.path(), "hunt --scenario calm --seeds 20 --set dpeth=4"),
+                      2, "read the knob 'dpeth'");
+}
+
+}  // namespace
+}  // namespace twinwire::props
+
+int main(int argc, char** argv) { return twinwire::props::tests_or_tool(argc, argv); }

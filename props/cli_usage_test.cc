@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bad usage and bad input: one clear sentence each, exit code 2, and nothing is run.
+#include "props/cli_process.h"
+
+namespace twinwire::props {
+namespace {
+
+struct BadInput {
+  const char* arguments;
+  const char* sentence;
+};
+
+TEST(CliUsage, each_mistake_gets_one_sentence) {
+  constexpr BadInput mistakes[] = {
+      {"", "A subcommand is required"},
+      {"frobnicate", "A subcommand is required"},
+      {"run --no-such-option", "--no-such-option"},
+      {"run --transport tpc", "there is no transport named 'tpc'; did you mean 'tcp'?"},
+      {"run --scenario trafic", "there is no scenario named 'trafic'; did you mean 'traffic'?"},
+      {"run --fault short_wriet=0.1",
+       "there is no fault named 'short_wriet'; did you mean 'short_write'?"},
+      {"run --fault short_write=1.5", "'short_write=1.5' is not a fault's setting"},
+      {"run --fault short_write", "'short_write' is not a fault's setting"},
+      {"run --fault short_write=0.5:0", "'short_write=0.5:0' is not a fault's setting"},
+      {"run --no-faults --swarm", "--no-faults excludes --swarm"},
+      {"run --set depth", "'depth' is not a knob's setting"},
+      {"run --set depth=deep", "'depth=deep' is not a knob's setting"},
+      {"run --seed minus", "--seed"},
+      {"run --world moon", "--world"},
+      {"run --plant no_such_plant", "there is no planted bug named 'no_such_plant'"},
+      {"hunt --time soon", "'soon' is no duration"},
+      {"hunt --seeds 0", "--seeds"},
+      {"hunt --jobs 0", "--jobs"},
+      {"hunt --hashes", "--hashes needs --seeds"},
+      {"hunt --scenario nowhere", "there is no scenario named 'nowhere'"},
+      {"replay", "what is required"},
+      {"replay no/such/file", "cannot read the capsule no/such/file: No such file or directory"},
+      {"replay 1 --as-decisions", "--as-decisions needs a capsule"},
+      {"bench sim --transport udp", "there is no transport named 'udp'"},
+      {"plants --scenario nowhere", "there is no scenario named 'nowhere'"},
+      {"serve --listen here", "'here' is no address"},
+      {"serve --transport carrier_pigeon", "there is no transport named 'carrier_pigeon'"},
+      {"load --connect nowhere:99999", "is no address"},
+      {"load --size 12", "--size counts the header too"},
+      {"load --batch 513", "a batch holds at most 512 messages"},
+  };
+  const TemporaryFolder folder;
+  for (const BadInput& mistake : mistakes) {
+    SCOPED_TRACE(mistake.arguments);
+    const Ended ended = run_tool_in(folder.path(), tool_path(), mistake.arguments);
+    expect_one_sentence(ended, 2, mistake.sentence);
+    EXPECT_EQ(ended.out, "");
+  }
+}
+
+TEST(CliUsage, help_names_the_verbs_and_the_exit_codes) {
+  const TemporaryFolder folder;
+  const Ended ended = run_tool_in(folder.path(), tool_path(), "--help");
+  EXPECT_EQ(ended.exit_code, 0);
+  for (const char* part : {"list", "run", "hunt", "replay", "trace", "diff", "plants", "bench",
+                           "serve", "load", "5 nondeterminism"})
+    EXPECT_NE(ended.out.find(part), std::string::npos) << part;
+  EXPECT_EQ(run_tool_in(folder.path(), tool_path(), "hunt --help").exit_code, 0);
+}
+
+TEST(CliUsage, list_shows_what_there_is) {
+  const TemporaryFolder folder;
+  const Ended ended = run_tool_in(folder.path(), tool_path(), "list");
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  for (const char* part :
+       {"tcp", "traffic", "ping_pong", "messages=200", "short_write", "resume_at_wrong_offset"})
+    EXPECT_NE(ended.out.find(part), std::string::npos) << part << "\n" << ended.out;
+}
+
+TEST(CliUsage, a_capsule_that_cannot_be_is_refused) {
+  const TemporaryFolder folder;
+  const std::string tool = tool_path();
+  const auto replay = [&](const std::string& text) {
+    write_file(folder.path() / "it", text);
+    return run_tool_in(folder.path(), tool, "replay it");
+  };
+  expect_one_sentence(replay(""), 2, "it is no capsule");
+  expect_one_sentence(replay("GIF89a"), 2, "it is no capsule");
+  expect_one_sentence(replay("twinwire-capsule 99\nseed 1\n"), 2,
+                      "has format 99, and this build reads format 1");
+  expect_one_sentence(replay("twinwire-capsule 1\nscenario traffic\n"), 2, "is truncated");
+  expect_one_sentence(replay("twinwire-capsule 1\nchecksum 0123456789abcdef\n"), 2, "is damaged");
+}
+
+}  // namespace
+}  // namespace twinwire::props
