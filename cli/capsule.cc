@@ -155,7 +155,7 @@ std::string encode(const Capsule& capsule) {
     text += '\n';
   };
   line("build", hex16(capsule.build));
-  for (const auto& [what, version] : capsule.versions) line("version", what + " " + version);
+  for (const auto& [what, version] : capsule.versions) line("version " + what, version);
   line("scenario", capsule.scenario);
   line("transport", capsule.transport);
   line("seed", std::to_string(capsule.seed));

@@ -89,6 +89,7 @@ std::vector<HuntFailure> HuntCrew::failures() const {
     }
   }
   std::vector<HuntFailure> failures;
+  failures.reserve(merged.size());
   for (auto& [key, failure] : merged) failures.push_back(std::move(failure));
   std::sort(failures.begin(), failures.end(),
             [](const HuntFailure& a, const HuntFailure& b) { return a.offset < b.offset; });

@@ -55,6 +55,7 @@ std::string knobs_of(const Tool& tool, const laws::ScenarioEntry& scenario) {
 
 void list_plants(const Tool& tool) {
   std::vector<std::vector<std::string>> rows;
+  rows.reserve(tool.plants.plants.size());
   for (const PlantSet::Plant& plant : tool.plants.plants)
     rows.push_back(
         {std::string(plant.name), std::string(plant.what), "caught by " + std::string(plant.law)});

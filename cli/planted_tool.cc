@@ -42,6 +42,7 @@ void require_plant(const Tool& tool, std::string_view name) {
   require_plants(tool);
   if (tool.plants.activate(name)) return;
   std::vector<std::string_view> names;
+  names.reserve(tool.plants.plants.size());
   for (const auto& plant : tool.plants.plants) names.push_back(plant.name);
   throw Failure(ExitCode::bad_usage, "there is no planted bug named '" + std::string(name) + "'" +
                                          suggestion(name, names) + "; `twinwire list` shows them");

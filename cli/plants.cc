@@ -27,6 +27,7 @@ struct Options {
 std::string by_frequency(const std::map<std::string, int>& counts) {
   if (counts.size() == 1) return counts.begin()->first;
   std::vector<std::pair<int, std::string>> sorted;
+  sorted.reserve(counts.size());
   for (const auto& [name, count] : counts) sorted.emplace_back(-count, name);
   std::sort(sorted.begin(), sorted.end());
   std::string text;
@@ -88,9 +89,11 @@ ExitCode plants(const Tool& tool, Options& options) {
   unsigned missed = 0;
   for (std::size_t i = 0; i < options.names.size(); ++i)
     missed += add_row(rows, *tool.plants.find(options.names[i]), crew.rounds_of(i)) ? 0 : 1;
-  std::printf("%s\n%zu of %zu planted bugs caught in each of %u rounds of at most %s seeds\n",
-              format_markdown(rows).c_str(), options.names.size() - missed, options.names.size(),
-              options.plan.rounds, with_commas(options.plan.seeds_max).c_str());
+  std::printf(
+      "%s\n%zu of %zu planted bugs caught in each of %u rounds of at most %s seeds\n"
+      "(a seed counts as one, whatever the number of scenarios that were run with it)\n",
+      format_markdown(rows).c_str(), options.names.size() - missed, options.names.size(),
+      options.plan.rounds, with_commas(options.plan.seeds_max).c_str());
   return missed == 0 ? ExitCode::pass : ExitCode::law_broken;
 }
 

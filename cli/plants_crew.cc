@@ -111,6 +111,7 @@ bool PlantsCrew::working() const noexcept {
 
 std::vector<PlantRound> PlantsCrew::rounds_of(std::size_t plant) const {
   std::vector<PlantRound> rounds;
+  rounds.reserve(plan_.rounds);
   for (unsigned i = 0; i < plan_.rounds; ++i) rounds.push_back(rounds_[plant * plan_.rounds + i]);
   return rounds;
 }

@@ -38,7 +38,8 @@ void print_capsule(const Capsule& capsule) {
               with_commas(capsule.decisions.size()).c_str());
   if (capsule.build == build_id()) return;
   std::string made_by;
-  for (const auto& [what, version] : capsule.versions) made_by += ", " + what + " " + version;
+  for (const auto& [what, version] : capsule.versions)
+    made_by.append(", ").append(what).append(" ").append(version);
   std::fflush(stdout);
   std::fprintf(stderr,
                "twinwire: warning: another build made this capsule (%s%s); the run may differ, and "

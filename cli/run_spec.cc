@@ -10,6 +10,7 @@ namespace {
 
 std::vector<std::string_view> fault_names() {
   std::vector<std::string_view> names;
+  names.reserve(sim::site_count);
   for (std::size_t i = 0; i < sim::site_count; ++i)
     names.push_back(sim::name(static_cast<sim::Site>(i)));
   return names;

@@ -43,7 +43,7 @@ ExitCode parse_and_run(const Tool& tool) {
 
 }  // namespace
 
-int run_tool(Tool tool) {
+int run_tool(const Tool& tool) {
   try {
     return static_cast<int>(parse_and_run(tool));
   } catch (const Failure& failure) {

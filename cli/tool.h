@@ -30,7 +30,7 @@ struct Tool {
   std::string name;  // as it was called: the lines that reproduce a failure begin with it
 };
 
-int run_tool(Tool tool);
+int run_tool(const Tool& tool);
 
 namespace {
 

@@ -54,8 +54,7 @@ struct Hanging : Misbehaving<Hanging> {
   static constexpr std::string_view summary = "spins without a step";
   static void misbehave(laws::Env&, Scheduler&) {
     const volatile bool forever = true;
-    while (forever) {
-    }
+    while (forever) {}
   }
 };
 

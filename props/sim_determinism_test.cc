@@ -155,6 +155,7 @@ TEST(sim_determinism, an_edited_choice_changes_no_other_keys_value) {
 
 TEST(sim_determinism, a_run_does_not_depend_on_the_worlds_before_it) {
   std::vector<std::uint64_t> forward;
+  forward.reserve(50);
   for (std::uint64_t seed = 0; seed < 50; ++seed)
     forward.push_back(play(swarm(seed), test_stacks()).report.hash);
   BufferPool pool;

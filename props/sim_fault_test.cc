@@ -201,6 +201,18 @@ TEST(sim_fault, a_clog_holds_one_direction_and_not_the_other) {
   expect_only(report, Site::clog);
 }
 
+TEST(sim_fault, a_delay_beyond_all_bounds_is_cut_to_a_month_and_ends_the_run_out_of_time) {
+  for (const Site site : {Site::clog, Site::segment_delay}) {
+    const RunReport report =
+        run_rig(with_edits({{site, client_to_server, 0, UINT64_MAX}}), {}, {}, [](Rig& rig) {
+          ASSERT_TRUE(write_all(*rig.client, pattern(10)).has_value());
+          EXPECT_EQ(rig.server->read({}).error().code, Errc::canceled) << "told to stop at the end";
+        });
+    EXPECT_EQ(report.ending, Ending::out_of_time);
+    EXPECT_EQ(report.leaked_sockets, 0u);
+  }
+}
+
 TEST(sim_fault, short_write_takes_the_chosen_number_of_bytes) {
   const RunReport report =
       run_rig(with_edits({{Site::short_write, client_to_server, 0, 17},

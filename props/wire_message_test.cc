@@ -47,7 +47,9 @@ TEST_F(MessageTest, a_header_in_a_used_block_is_zeroed) {
   }
   MutableMessage message = make(Command::reserved, 100);
   for (std::size_t i = 0; i < header_size; ++i)
-    if (i < 48 || i >= 52) EXPECT_EQ(message.bytes()[i], std::byte{0}) << i;
+    if (i < 48 || i >= 52) {
+      EXPECT_EQ(message.bytes()[i], std::byte{0}) << i;
+    }
 }
 
 // Written field by field with distinct bytes; the table is DESIGN's, by number and not by name.

@@ -54,6 +54,12 @@ void AcceptLoop::run(std::unique_ptr<Acceptor> acceptor) {
 }
 
 void AcceptLoop::start_handshake(std::unique_ptr<ByteStream> stream) {
+  try {
+    unfinished_.emplace_back();  // room for the handle, before there is a fiber to forget
+  } catch (const std::bad_alloc&) {
+    return report({Errc::no_resources, 0});
+  }
+  unfinished_.pop_back();
   if (unfinished_count_ >= options_.handshakes_max && !PLANT(handshakes_without_bound)) evict_oldest();
   auto fiber = background_->try_spawn("handshake", [this, keep = sink_->keep_alive(), stream = std::move(stream)]() mutable {
     run_handshake(std::move(stream));

@@ -11,6 +11,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -97,8 +98,11 @@ class AcceptStage {
                                    bool concurrent, Handshake handshake) {
     AcceptStage stage;
     stage.local_ = acceptor->local();
-    stage.state_ = std::make_shared<State>(network, background, options, concurrent,
-                                           std::move(handshake));
+    try {
+      stage.state_ = std::make_shared<State>(network, background, options, concurrent, std::move(handshake));
+    } catch (const std::bad_alloc&) {
+      return Errc::no_resources;
+    }
     auto fiber = background.try_spawn(
         "accept", [state = stage.state_, acceptor = std::move(acceptor)]() mutable {
           state->loop.run(std::move(acceptor));
@@ -122,7 +126,7 @@ class AcceptStage {
     State& state = *state_;
     Scheduler& scheduler = state.network->scheduler();
     for (;;) {
-      if (scheduler.cancel_pending()) return Errc::canceled;
+      // What is ready comes first, also for a fiber that was canceled on its way here: the wake it was given is used up.
       if (!state.ready_connections.empty()) {
         auto next = std::move(state.ready_connections.front());
         state.ready_connections.pop_front();
@@ -130,8 +134,9 @@ class AcceptStage {
         return next;
       }
       if (auto error = state.loop.take_error()) return *error;
+      if (scheduler.cancel_pending()) return Errc::canceled;
       const Wake wake = state.loop.arrivals.wait(scheduler, deadline, "a connection to accept");
-      if (wake != Wake::ready && state.ready_connections.empty()) return to_errc(wake);
+      if (wake != Wake::ready && state.ready_connections.empty() && !state.loop.has_error()) return to_errc(wake);
     }
   }
 
@@ -149,7 +154,11 @@ class AcceptStage {
       const Address peer = stream->peer();
       auto conn = make(std::move(stream), deadline);
       if (!conn) return conn.error();
-      ready_connections.emplace_back(std::move(*conn), peer);
+      try {
+        ready_connections.emplace_back(std::move(*conn), peer);
+      } catch (const std::bad_alloc&) {
+        return Errc::no_resources;
+      }
       loop.arrivals.wake_one(network->scheduler());
       return {};
     }

@@ -38,6 +38,7 @@ std::vector<Case> cases_of() {
       {"close_wakes_a_pending_read_with_closed", &R::close_wakes_a_pending_read_with_closed},
       {"dialling_where_nobody_listens_is_refused", &C::dialling_where_nobody_listens_is_refused},
       {"accept_times_out_and_obeys_cancellation", &C::accept_times_out_and_obeys_cancellation},
+      {"a_canceled_accept_leaves_its_connection_to_the_next", &C::a_canceled_accept_leaves_its_connection_to_the_next},
       {"two_listeners_cannot_have_one_port", &C::two_listeners_cannot_have_one_port},
       {"a_hundred_connections_are_served_at_once", &C::a_hundred_connections_are_served_at_once},
   };

@@ -2,6 +2,8 @@
 // Conformance of listening and dialling: clauses 10 and 11.
 #pragma once
 
+#include <algorithm>
+
 #include "props/conformance/rig.h"
 
 namespace twinwire::props {
@@ -36,6 +38,38 @@ struct ConnectingCases {
         server.scheduler().cancel(accepting);
       });
       expect(env, !canceled && canceled.error() == Errc::canceled, "accept obeys cancellation");
+      background.cancel();
+    });
+  }
+
+  // Two fibers accept; the one that a connection woke is canceled in that instant. The other gets the connection.
+  static void a_canceled_accept_leaves_its_connection_to_the_next(Env& env) {
+    Network& server = env.node("server");
+    Network& client = env.node("client");
+    run_scope(server.scheduler(), [&](Scope& background) {
+      auto listener = T::listen(server, background, env.bind_address("server"), {});
+      if (!expect(env, listener.has_value(), "a port can be had")) return;
+      for (const int delay : {50, 100, 150, 151}) {
+        int accepted = 0;
+        run_scope(server.scheduler(), [&](Scope& scope) {
+          const auto accept_one = [&] {
+            accepted += listener->accept(server.clock().in(std::chrono::seconds(5))).has_value() ? 1 : 0;
+          };
+          const FiberHandle first = scope.spawn("first", accept_one);
+          const FiberHandle second = scope.spawn("second", accept_one);
+          scope.spawn("client", [&] {
+            const TimePoint start = client.clock().now();
+            auto conn = T::dial(client, listener->local(), {}, client.clock().in(std::chrono::seconds(5)));
+            (void)client.scheduler().sleep_for(std::chrono::milliseconds(20));
+            const Duration waited = client.clock().now() - start;
+            expect(env, accepted == 1, "the connection was accepted");
+            expect(env, waited < std::chrono::seconds(4), "at once");
+            server.scheduler().cancel(second);
+          });
+          (void)server.scheduler().sleep_for(std::chrono::microseconds(delay));
+          server.scheduler().cancel(first);
+        });
+      }
       background.cancel();
     });
   }
@@ -101,6 +135,7 @@ struct ConnectingCases {
       auto message = MutableMessage::create(network.buffers(), Command::request, 100 * i);
       if (!message) return false;
       message->set_request_id(1000 * who + i);
+      std::ranges::fill(message->body(), static_cast<std::byte>(who));
       batch.push(std::move(*message).freeze());
       if (!writer.send_batch(batch, network.clock().in(std::chrono::seconds(20)))) return false;
       auto answer = reader.read_message(any_size, network.clock().in(std::chrono::seconds(20)));

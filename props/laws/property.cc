@@ -23,7 +23,7 @@ bool holds_over_seeds(std::string_view scenario, std::size_t transport, int coun
   StackPool stacks;
   rc::detail::TestParams params;
   params.maxSuccess = count;
-  params.disableShrinking = true;  // a seed has no smaller form; `twinwire` minimises decisions, not seeds
+  params.disableShrinking = true;  // a seed has no smaller form
   const rc::detail::TestMetadata metadata{std::string(scenario), std::string(scenario)};
   const auto result = rc::detail::checkTestable(
       [&] {

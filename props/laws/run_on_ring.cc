@@ -62,6 +62,8 @@ RingVerdict run_on_ring(const ScenarioEntry& scenario, std::size_t transport, st
     root.rethrow_failure();
   } catch (const std::exception& e) {
     judge.violate("exception", e.what());
+  } catch (...) {
+    judge.violate("exception", "an exception that is no std::exception");
   }
   if (verdict.kind == VerdictKind::pass)
     judge.check(ring.buffers().blocks_in_use() == buffers_before, "leak", "buffers were still held at the end");

@@ -36,8 +36,7 @@ void SideChecks::batch_failed(const Batch& batch, const Batch& before, Error err
   judge().check(!record_->shut_before_abort, "drop", label_ + ": the drop began with a good-bye");
 }
 
-void SideChecks::stays_failed(Error first, const Result<void>& again, std::uint64_t writes_before,
-                              std::size_t /*kept*/) {
+void SideChecks::stays_failed(Error first, const Result<void>& again, std::uint64_t writes_before) {
   judge().check(!again && again.error() == first, "drop", [&] {
     return label_ + ": after " + to_string(first) + " the next send_batch returned " +
            (again ? "success" : to_string(again.error()));

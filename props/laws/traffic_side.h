@@ -37,7 +37,7 @@ class SideChecks {
   // Around send_batch. `before` is a copy of the batch's references.
   void batch_sent(const Batch& batch, const Message* allocation, std::size_t capacity);
   void batch_failed(const Batch& batch, const Batch& before, Error error);
-  void stays_failed(Error first, const Result<void>& again, std::uint64_t writes_before, std::size_t kept);
+  void stays_failed(Error first, const Result<void>& again, std::uint64_t writes_before);
   void reading_ended(Error error, bool own_close_started);
   void reading_stays_ended(Error first, const Result<Message>& again);
   void closed_gracefully();
@@ -57,7 +57,7 @@ class SideChecks {
 };
 
 inline constexpr Duration idle_limit = std::chrono::seconds(60);  // a silent network must not end in a deadlock
-inline constexpr Duration wake_limit = std::chrono::seconds(20);  // from a drop to the reader's error
+inline constexpr Duration wake_limit = std::chrono::seconds(2);   // from a drop to the reader's error
 
 template <MessageReader Reader, MessageWriter Writer>
 class TrafficSide {
@@ -198,7 +198,7 @@ class TrafficSide {
     Batch next = failed;
     const std::uint64_t writes = checks_.record().writes;
     auto again = writer_.send_batch(next, limit());
-    checks_.stays_failed(first, again, writes, next.size());
+    checks_.stays_failed(first, again, writes);
   }
 
   // --- The end ---------------------------------------------------------------------------------------------------

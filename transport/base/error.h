@@ -13,17 +13,17 @@ namespace twinwire {
 enum class Errc : std::uint8_t {
   closed,         // The peer ended the connection between two messages: nothing is lost. Stop reading.
   broken,         // The connection failed: reset, cut inside a frame, or timed out in the network. Reconnect.
-  invalid,        // The peer violated the protocol; the connection was dropped. Do not trust it again.
+  invalid,        // The peer violated the protocol, and was dropped: do not trust it. Of a text: it is malformed.
   canceled,       // This fiber was told to stop. Unwind.
   timed_out,      // The deadline passed first.
   refused,        // The peer's host answered that nobody listens there. Try later or elsewhere.
   unreachable,    // No route to the peer, or the address is not usable from here.
   handshake,      // The transport's handshake failed. Check keys, versions and names.
-  too_large,      // More than the limit that the call names; nothing was done.
+  too_large,      // More than the limit that the call names. Send less at a time.
   backpressure,   // The queue is full; nothing was queued. Slow down.
   not_connected,  // No connection to that peer now.
   shutting_down,  // This side is being shut down and takes nothing new.
-  no_resources,   // Memory, descriptors or slots ran out; nothing was done. Back off.
+  no_resources,   // Memory, descriptors or slots ran out. Back off.
   unsupported,    // This build, kernel or transport cannot do it.
 };
 

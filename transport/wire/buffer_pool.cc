@@ -14,6 +14,9 @@ Block*& next_free(Block* block) noexcept { return *reinterpret_cast<Block**>(blo
 
 constexpr std::size_t block_header = (sizeof(Block) + 15) / 16 * 16;
 
+// With its header and rounding still a size that malloc(3) understands.
+constexpr std::size_t largest = PTRDIFF_MAX - block_header - 16;
+
 }  // namespace
 
 BufferPool::~BufferPool() {
@@ -27,6 +30,7 @@ Block* BufferPool::allocate(std::size_t size) noexcept {
   const auto size_class = static_cast<std::uint32_t>(
       std::min<std::size_t>(std::bit_width((wanted - 1) / smallest), unpooled));
   const std::size_t capacity = size_class == unpooled ? wanted : smallest << size_class;
+  if (capacity > largest) return nullptr;
   if (capacity > limit_ - bytes_in_use_ || bytes_in_use_ > limit_) return nullptr;
   if (gate_ != nullptr && !gate_->admit(capacity)) return nullptr;
 

@@ -25,7 +25,7 @@ void FrameDecoder::discard() noexcept {
 
 void FrameDecoder::feed(Slice bytes) noexcept {
   TWINWIRE_CHECK(input_.empty(), "feed() before next() consumed what it had");
-  input_ = std::move(bytes);
+  if (!bytes.empty()) input_ = std::move(bytes);
 }
 
 Result<void> FrameDecoder::check_header(const std::byte* header, std::size_t max) const noexcept {
@@ -56,8 +56,12 @@ void FrameDecoder::fill_partial() noexcept {
   if (n == 0) return;
   std::memcpy(partial_->data + partial_filled_, input_.data(), n);
   partial_filled_ += n;
+  consume(n);
+}
+
+void FrameDecoder::consume(std::size_t n) noexcept {
   input_.drop_front(n);
-  if (input_.empty()) input_.release();  // gives the network its buffer back, also while nobody calls next()
+  if (input_.empty()) input_.release();  // gives the network its buffer back, at once and not at the next call
 }
 
 Result<bool> FrameDecoder::finish(Message&& message, Message& out) const noexcept {
@@ -76,10 +80,7 @@ Result<bool> FrameDecoder::next(std::size_t max, Message& out) {
       return finish(Message(Slice(std::exchange(partial_, nullptr), data, partial_size_)), out);
     }
     // A whole header in header_ is one whose frame found no memory: it needs no more input to try again.
-    if (input_.empty() && header_filled_ < header_size) {
-      input_.release();  // gives the network its buffer back
-      return false;
-    }
+    if (input_.empty() && header_filled_ < header_size) return false;
     if (header_filled_ == 0 && input_.size() >= header_size) {
       if (PLANT(allocate_before_size_check)) {
         const std::size_t claimed = HeaderView(input_.data()).size();
@@ -96,7 +97,7 @@ Result<bool> FrameDecoder::next(std::size_t max, Message& out) {
       const std::size_t n = std::min(header_size - header_filled_, input_.size());
       std::memcpy(header_.data() + header_filled_, input_.data(), n);
       header_filled_ += n;
-      input_.drop_front(n);
+      consume(n);
       if (header_filled_ < header_size) continue;
     }
     if (auto ok = check_header(header_.data(), max); !ok) return ok.error();

@@ -51,6 +51,7 @@ class FrameDecoder {
   Result<void> check_header(const std::byte* header, std::size_t max) const noexcept;
   Result<void> start_partial(std::size_t size) noexcept;
   void fill_partial() noexcept;
+  void consume(std::size_t n) noexcept;
   Result<bool> finish(Message&& message, Message& out) const noexcept;
 
   BufferPool* pool_;

@@ -3,6 +3,7 @@
 // in time and number, the oldest makes room, and no error ends the listener.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -115,8 +116,10 @@ struct Accepting {
           return;
         auto [reader, writer] = split(std::move(*conn));
         Batch batch(1);
-        if (auto hello = MutableMessage::create(network.buffers(), Command::ping, 10 * i))
+        if (auto hello = MutableMessage::create(network.buffers(), Command::ping, 10 * i)) {
+          std::ranges::fill(hello->body(), static_cast<std::byte>(i));
           batch.push(std::move(*hello).freeze());
+        }
         if (!writer.send_batch(batch, network.clock().in(honest_patience))) continue;
         auto answer = reader.read_message(default_max_message, network.clock().in(honest_patience));
         if (answer) {

@@ -2,6 +2,7 @@
 // ping_pong: one connection, each message sent after the echo of the one before. What `bench sim` measures.
 #pragma once
 
+#include <algorithm>
 #include <string_view>
 
 #include "props/laws/env.h"
@@ -16,7 +17,7 @@ struct PingPong {
   template <Transport T>
   static void run(Env& env) {
     const auto rounds = static_cast<std::size_t>(env.knob("messages", 200));
-    const auto size = static_cast<std::size_t>(env.knob("size", 256));
+    const auto size = std::max(header_size, static_cast<std::size_t>(env.knob("size", 256)));
     Network& server = env.node("server");
     Network& client = env.node("client");
     run_scope(server.scheduler(), [&](Scope& scope) {
@@ -62,6 +63,7 @@ struct PingPong {
       auto message = MutableMessage::create(network.buffers(), Command::request, size - header_size);
       if (!message) return false;
       message->set_request_id(i);
+      std::ranges::fill(message->body(), static_cast<std::byte>(i));
       batch.push(std::move(*message).freeze());
       const Deadline deadline = network.clock().in(idle_limit);
       if (!writer.send_batch(batch, deadline)) return true;

@@ -83,7 +83,10 @@ struct Traffic {
       Pair& pair = *pairs_[i];
       TapNetwork network(env_->node("client" + std::to_string(i)), env_->judge());
       (void)scheduler().sleep_for(plan.dial_after);
-      auto conn = T::dial(network, server, stream_options(plan), network.clock().in(std::chrono::seconds(10)));
+      const Deadline patience = network.clock().in(std::chrono::seconds(10));
+      auto conn = T::dial(network, server, stream_options(plan), patience);
+      env_->judge().check(network.clock().now() <= patience.at + std::chrono::seconds(env_->simulated() ? 0 : 2),
+                          "deadline", "dial returned after its deadline");
       if (!conn) return;
       pair.client_address = network.records().front()->local;
       pair.dialed = true;
