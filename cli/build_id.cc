@@ -1,23 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/build_id.h"
 
+#include <fcntl.h>
+#include <unistd.h>
 #include <xxhash.h>
+
 #include <boost/version.hpp>
 
 #include <cstddef>
-#include <fstream>
-#include <iterator>
-#include <span>
-
-#include "sim/run_hash.h"
 
 namespace twinwire::cli {
 
 std::uint64_t build_id() {
   static const std::uint64_t id = [] {
-    std::ifstream file("/proc/self/exe", std::ios::binary);
-    const std::string bytes{std::istreambuf_iterator<char>(file), {}};
-    return bytes.empty() ? 0 : sim::digest(std::as_bytes(std::span(bytes)));
+    const int file = ::open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    if (file < 0) return std::uint64_t{0};
+    std::uint64_t digest = 0;
+    std::vector<std::byte> piece(std::size_t{1} << 20);
+    ssize_t n = 0;
+    while ((n = ::read(file, piece.data(), piece.size())) > 0)
+      digest = XXH3_64bits_withSeed(piece.data(), static_cast<std::size_t>(n), digest);
+    ::close(file);
+    return n == 0 ? digest : 0;
   }();
   return id;
 }

@@ -9,7 +9,7 @@
 
 namespace twinwire::cli {
 
-// XXH3-64 of this executable's file; 0 where it cannot be read.
+// A digest of this executable's file; 0 where it cannot be read.
 std::uint64_t build_id();
 
 // {"compiler", "g++ 12.2.0"}, {"boost", "1.81.0"}, ...

@@ -95,6 +95,7 @@ std::string Death::sentence() const {
 Child::Child(const Options& options, const std::function<int()>& body) : options_(options) {
   if (options.capture_stderr) said_descriptor_ = ::memfd_create("twinwire-said", MFD_CLOEXEC);
   options.pulse->orderly.store(false);
+  options.pulse->running.store(false);
   std::fflush(nullptr);
   const pid_t self = ::getpid();
   pid_ = ::fork();
@@ -135,9 +136,9 @@ Child::~Child() {
 
 bool Child::has_hung() {
   if (options_.hang_after == Duration::zero()) return false;
-  const std::uint64_t progress = options_.pulse->steps + options_.pulse->beats.load();
+  const std::uint64_t progress = options_.pulse->steps;
   const TimePoint now = real_now();
-  if (progress != last_progress_) {
+  if (progress != last_progress_ || !options_.pulse->running.load()) {
     last_progress_ = progress;
     last_moved_ = now;
   }

@@ -16,9 +16,21 @@ namespace twinwire::cli {
 
 // Lies in shared memory. The child moves it; the parent watches.
 struct Pulse {
-  volatile std::uint64_t steps;      // of the world (WorldOptions::progress)
-  std::atomic<std::uint64_t> beats;  // whatever else counts as progress
-  std::atomic<bool> orderly;         // the child returned from its body: its exit code is its own
+  volatile std::uint64_t steps;  // of the world (WorldOptions::progress)
+  std::atomic<bool> running;     // a run is in progress: without a step for too long it is a hang
+  std::atomic<bool> orderly;     // the child returned from its body: its exit code is its own
+};
+
+// While alive, the child is expected to make steps.
+class Running {
+ public:
+  explicit Running(Pulse& pulse) noexcept : pulse_(&pulse) { pulse.running.store(true); }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+  ~Running() { pulse_->running.store(false); }
+
+ private:
+  Pulse* pulse_;
 };
 
 // How a child ended.

@@ -7,6 +7,7 @@
 #include "cli/reproduce.h"
 #include "cli/shared.h"
 #include "cli/text.h"
+#include "cli/watched_run.h"
 
 namespace twinwire::cli {
 namespace {
@@ -44,9 +45,7 @@ Kept run_again(const Tool& tool, const HuntPlan& plan, const HuntFailure& failur
   Child child({.pulse = &again->pulse, .hang_after = hang_after, .capture_stderr = died}, [&] {
     laws::WorldRun run = plan.spec.world_run(tool, failure.seed);
     run.options.record = true;
-    run.options.progress = &again->pulse.steps;
-    StackPool stacks;
-    const laws::Verdict verdict = laws::run_in_world(run, stacks);
+    const laws::Verdict verdict = run_watched(run, again->pulse);
     const std::string key = verdict.failure_key();
     key.copy(again->key.data(), again->key.size() - 1);
     if (died) return 0;

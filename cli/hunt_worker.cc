@@ -37,6 +37,7 @@ void note_knobs(HuntSlot& slot, const RunSpec& spec, const laws::Verdict& verdic
 
 int run_hunt_worker(const Tool& tool, const HuntPlan& plan, HuntBoard& board, HuntSlot& slot,
                     std::uint64_t* hashes) {
+  const Running running(slot.pulse);
   StackPool stacks;
   laws::WorldRun run = plan.spec.world_run(tool, plan.first_seed);
   run.options.progress = &slot.pulse.steps;

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "cli/watched_run.h"
+
 namespace twinwire::cli {
 namespace {
 
@@ -33,12 +35,16 @@ void PlantsCrew::start(std::size_t worker) {
 }
 
 int PlantsCrew::work(Slot& slot) {
+  const Running running(slot.pulse);
   StackPool stacks;
   for (;;) {
-    const std::uint64_t job = shared_->next.fetch_add(1);
-    slot.job.store(job);
-    if (job >= plan_.jobs_total()) return 0;
-    run_round(slot, job, stacks);
+    if (!slot.goes_on) {
+      slot.job.store(shared_->next.fetch_add(1));
+      slot.seeds.store(0);
+    }
+    slot.goes_on = false;
+    if (slot.job.load() >= plan_.jobs_total()) return 0;
+    run_round(slot, slot.job.load(), stacks);
     shared_->done.fetch_add(1);
   }
 }
@@ -64,7 +70,7 @@ void PlantsCrew::run_round(Slot& slot, std::uint64_t job, StackPool& stacks) {
     runs.push_back(spec.world_run(*tool_, first));
     runs.back().options.progress = &slot.pulse.steps;
   }
-  for (std::uint64_t i = 0; i < plan_.seeds_max; ++i) {
+  for (std::uint64_t i = slot.seeds.load(); i < plan_.seeds_max; ++i) {
     slot.seeds.store(i + 1);
     for (laws::WorldRun& run : runs) {
       fill(slot.scenario, run.scenario->name);
@@ -81,6 +87,23 @@ void PlantsCrew::run_round(Slot& slot, std::uint64_t job, StackPool& stacks) {
   }
 }
 
+// The same for a seed on which a worker died.
+bool PlantsCrew::dies_without_plant(const Slot& slot) {
+  RunSpec spec;
+  spec.transport = plan_.transport;
+  spec.scenario = slot.scenario.data();
+  const std::uint64_t seed =
+      PlantsPlan::first_seed(slot.job.load() % plan_.rounds) + slot.seeds.load() - 1;
+  Shared<Pulse> pulse;
+  Child child({.pulse = &*pulse, .hang_after = hang_after_, .capture_stderr = true}, [&] {
+    tool_->plants.activate("");
+    return run_watched(spec.world_run(*tool_, seed), *pulse).kind == laws::VerdictKind::pass ? 0
+                                                                                             : 1;
+  });
+  const Death death = child.wait();
+  return death.kind != Death::Kind::ended || death.exit_code != 0;
+}
+
 void PlantsCrew::attend(Duration timeout) {
   std::vector<pollfd> waited;
   for (const auto& worker : workers_)
@@ -94,6 +117,11 @@ void PlantsCrew::attend(Duration timeout) {
     workers_[i].reset();
     Slot& slot = slots_[i];
     if (slot.job.load() >= plan_.jobs_total()) continue;
+    if (dies_without_plant(slot)) {
+      slot.goes_on = true;
+      start(i);
+      continue;
+    }
     PlantRound& round = rounds_[slot.job.load()];
     round.seeds = slot.seeds.load();
     fill(round.key, death->failure_key());

@@ -57,14 +57,16 @@ class PlantsCrew {
     Pulse pulse;
     std::atomic<std::uint64_t>
         job;  // plant * rounds + round; the number of jobs once there is none left
-    std::atomic<std::uint64_t> seeds;
+    std::atomic<std::uint64_t> seeds;  // of this round, with the one that is being run
     std::array<char, 64> scenario;
+    bool goes_on;  // a worker died on a seed that shows nothing: the round goes on after it
   };
 
   void start(std::size_t worker);
   int work(Slot& slot);
   void run_round(Slot& slot, std::uint64_t job, StackPool& stacks);
   bool fails_without_plant(const laws::WorldRun& run, StackPool& stacks);
+  bool dies_without_plant(const Slot& slot);
 
   const Tool* tool_;
   PlantsPlan plan_;

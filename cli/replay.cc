@@ -11,6 +11,7 @@
 #include "cli/subject.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
+#include "cli/watched_run.h"
 
 namespace twinwire::cli {
 namespace {
@@ -28,9 +29,7 @@ laws::Verdict run_once(const Subject& subject, sim::TraceSink* trace, Pulse& pul
   laws::WorldRun run = subject.run;
   run.options.record = true;
   run.options.trace = trace;
-  run.options.progress = &pulse.steps;
-  StackPool stacks;
-  return laws::run_in_world(run, stacks);
+  return run_watched(run, pulse);
 }
 
 void print_capsule(const Capsule& capsule) {

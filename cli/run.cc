@@ -13,6 +13,7 @@
 #include "cli/step_log.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
+#include "cli/watched_run.h"
 #include "props/laws/run_on_ring.h"
 
 namespace twinwire::cli {
@@ -40,9 +41,7 @@ int run_in_sim(const Tool& tool, const Options& options, Pulse& pulse) {
   StepPrinter printer(stdout);
   if (options.trace) run.options.trace = &printer;
   run.options.record = true;
-  run.options.progress = &pulse.steps;
-  StackPool stacks;
-  const laws::Verdict verdict = laws::run_in_world(run, stacks);
+  const laws::Verdict verdict = run_watched(run, pulse);
   print_verdict(verdict);
   require_knobs(verdict, options.spec.scenario);
   if (verdict.kind != laws::VerdictKind::pass) {
@@ -65,7 +64,8 @@ int report_death(const Tool& tool, const Options& options, const Death& death) {
                                                           : ExitCode::crash);
 }
 
-int run_in_ring(const Tool& tool, const Options& options) {
+int run_in_ring(const Tool& tool, const Options& options, Pulse& pulse) {
+  const Running running(pulse);
   const laws::WorldRun run = options.spec.world_run(tool, options.seed);
   std::printf("seed       %llu\nscenario   %s\ntransport  %s over io_uring, on the loopback\n",
               static_cast<unsigned long long>(options.seed), options.spec.scenario.c_str(),
@@ -102,7 +102,7 @@ ExitCode run(const Tool& tool, Options& options) {
   // The kernel's clock is not ours: a ring that waits is no hang, until a minute has passed.
   if (ring) watch.hang_after = std::max<Duration>(watch.hang_after, std::chrono::minutes(1));
   const auto body = [&] {
-    return ring ? run_in_ring(tool, options) : run_in_sim(tool, options, *pulse);
+    return ring ? run_in_ring(tool, options, *pulse) : run_in_sim(tool, options, *pulse);
   };
   const auto on_death = [&](const Death& death) { return report_death(tool, options, death); };
   return static_cast<ExitCode>(run_supervised(watch, options.in_process, body, on_death));

@@ -10,6 +10,7 @@
 #include "cli/subject.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
+#include "cli/watched_run.h"
 
 namespace twinwire::cli {
 namespace {
@@ -23,9 +24,7 @@ struct Options : RunOptions {
 laws::Verdict run_traced(const Subject& subject, sim::TraceSink& sink, Pulse& pulse) {
   laws::WorldRun run = subject.run;
   run.options.trace = &sink;
-  run.options.progress = &pulse.steps;
-  StackPool stacks;
-  return laws::run_in_world(run, stacks);
+  return run_watched(run, pulse);
 }
 
 int supervise(const Options& options, const std::function<int(Pulse&)>& body) {

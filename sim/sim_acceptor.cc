@@ -32,7 +32,7 @@ void SimAcceptor::enqueue(Connection& connection) {
 Result<std::unique_ptr<ByteStream>> SimAcceptor::accept(Deadline deadline) {
   World& world = network_->world();
   Scheduler& scheduler = world.scheduler();
-  if (scheduler.cancel_pending()) return Errc::canceled;
+  if (const auto refused = scheduler.refuses(deadline)) return *refused;
   while (backlog_.empty()) {
     const Wake wake = waiters_.wait(scheduler, deadline, "a connection to accept");
     if (wake != Wake::ready && backlog_.empty()) return to_errc(wake);

@@ -128,9 +128,10 @@ void SimDatagram::fly(Block* block, std::size_t begin, std::size_t size, const D
   world.schedule(copy, arrival + again);
 }
 
-Result<std::size_t> SimDatagram::send(std::span<const Datagram> datagrams, Deadline) {
+Result<std::size_t> SimDatagram::send(std::span<const Datagram> datagrams,
+                                      Deadline deadline) {
   World& world = network_->world();
-  if (world.scheduler().cancel_pending()) return Errc::canceled;
+  if (const auto refused = world.scheduler().refuses(deadline)) return *refused;
   std::size_t taken = 0;
   for (const Datagram& datagram : datagrams) {
     Errc failure{};
@@ -191,7 +192,7 @@ bool SimDatagram::deliver(FlyingDatagram& datagram) {
 
 Result<DatagramBatch> SimDatagram::receive(Deadline deadline) {
   Scheduler& scheduler = network_->scheduler();
-  if (scheduler.cancel_pending()) return Errc::canceled;
+  if (const auto refused = scheduler.refuses(deadline)) return *refused;
   while (received_.empty()) {
     const Wake wake = waiters_.wait(scheduler, deadline, "a datagram");
     if (wake != Wake::ready && received_.empty()) return to_errc(wake);

@@ -132,7 +132,7 @@ Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked,
                                                      const StreamOptions& options,
                                                      Deadline deadline) {
   const EntityId entity = child_entity(entity_, dials_++);
-  if (scheduler().cancel_pending()) return Errc::canceled;
+  if (const auto refused = scheduler().refuses(deadline)) return *refused;
   if (!is_ours(options.local)) return Error{Errc::unreachable, EADDRNOTAVAIL};
   PortLease lease{stream_ports_, stream_ports_.take(options.local.port)};
   if (lease.port == 0)

@@ -29,6 +29,7 @@ World::World(const WorldOptions& options, StackPool& stacks)
                      .orders_wakes = true, .runs_per_turn = 1024, .root_entity = root_entity}),
       fabric_(std::make_unique<Fabric>(*this)) {
   decisions_.record(options.record);
+  buffers_->set_poison(true);
 }
 
 World::~World() {
@@ -98,15 +99,15 @@ RunReport World::finish(Scope& root) {
     scheduler_.for_each_fiber([&](const Fiber& fiber) {
       report.stuck.push_back({std::string(fiber.name()), fiber.waiting_for, fiber.parked_since});
     });
-    // Unwinding: limits off, everybody told to stop. Whoever still waits after that ignores cancellation.
-    options_.steps_max = UINT64_MAX;
+    // Unwinding: everybody told to stop, and given room for it. Whoever goes on after that ignores cancellation.
+    options_.steps_max = steps_ + 1'000'000;
     options_.time_max = Duration::max();
     over_ = false;
     while (outcome != Scheduler::Outcome::finished) {
       const std::uint64_t before = scheduler_.runs();
       scheduler_.cancel_all();
       outcome = scheduler_.run();
-      TWINWIRE_CHECK(outcome == Scheduler::Outcome::finished || scheduler_.runs() > before,
+      TWINWIRE_CHECK(!over_ && (outcome == Scheduler::Outcome::finished || scheduler_.runs() > before),
                      "a fiber does not obey cancellation: the world cannot end");
     }
   }

@@ -196,7 +196,6 @@ void Scheduler::push_ready(Fiber& fiber) noexcept {
   if (heap_.size() == 1) draw_priority(*heap_.front());
   if (!heap_.empty()) {
     draw_priority(fiber);
-    if (runs_before(&fiber, heap_.front())) host_->on_overtake();
   }
   heap_.push_back(&fiber);
   std::push_heap(heap_.begin(), heap_.end(),

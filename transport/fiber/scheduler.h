@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <exception>
 #include <new>
+#include <optional>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -33,9 +34,6 @@ class Host {
   // Among fibers ready at the same instant the lowest priority runs first, ties in order of waking. Asked only where
   // two or more are ready, and only of a host that orders wakes.
   virtual std::uint64_t wake_priority(EntityId /*fiber*/, std::uint64_t /*nth_wake*/) noexcept { return 0; }
-
-  // A fiber that was woken later goes first, by its priority.
-  virtual void on_overtake() noexcept {}
 
   // Called before a fiber runs.
   virtual void on_run(const Fiber& /*fiber*/) noexcept {}
@@ -84,6 +82,14 @@ class Scheduler {
   // Whether the current fiber was told to stop and is not shielded.
   bool cancel_pending() const noexcept {
     return current_ != nullptr && current_->cancel_requested && current_->shields == 0;
+  }
+
+  // What an operation returns instead of starting, in both worlds alike: its fiber was told to stop, or its deadline has
+  // passed. Not even what is ready is taken then.
+  std::optional<Errc> refuses(Deadline deadline) noexcept {
+    if (cancel_pending()) return Errc::canceled;
+    if (deadline.at <= host_->now()) return Errc::timed_out;
+    return std::nullopt;
   }
 
   // --- From anywhere on the thread -------------------------------------------------------------------------------

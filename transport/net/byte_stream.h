@@ -2,7 +2,8 @@
 // ByteStream and Acceptor: the byte seam for streams. One virtual call is one system call's worth of work.
 //
 // At most one fiber reads and at most one writes at a time; the two may be different fibers. Every operation returns
-// only when the network has let go of the memory it was lent. Implementations: SimStream (sim/), RingStream (real/).
+// only when the network has let go of the memory it was lent. One whose deadline has passed when it is called, or whose
+// fiber was told to stop, does nothing, not even what it could do at once (Scheduler::refuses). Implementations: SimStream (sim/), RingStream (real/).
 #pragma once
 
 #include <sys/uio.h>

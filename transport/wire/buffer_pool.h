@@ -35,6 +35,11 @@ class BufferPool final : public BlockOwner {
   Block* allocate(std::size_t size) noexcept;
   void reclaim(Block* block) noexcept override;
 
+  // Fills the bodies of new messages with a pattern, so that a byte which was never written is the same in every run
+  // (and looks like one). For the World; it costs a memset a message.
+  void set_poison(bool on) noexcept { poison_ = on; }
+  bool poisons() const noexcept { return poison_; }
+
   void set_gate(AllocationGate* gate) noexcept { gate_ = gate; }
   std::size_t bytes_in_use() const noexcept { return bytes_in_use_; }
   std::size_t blocks_in_use() const noexcept { return blocks_in_use_; }
@@ -54,6 +59,7 @@ class BufferPool final : public BlockOwner {
   std::size_t blocks_in_use_ = 0;
   std::uint64_t allocations_ = 0;
   AllocationGate* gate_ = nullptr;
+  bool poison_ = false;
 };
 
 }  // namespace twinwire

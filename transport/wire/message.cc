@@ -13,6 +13,7 @@ Result<MutableMessage> MutableMessage::create(BufferPool& pool, Command command,
   Block* block = pool.allocate(size);
   if (block == nullptr) return Errc::no_resources;
   std::memset(block->data, 0, header_size);
+  if (pool.poisons()) std::memset(block->data + header_size, 0xa5, body_size);
   store(block->data + offset::size, static_cast<std::uint32_t>(size));
   store(block->data + offset::command, static_cast<std::uint8_t>(command));
   return MutableMessage(block, size);

@@ -35,7 +35,8 @@ class Message {
 // A frame being written. Owned by one holder; freeze() makes it immutable and shareable without a copy.
 class MutableMessage {
  public:
-  // A frame with a zeroed header whose size and command are set, and a body of `body_size` bytes, not zeroed.
+  // A frame with a zeroed header whose size and command are set, and a body of `body_size` bytes, not zeroed:
+  // what is not written before it is sent shows the peer whatever lay there.
   // Errors     no_resources (the pool is exhausted) · too_large (header and body do not fit in 32 bits)
   static Result<MutableMessage> create(BufferPool& pool, Command command, std::size_t body_size);
 
