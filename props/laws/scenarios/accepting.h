@@ -66,13 +66,13 @@ struct Accepting {
 
     void visit(Scope& clients, const Address& server) {
       for (std::size_t i = 0; i < mutes_; ++i) {
-        clients.spawn("mute" + std::to_string(i), [&, i] { be_mute(i, server); });
+        clients.spawn("mute" + std::to_string(i), [this, i, server] { be_mute(i, server); });
         // One after another, so that who is oldest is known.
         (void)scheduler().sleep_for(std::chrono::milliseconds(10));
         check_bound();
       }
       for (std::size_t i = 0; i < honest_; ++i)
-        clients.spawn("honest" + std::to_string(i), [&, i] { be_honest(i, server); });
+        clients.spawn("honest" + std::to_string(i), [this, i, server] { be_honest(i, server); });
     }
 
     void check_bound() {
