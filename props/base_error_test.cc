@@ -25,7 +25,8 @@ TEST(ErrorTest, every_error_has_its_own_name_and_sentence) {
     EXPECT_NE(description(code), "unknown error");
     EXPECT_TRUE(names.insert(name(code)).second) << name(code);
     EXPECT_TRUE(sentences.insert(description(code)).second) << description(code);
-    EXPECT_EQ(to_string(Error{code}), std::string(name(code)) + ": " + std::string(description(code)));
+    EXPECT_EQ(to_string(Error{code}),
+              std::string(name(code)) + ": " + std::string(description(code)));
   }
   EXPECT_EQ(errc_count, 14);
   EXPECT_EQ(name(static_cast<Errc>(errc_count)), "unknown");

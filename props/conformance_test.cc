@@ -29,7 +29,8 @@ std::vector<Cell> matrix() {
   std::size_t transport = 0;
   const auto add = [&]<class T>(std::type_identity<T>) {
     for (const Case& test : cases_of<T>())
-      for (const Where where : {Where::world, Where::ring}) cells.push_back({where, transport, test});
+      for (const Where where : {Where::world, Where::ring})
+        cells.push_back({where, transport, test});
     ++transport;
   };
   [&]<class... T>(std::type_identity<std::tuple<T...>>) {
@@ -56,7 +57,8 @@ TEST_P(Conformance, holds) {
     run.transport = cell.transport;
     for (run.options.seed = 1; run.options.seed <= 20; ++run.options.seed) {
       const laws::Verdict verdict = laws::run_in_world(run, stacks);
-      ASSERT_EQ(verdict.failure_key(), "pass") << "seed " << run.options.seed << ": " << verdict.detail;
+      ASSERT_EQ(verdict.failure_key(), "pass")
+          << "seed " << run.options.seed << ": " << verdict.detail;
     }
     return;
   }
@@ -66,11 +68,13 @@ TEST_P(Conformance, holds) {
   EXPECT_EQ(verdict.law, "") << verdict.detail;
 }
 
-INSTANTIATE_TEST_SUITE_P(Matrix, Conformance, testing::ValuesIn(matrix()), [](const auto& instance) {
-  const Cell& cell = instance.param;
-  return std::string(laws::transport_names()[cell.transport]) + (cell.where == Where::world ? "_world_" : "_ring_") +
-         std::string(cell.test.name);
-});
+INSTANTIATE_TEST_SUITE_P(Matrix, Conformance, testing::ValuesIn(matrix()),
+                         [](const auto& instance) {
+                           const Cell& cell = instance.param;
+                           return std::string(laws::transport_names()[cell.transport]) +
+                                  (cell.where == Where::world ? "_world_" : "_ring_") +
+                                  std::string(cell.test.name);
+                         });
 
 // Were the cases green because nothing happened? What the kernel really did to us says no.
 TEST(ConformanceCounters, real_short_writes_and_resets_happened) {

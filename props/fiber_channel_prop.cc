@@ -40,14 +40,14 @@ class SeededHost final : public Host {
 struct Worker {
   bool sends;
   int operations;
-  int patience;    // of each operation, in ticks; 0: for ever
-  int cancel_at;   // 0: never
+  int patience;   // of each operation, in ticks; 0: for ever
+  int cancel_at;  // 0: never
 };
 
 struct Plan {
   std::uint64_t seed;
   std::size_t capacity;
-  int close_at;    // after it, only what is queued is received
+  int close_at;  // after it, only what is queued is received
   std::vector<Worker> workers;
 };
 
@@ -62,7 +62,8 @@ rc::Gen<Plan> plans() {
       worker.sends = *rc::gen::arbitrary<bool>();
       worker.operations = *rc::gen::inRange(0, 20);
       worker.patience = *rc::gen::weightedElement<int>({{3, 0}, {1, 1}, {1, 7}});
-      worker.cancel_at = *rc::gen::weightedOneOf<int>({{3, rc::gen::just(0)}, {1, rc::gen::inRange(1, 200)}});
+      worker.cancel_at =
+          *rc::gen::weightedOneOf<int>({{3, rc::gen::just(0)}, {1, rc::gen::inRange(1, 200)}});
       return worker;
     }));
     return plan;
@@ -87,11 +88,12 @@ struct Run {
   }
 };
 
-void work(Scheduler& scheduler, Channel<int>& channel, const Plan& plan, const Worker& worker, int id,
-          Run& run) {
+void work(Scheduler& scheduler, Channel<int>& channel, const Plan& plan, const Worker& worker,
+          int id, Run& run) {
   for (int i = 0; i < worker.operations; ++i) {
-    const Deadline deadline =
-        worker.patience == 0 ? Deadline::never() : Deadline{scheduler.now() + Duration(worker.patience)};
+    const Deadline deadline = worker.patience == 0
+                                  ? Deadline::never()
+                                  : Deadline{scheduler.now() + Duration(worker.patience)};
     if (worker.sends) {
       int value = id * 1000 + i;
       const auto sent = channel.send(value, deadline);
@@ -100,13 +102,16 @@ void work(Scheduler& scheduler, Channel<int>& channel, const Plan& plan, const W
         ++run.accepted;
       } else {
         run.require(sent.error() != Errc::backpressure, "send() says backpressure");
-        run.require(sent.error() != Errc::shutting_down || channel.closed(), "refused before close()");
-        run.require(channel.closed() || channel.size() == plan.capacity, "gave up while there was room");
+        run.require(sent.error() != Errc::shutting_down || channel.closed(),
+                    "refused before close()");
+        run.require(channel.closed() || channel.size() == plan.capacity,
+                    "gave up while there was room");
       }
     } else {
       const auto value = channel.receive(deadline);
       if (value) {
-        run.require(!run.reference.empty() && run.reference.front() == *value, "not the oldest value");
+        run.require(!run.reference.empty() && run.reference.front() == *value,
+                    "not the oldest value");
         if (!run.reference.empty()) run.reference.pop_front();
         ++run.received;
       } else {
@@ -136,8 +141,8 @@ RC_GTEST_PROP(channel_prop, behaves_as_a_queue_whatever_the_schedule, ()) {
     Scope root(scheduler);
     int id = 0;
     for (const Worker& worker : plan.workers) {
-      const FiberHandle handle = root.spawn(
-          "worker", [&, id] { work(scheduler, channel, plan, worker, id, run); });
+      const FiberHandle handle =
+          root.spawn("worker", [&, id] { work(scheduler, channel, plan, worker, id, run); });
       if (worker.cancel_at != 0)
         root.spawn("canceler", [&, handle, at = worker.cancel_at] {
           (void)scheduler.sleep_until({at});
@@ -164,7 +169,8 @@ RC_GTEST_PROP(channel_prop, behaves_as_a_queue_whatever_the_schedule, ()) {
 RC_GTEST_PROP(channel_prop, loses_no_wake_when_the_numbers_match, ()) {
   const auto seed = *rc::gen::arbitrary<std::uint64_t>();
   const auto capacity = *rc::gen::inRange<std::size_t>(1, 4);
-  const auto senders = *rc::gen::nonEmpty(rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 12)));
+  const auto senders =
+      *rc::gen::nonEmpty(rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 12)));
   const auto receiver_count = *rc::gen::inRange<std::size_t>(1, 6);
   int total = 0;
   for (const int n : senders) total += n;

@@ -87,18 +87,21 @@ struct GdbTest : ::testing::Test {
   const std::string program =
       "--gtest_also_run_disabled_tests --gtest_filter=GdbProgram.DISABLED_waits";
   std::string gdb(const std::string& commands) const {
-    return output_of("gdb -nx -batch -ex 'set debuginfod enabled off' -ex 'set pagination off'"
-                     " -ex 'source docs/gdb/twinwire-gdb.py' " + commands + " --args '" + self + "' " + program +
-                     " 2>&1");
+    return output_of(
+        "gdb -nx -batch -ex 'set debuginfod enabled off' -ex 'set pagination off'"
+        " -ex 'source docs/gdb/twinwire-gdb.py' " +
+        commands + " --args '" + self + "' " + program + " 2>&1");
   }
 };
 
-#define EXPECT_HAS(text, part) EXPECT_NE((text).find(part), std::string::npos) << "no \"" << (part) << "\" in\n" << (text)
+#define EXPECT_HAS(text, part) \
+  EXPECT_NE((text).find(part), std::string::npos) << "no \"" << (part) << "\" in\n" << (text)
 #define EXPECT_HAS_NOT(text, part) EXPECT_EQ((text).find(part), std::string::npos) << (text)
 
 TEST_F(GdbTest, lists_live_fibers_and_the_backtraces_of_those_that_are_parked) {
-  const std::string text = gdb("-ex 'break everybody_waits' -ex run -ex continue -ex 'twinwire fibers' -ex 'twinwire bt'"
-                               " -ex 'bt 3' -ex 'delete' -ex continue");
+  const std::string text =
+      gdb("-ex 'break everybody_waits' -ex run -ex continue -ex 'twinwire fibers' -ex 'twinwire bt'"
+          " -ex 'bt 3' -ex 'delete' -ex continue");
   EXPECT_HAS(text, "'vladimir' parked, waiting for godot");
   EXPECT_HAS(text, "'estragon' parked, waiting for godot");
   EXPECT_HAS(text, "\n2 fibers\n");
@@ -109,14 +112,17 @@ TEST_F(GdbTest, lists_live_fibers_and_the_backtraces_of_those_that_are_parked) {
   EXPECT_HAS(text, "FiberEntry::enter");
   EXPECT_HAS_NOT(text, "Python Exception");
   EXPECT_HAS_NOT(text, "corrupt");
-  EXPECT_HAS(text, "StoppingHost::turn");  // the debugger's own backtrace, afterwards, is the thread's again
+  EXPECT_HAS(
+      text,
+      "StoppingHost::turn");  // the debugger's own backtrace, afterwards, is the thread's again
   EXPECT_HAS(text, "1 test from 1 test suite ran");  // and the program goes on unharmed
   EXPECT_HAS(text, "exited normally");
 }
 
 TEST_F(GdbTest, chooses_by_name_and_number_and_says_which_fiber_runs) {
   const std::string text =
-      gdb("-ex 'break everybody_waits' -ex run -ex 'twinwire fibers' -ex 'twinwire bt boy' -ex 'twinwire bt estr'"
+      gdb("-ex 'break everybody_waits' -ex run -ex 'twinwire fibers' -ex 'twinwire bt boy' -ex "
+          "'twinwire bt estr'"
           " -ex 'twinwire bt nobody'");
   EXPECT_HAS(text, "'boy' running");
   EXPECT_HAS(text, "\n3 fibers\n");
@@ -130,16 +136,20 @@ TEST_F(GdbTest, chooses_by_name_and_number_and_says_which_fiber_runs) {
 
 TEST_F(GdbTest, reads_a_core_file_as_well) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "a sanitizer's shadow memory makes core files of terabytes, so it switches them off";
+  GTEST_SKIP()
+      << "a sanitizer's shadow memory makes core files of terabytes, so it switches them off";
 #endif
   std::string folder = ::testing::TempDir() + "twinwire-gdb-XXXXXX";
   ASSERT_NE(::mkdtemp(folder.data()), nullptr);
   const std::string text = output_of(
-      "here=$PWD; cd '" + folder + "' && ulimit -c unlimited && { TWINWIRE_TEST_ABORT=1 '" + self + "' " + program +
-      " >log 2>&1; for core in core*; do [ -f \"$core\" ] && gdb -nx -batch -ex 'set debuginfod enabled off'"
+      "here=$PWD; cd '" + folder + "' && ulimit -c unlimited && { TWINWIRE_TEST_ABORT=1 '" + self +
+      "' " + program +
+      " >log 2>&1; for core in core*; do [ -f \"$core\" ] && gdb -nx -batch -ex 'set debuginfod "
+      "enabled off'"
       " -ex \"source $here/docs/gdb/twinwire-gdb.py\" -ex 'twinwire fibers' -ex 'twinwire bt' '" +
       self + "' \"$core\" 2>&1; done; }; rm -rf '" + folder + "'");
-  if (text.empty()) GTEST_SKIP() << "this system keeps its core files elsewhere (kernel.core_pattern)";
+  if (text.empty())
+    GTEST_SKIP() << "this system keeps its core files elsewhere (kernel.core_pattern)";
   EXPECT_HAS(text, "'vladimir' parked, waiting for godot");
   EXPECT_HAS(text, "\n2 fibers\n");
   EXPECT_HAS(text, "waits_for_godot");

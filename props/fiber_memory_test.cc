@@ -82,7 +82,8 @@ TEST_P(MemoryTest, spawning_without_memory_says_no_resources) {
       {
         const Exhausted exhausted;
         for (;;) {
-          const auto handle = scope.try_spawn("child", [&] { (void)scheduler.sleep_for(Duration(5)); });
+          const auto handle =
+              scope.try_spawn("child", [&] { (void)scheduler.sleep_for(Duration(5)); });
           if (!handle) {
             error = handle.error().code;
             break;

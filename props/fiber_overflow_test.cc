@@ -60,7 +60,8 @@ constexpr std::size_t slot = StackPool::default_slot_size;
 TEST(OverflowDeathTest, the_report_names_the_fiber_and_the_process_dies_by_the_signal) {
   const std::string expected = "^twinwire: stack overflow in fiber 'the greedy one' \\(slot of " +
                                std::to_string(slot / 1024) + " KiB\\)\n$";
-  EXPECT_EXIT(overflow({slot, slot}, "the greedy one"), ::testing::KilledBySignal(SIGSEGV), expected);
+  EXPECT_EXIT(overflow({slot, slot}, "the greedy one"), ::testing::KilledBySignal(SIGSEGV),
+              expected);
 }
 
 TEST(OverflowDeathTest, any_slot_size_will_do_and_a_second_installation_changes_it) {
@@ -86,7 +87,10 @@ TEST(OverflowDeathTest, an_overflow_on_another_thread_is_reported_where_it_was_i
       ::testing::KilledBySignal(SIGSEGV), "in fiber 'elsewhere'");
 }
 
-void fault() { *static_cast<volatile int*>(::mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) = 1; }
+void fault() {
+  *static_cast<volatile int*>(
+      ::mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) = 1;
+}
 
 // What looks like a guard by its address and has no label at the end of the slot; or no readable memory at all.
 TEST(OverflowDeathTest, a_fault_elsewhere_is_not_reported_and_dies_as_it_would_have) {

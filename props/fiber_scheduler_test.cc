@@ -235,7 +235,8 @@ TEST_F(SchedulerTest, parked_fibers_that_nothing_will_wake_are_stuck_and_say_wha
     EXPECT_TRUE(scheduler.sleep_for(7ns));
     EXPECT_EQ(scheduler.park(Deadline::never(), "godot"), Wake::canceled);
   });
-  root.spawn("second", [&] { EXPECT_EQ(scheduler.park(Deadline::never(), "her"), Wake::canceled); });
+  root.spawn("second",
+             [&] { EXPECT_EQ(scheduler.park(Deadline::never(), "her"), Wake::canceled); });
   EXPECT_EQ(scheduler.run(), Scheduler::Outcome::stuck);
   scheduler.for_each_fiber([&](const Fiber& fiber) {
     EXPECT_EQ(fiber.state, Fiber::State::parked);
@@ -253,7 +254,8 @@ TEST_F(SchedulerTest, an_event_of_the_host_keeps_parked_fibers_from_being_stuck)
   Fiber* waiter = nullptr;
   root.spawn("waiter", [&] {
     waiter = &scheduler.current();
-    for (int i = 0; i < 3; ++i) EXPECT_EQ(scheduler.park(Deadline::never(), "an event"), Wake::ready);
+    for (int i = 0; i < 3; ++i)
+      EXPECT_EQ(scheduler.park(Deadline::never(), "an event"), Wake::ready);
   });
   host.events_to_come = 3;
   host.on_event = [&] { EXPECT_TRUE(scheduler.wake(*waiter)); };

@@ -143,7 +143,8 @@ TEST_F(ScopeTest, what_a_canceled_scope_spawns_is_canceled) {
   in_fiber([&] {
     run_scope(scheduler, [&](Scope& scope) {
       scope.cancel();
-      scope.spawn("late", [&] { EXPECT_EQ(scheduler.park(Deadline::never(), "x"), Wake::canceled); });
+      scope.spawn("late",
+                  [&] { EXPECT_EQ(scheduler.park(Deadline::never(), "x"), Wake::canceled); });
     });
   });
 }
@@ -417,7 +418,8 @@ TEST_F(ScopeTest, spawning_beyond_the_last_stack_says_no_resources_and_harms_nob
       std::size_t spawned = 0;
       std::optional<Error> error;
       while (!error) {
-        const auto handle = scope.try_spawn("child", [&] { EXPECT_TRUE(scheduler.sleep_for(1ms)); });
+        const auto handle =
+            scope.try_spawn("child", [&] { EXPECT_TRUE(scheduler.sleep_for(1ms)); });
         if (handle) {
           ++spawned;
         } else {
@@ -467,12 +469,11 @@ TEST_F(ScopeTest, a_callable_that_throws_when_it_is_copied_costs_no_stack) {
 using ScopeDeathTest = ScopeTest;
 
 TEST_F(ScopeDeathTest, a_scope_must_not_end_before_its_fibers) {
-  EXPECT_DEATH(
-      in_fiber([&] {
-        Scope scope(scheduler);
-        scope.spawn("child", [] {});
-      }),
-      "destroyed before its fibers were joined");
+  EXPECT_DEATH(in_fiber([&] {
+                 Scope scope(scheduler);
+                 scope.spawn("child", [] {});
+               }),
+               "destroyed before its fibers were joined");
 }
 
 TEST_F(ScopeDeathTest, spawn_without_a_stack_is_a_bug) {

@@ -173,7 +173,8 @@ TEST(StackPoolDeathTest, every_byte_of_a_guard_is_out_of_bounds) {
 
 // From here on the kernel refuses a system call of this process where its argument at `index` has the given value.
 bool refuse(unsigned call, unsigned index, unsigned value, unsigned error) {
-  const auto argument = static_cast<unsigned>(offsetof(seccomp_data, args) + index * sizeof(std::uint64_t));
+  const auto argument =
+      static_cast<unsigned>(offsetof(seccomp_data, args) + index * sizeof(std::uint64_t));
   sock_filter filter[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 3),
@@ -225,14 +226,16 @@ TEST(StackPoolDeathTest, where_no_guard_can_be_had_there_is_no_stack) {
         StackPool stacks(16 * 1024);
         Scheduler scheduler(host, stacks, {});
         Scope root(scheduler);
-        if (!refuse(SYS_madvise, 2, guard_install, EINVAL) || !refuse(SYS_mprotect, 2, 0 /* PROT_NONE */, ENOMEM))
+        if (!refuse(SYS_madvise, 2, guard_install, EINVAL) ||
+            !refuse(SYS_mprotect, 2, 0 /* PROT_NONE */, ENOMEM))
           leave("no seccomp");
         for (int i = 0; i < 3; ++i) {
           const auto handle = root.try_spawn("unguarded", [] {});
           if (handle) leave("a stack without a guard");
           if (handle.error() != Errc::no_resources) leave("the wrong error");
         }
-        if (stacks.in_use() != 0 || stacks.created() != 0) leave("a stack is counted that is not there");
+        if (stacks.in_use() != 0 || stacks.created() != 0)
+          leave("a stack is counted that is not there");
         leave("no resources");
       },
       ::testing::ExitedWithCode(7), "no resources");

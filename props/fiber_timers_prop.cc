@@ -32,11 +32,12 @@ RC_GTEST_PROP(time_heap_prop, yields_the_same_order_as_a_multimap, ()) {
         return;
       }
   };
-  const auto steps = *rc::gen::container<std::vector<std::tuple<Step, std::size_t, std::int64_t>>>(
-      rc::gen::tuple(rc::gen::weightedElement<Step>({{5, Step::set}, {2, Step::remove}, {2, Step::pop}}),
-                     rc::gen::inRange<std::size_t>(0, nodes_max),
-                     rc::gen::weightedOneOf<std::int64_t>({{5, rc::gen::inRange<std::int64_t>(-3, 8)},
-                                                           {1, rc::gen::arbitrary<std::int64_t>()}})));
+  const auto steps =
+      *rc::gen::container<std::vector<std::tuple<Step, std::size_t, std::int64_t>>>(rc::gen::tuple(
+          rc::gen::weightedElement<Step>({{5, Step::set}, {2, Step::remove}, {2, Step::pop}}),
+          rc::gen::inRange<std::size_t>(0, nodes_max),
+          rc::gen::weightedOneOf<std::int64_t>({{5, rc::gen::inRange<std::int64_t>(-3, 8)},
+                                                {1, rc::gen::arbitrary<std::int64_t>()}})));
   for (const auto& [step, index, due] : steps) {
     TimedNode& node = nodes[index];
     switch (step) {
@@ -63,7 +64,8 @@ RC_GTEST_PROP(time_heap_prop, yields_the_same_order_as_a_multimap, ()) {
       RC_ASSERT(heap.top() == reference.begin()->second);
       RC_ASSERT(heap.earliest().ns == reference.begin()->first);
     }
-    const auto queued = std::count_if(nodes.begin(), nodes.end(), [](const TimedNode& n) { return n.queued(); });
+    const auto queued =
+        std::count_if(nodes.begin(), nodes.end(), [](const TimedNode& n) { return n.queued(); });
     RC_ASSERT(static_cast<std::size_t>(queued) == reference.size());
   }
   for (const auto& [due, node] : reference) {  // what is left, to the last
@@ -90,8 +92,10 @@ class TestHost final : public Host {
 
 // One fiber waits again and again, each time with a deadline or none; another wakes it at random instants.
 RC_GTEST_PROP(timers_prop, a_wait_ends_at_its_deadline_or_its_wake_whichever_is_first, ()) {
-  const auto patiences = *rc::gen::container<std::vector<std::int64_t>>(rc::gen::inRange<std::int64_t>(-2, 40));
-  auto wakes = *rc::gen::container<std::vector<std::int64_t>>(rc::gen::inRange<std::int64_t>(1, 600));
+  const auto patiences =
+      *rc::gen::container<std::vector<std::int64_t>>(rc::gen::inRange<std::int64_t>(-2, 40));
+  auto wakes =
+      *rc::gen::container<std::vector<std::int64_t>>(rc::gen::inRange<std::int64_t>(1, 600));
   std::sort(wakes.begin(), wakes.end());
   wakes.erase(std::unique(wakes.begin(), wakes.end()), wakes.end());
 
@@ -106,7 +110,8 @@ RC_GTEST_PROP(timers_prop, a_wait_ends_at_its_deadline_or_its_wake_whichever_is_
   for (const std::int64_t patience : patiences) {
     const bool forever = patience < 1;
     const std::int64_t deadline = (now / 2 + patience) * 2;
-    const auto wake = std::find_if(wakes.begin(), wakes.end(), [&](std::int64_t w) { return 2 * w + 1 > now; });
+    const auto wake =
+        std::find_if(wakes.begin(), wakes.end(), [&](std::int64_t w) { return 2 * w + 1 > now; });
     const bool woken = wake != wakes.end() && (forever || 2 * *wake + 1 < deadline);
     if (!woken && forever) {
       expected.push_back({Wake::canceled, -1});  // stuck, then told to stop

@@ -45,7 +45,9 @@ struct WaitTest : ::testing::Test {
                      Deadline deadline = Deadline::never()) {
     return scope.spawn(name, [this, &queue, name, deadline] {
       const Wake wake = queue.wait(scheduler, deadline, "test");
-      note(name + (wake == Wake::ready ? " ready" : wake == Wake::timed_out ? " late" : " canceled"));
+      note(name + (wake == Wake::ready       ? " ready"
+                   : wake == Wake::timed_out ? " late"
+                                             : " canceled"));
     });
   }
 };
@@ -82,10 +84,11 @@ TEST_F(WaitTest, a_wake_is_not_used_up_by_a_fiber_that_was_canceled_meanwhile) {
 TEST_F(WaitTest, a_wake_is_not_used_up_by_a_fiber_whose_deadline_passed_in_the_same_turn) {
   in_scope([&](Scope& scope) {
     WaitQueue queue;
-    scope.spawn("waker", [&] {  // its timer was set first: at 100 it runs while `a` is late but has not run
-      EXPECT_TRUE(scheduler.sleep_until({100}));
-      EXPECT_TRUE(queue.wake_one(scheduler));
-    });
+    scope.spawn("waker",
+                [&] {  // its timer was set first: at 100 it runs while `a` is late but has not run
+                  EXPECT_TRUE(scheduler.sleep_until({100}));
+                  EXPECT_TRUE(queue.wake_one(scheduler));
+                });
     waiter(scope, queue, "a", {{100}});
     waiter(scope, queue, "b");
     scope.join();
@@ -97,7 +100,8 @@ TEST_F(WaitTest, a_canceled_waiter_leaves_the_middle_of_the_queue_whole) {
   in_scope([&](Scope& scope) {
     WaitQueue queue;
     std::vector<FiberHandle> handles;
-    for (const char* name : {"a", "b", "c", "d", "e"}) handles.push_back(waiter(scope, queue, name));
+    for (const char* name : {"a", "b", "c", "d", "e"})
+      handles.push_back(waiter(scope, queue, name));
     scheduler.yield();
     for (const std::size_t i : {2u, 4u, 0u}) scheduler.cancel(handles[i]);
     scheduler.yield();
@@ -298,7 +302,8 @@ TEST_F(WaitTest, a_value_for_a_receiver_that_is_canceled_goes_to_the_next) {
       const auto value = channel.receive(Deadline::never());
       note(value ? "first " + std::to_string(*value) : "first canceled");
     });
-    scope.spawn("second", [&] { note("second " + std::to_string(*channel.receive(Deadline::never()))); });
+    scope.spawn("second",
+                [&] { note("second " + std::to_string(*channel.receive(Deadline::never()))); });
     scheduler.yield();
     scheduler.cancel(first);
     EXPECT_TRUE(send(channel, 1));
@@ -313,9 +318,8 @@ TEST_F(WaitTest, room_freed_for_a_sender_that_is_canceled_goes_to_the_next) {
   in_scope([&](Scope& scope) {
     Ints channel(scheduler, 1);
     EXPECT_TRUE(send(channel, 0));
-    const FiberHandle first = scope.spawn("first", [&] {
-      note(send(channel, 1) ? "first sent" : "first canceled");
-    });
+    const FiberHandle first =
+        scope.spawn("first", [&] { note(send(channel, 1) ? "first sent" : "first canceled"); });
     scope.spawn("second", [&] { note(send(channel, 2) ? "second sent" : "second failed"); });
     scheduler.yield();
     scheduler.cancel(first);

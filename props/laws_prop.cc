@@ -12,7 +12,9 @@ struct Cell {
   std::size_t transport;
   int seeds;
 
-  friend void PrintTo(const Cell& cell, std::ostream* out) { *out << cell.scenario << ", " << cell.seeds << " seeds"; }
+  friend void PrintTo(const Cell& cell, std::ostream* out) {
+    *out << cell.scenario << ", " << cell.seeds << " seeds";
+  }
 };
 
 class Laws : public testing::TestWithParam<Cell> {};
@@ -34,7 +36,8 @@ std::vector<Cell> cells() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Swarm, Laws, testing::ValuesIn(cells()), [](const auto& instance) {
-  return std::string(transport_names()[instance.param.transport]) + "_" + std::string(instance.param.scenario);
+  return std::string(transport_names()[instance.param.transport]) + "_" +
+         std::string(instance.param.scenario);
 });
 
 }  // namespace

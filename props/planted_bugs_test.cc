@@ -23,7 +23,8 @@ std::set<std::string> laws_broken_by_plant(int seeds) {
   for (const ScenarioEntry& scenario : registry.entries()) {
     WorldRun run;
     run.scenario = &scenario;
-    for (run.options.seed = 1; run.options.seed <= static_cast<std::uint64_t>(seeds); ++run.options.seed) {
+    for (run.options.seed = 1; run.options.seed <= static_cast<std::uint64_t>(seeds);
+         ++run.options.seed) {
       run.options.faults = sim::FaultPlan::swarm(run.options.seed);
       const Verdict verdict = run_in_world(run, stacks);
       if (verdict.kind != VerdictKind::pass) laws.insert(verdict.law);
@@ -36,10 +37,12 @@ TEST_P(PlantedBugs, are_caught_by_the_law_that_the_catalogue_names) {
   ASSERT_TRUE(plant::activate(GetParam().name));
   const std::set<std::string> laws = laws_broken_by_plant(300);
   EXPECT_TRUE(laws.contains(std::string(GetParam().law)))
-      << GetParam().name << " (" << GetParam().what << ") was caught by " << testing::PrintToString(laws);
+      << GetParam().name << " (" << GetParam().what << ") was caught by "
+      << testing::PrintToString(laws);
 }
 
-INSTANTIATE_TEST_SUITE_P(Catalogue, PlantedBugs, testing::ValuesIn(plant::catalogue().begin(), plant::catalogue().end()),
+INSTANTIATE_TEST_SUITE_P(Catalogue, PlantedBugs,
+                         testing::ValuesIn(plant::catalogue().begin(), plant::catalogue().end()),
                          [](const auto& instance) { return std::string(instance.param.name); });
 
 // The other way round: without a plant the same seeds are green, so it is the plant that is caught.

@@ -80,7 +80,8 @@ TEST(RingKilledPeer, a_peer_killed_in_mid_batch_reads_as_broken_after_whole_mess
         witness.offered(full_batch(what_it_sent, network.buffers()));
       }
       for (;;) {
-        auto message = reader.read_message(default_max_message, network.clock().in(std::chrono::seconds(10)));
+        auto message =
+            reader.read_message(default_max_message, network.clock().in(std::chrono::seconds(10)));
         if (!message) {
           read_end = message.error();
           break;

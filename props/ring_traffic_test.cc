@@ -17,7 +17,8 @@ TEST_P(RingTraffic, keeps_the_laws_over_loopback) {
   ASSERT_TRUE(ring.has_value()) << real::explain_no_ring(ring.error());
   for (std::size_t transport = 0; transport < transport_count; ++transport)
     for (std::uint64_t seed = 1; seed <= 25; ++seed) {
-      const RingVerdict verdict = run_on_ring(*registry.find(GetParam()), transport, seed, {}, **ring);
+      const RingVerdict verdict =
+          run_on_ring(*registry.find(GetParam()), transport, seed, {}, **ring);
       ASSERT_EQ(verdict.law, "") << "seed " << seed << ": " << verdict.detail;
     }
 }

@@ -25,7 +25,8 @@ static_assert(MessageListener<Tcp::Listener>);
 static_assert(MessageConn<Tcp::Conn>);
 static_assert(MessageReader<Tcp::Reader>);
 static_assert(MessageWriter<Tcp::Writer>);
-static_assert(std::same_as<Tcp::Reader, Tcp::Conn::Reader> && std::same_as<Tcp::Writer, Tcp::Conn::Writer>);
+static_assert(std::same_as<Tcp::Reader, Tcp::Conn::Reader> &&
+              std::same_as<Tcp::Writer, Tcp::Conn::Writer>);
 
 // A connection has one owner: its parts move and are never copied.
 static_assert(!std::copy_constructible<Tcp::Listener> && !std::copy_constructible<Tcp::Conn> &&
@@ -117,7 +118,8 @@ struct SplitWithoutNaming {
 };
 static_assert(MessageConn<ConnOf<GoodReader, GoodWriter>> && MessageConn<GoodConn>);
 static_assert(!MessageConn<ConnOf<NoRead, GoodWriter>> && !MessageConn<ConnOf<GoodReader, NoSend>>);
-static_assert(!MessageConn<NoSplit> && !MessageConn<SplitTheOtherWay> && !MessageConn<SplitWithoutNaming>);
+static_assert(!MessageConn<NoSplit> && !MessageConn<SplitTheOtherWay> &&
+              !MessageConn<SplitWithoutNaming>);
 
 struct GoodListener {
   using Conn = GoodConn;
@@ -194,9 +196,11 @@ bool compiles(const std::string& body) {
   const std::string program =
       "#include \"transport/tcp/tcp.h\"\n"
       "using namespace twinwire;\n"
-      "void f(ByteStream& stream, Network& network, DatagramSocket& datagrams, TcpWriter& writer, Batch& batch,\n"
+      "void f(ByteStream& stream, Network& network, DatagramSocket& datagrams, TcpWriter& writer, "
+      "Batch& batch,\n"
       "       Scheduler& scheduler) {\n"
-      "  (void)stream, (void)network, (void)datagrams, (void)writer, (void)batch, (void)scheduler;\n  " +
+      "  (void)stream, (void)network, (void)datagrams, (void)writer, (void)batch, "
+      "(void)scheduler;\n  " +
       body + "\n}\n";
   const auto written = ::write(file, program.data(), program.size());
   ::close(file);

@@ -102,11 +102,19 @@ void give_back(Block* block) { Slice(block, nullptr, 0).release(); }
 
 TEST(BufferPoolTest, blocks_have_room_alignment_one_reference_and_a_class) {
   BufferPool pool;
-  const std::pair<std::size_t, std::size_t> expected[] = {
-      {0, 512},         {1, 512},         {511, 512},           {512, 512},
-      {513, 1024},      {1024, 1024},     {1025, 2048},         {100'000, 131'072},
-      {1 << 19, 1 << 19}, {(1 << 20) - 1, 1 << 20}, {1 << 20, 1 << 20}, {(1 << 20) + 1, (1 << 20) + 1},
-      {5'000'001, 5'000'001}};
+  const std::pair<std::size_t, std::size_t> expected[] = {{0, 512},
+                                                          {1, 512},
+                                                          {511, 512},
+                                                          {512, 512},
+                                                          {513, 1024},
+                                                          {1024, 1024},
+                                                          {1025, 2048},
+                                                          {100'000, 131'072},
+                                                          {1 << 19, 1 << 19},
+                                                          {(1 << 20) - 1, 1 << 20},
+                                                          {1 << 20, 1 << 20},
+                                                          {(1 << 20) + 1, (1 << 20) + 1},
+                                                          {5'000'001, 5'000'001}};
   for (const auto& [size, capacity] : expected) {
     Block* block = pool.allocate(size);
     ASSERT_NE(block, nullptr);

@@ -53,13 +53,14 @@ struct Gate final : AllocationGate {
 
 // Sizes with the edges in them: nothing but a header, either side of a size class, large enough to be read in place.
 rc::Gen<std::size_t> frame_sizes() {
-  return rc::gen::map(rc::gen::weightedOneOf<std::size_t>({
-                          {3, rc::gen::just<std::size_t>(0)},
-                          {4, rc::gen::inRange<std::size_t>(1, 600)},
-                          {2, rc::gen::element<std::size_t>(255, 256, 257, 768, 16 * 1024, 16 * 1024 + 1)},
-                          {1, rc::gen::inRange<std::size_t>(10'000, 60'000)},
-                      }),
-                      [](std::size_t body) { return header_size + body; });
+  return rc::gen::map(
+      rc::gen::weightedOneOf<std::size_t>({
+          {3, rc::gen::just<std::size_t>(0)},
+          {4, rc::gen::inRange<std::size_t>(1, 600)},
+          {2, rc::gen::element<std::size_t>(255, 256, 257, 768, 16 * 1024, 16 * 1024 + 1)},
+          {1, rc::gen::inRange<std::size_t>(10'000, 60'000)},
+      }),
+      [](std::size_t body) { return header_size + body; });
 }
 
 rc::Gen<std::size_t> piece_sizes() {
@@ -74,8 +75,8 @@ rc::Gen<std::size_t> piece_sizes() {
 
 Bytes make_frame(std::size_t size, std::uint64_t salt) {
   BufferPool pool;
-  MutableMessage message = std::move(*MutableMessage::create(
-      pool, static_cast<Command>(scramble(salt) % 13), size - header_size));
+  MutableMessage message = std::move(
+      *MutableMessage::create(pool, static_cast<Command>(scramble(salt) % 13), size - header_size));
   for (std::size_t i = 0; i < message.body().size(); ++i)
     message.body()[i] = static_cast<std::byte>(scramble(salt + i / 8) >> (8 * (i % 8)));
   message.set_view(static_cast<std::uint32_t>(salt));
@@ -88,8 +89,8 @@ struct Case {
   std::vector<std::size_t> pieces;  // used in turn, over and over
   std::uint64_t slack;              // memory beyond a piece's bytes, by its bits
   std::uint64_t refusals;
-  std::uint64_t direct;             // whether a large body is read in place
-  std::uint64_t keep;               // which messages the reader keeps
+  std::uint64_t direct;  // whether a large body is read in place
+  std::uint64_t keep;    // which messages the reader keeps
   bool verify;
 };
 
@@ -148,7 +149,8 @@ struct Reader {
     const std::size_t index = yielded++;
     require(index < frames.size(), "more frames than were sent");
     if (index >= frames.size()) return;
-    require(std::ranges::equal(message.bytes(), frames[index]), "a frame is not the one that was sent");
+    require(std::ranges::equal(message.bytes(), frames[index]),
+            "a frame is not the one that was sent");
     require(2 * message.size() >= message.slice().held() || message.slice().held() <= 1024 ||
                 message.slice().held() < 2 * std::bit_ceil(message.size()),
             "a message keeps more than twice its size of somebody's memory");
@@ -168,7 +170,8 @@ struct Reader {
         take(std::move(message));
         continue;
       }
-      require(lender.out <= static_cast<int>(kept.size()), "it wants more and holds what it was fed");
+      require(lender.out <= static_cast<int>(kept.size()),
+              "it wants more and holds what it was fed");
       if (!fill()) break;
     }
     require(yielded == frames.size(), "frames are missing");
@@ -182,7 +185,8 @@ struct Reader {
 
 std::vector<Bytes> frames_of(const Case& c) {
   std::vector<Bytes> frames;
-  for (std::size_t i = 0; i < c.frames.size(); ++i) frames.push_back(make_frame(c.frames[i], i + 1));
+  for (std::size_t i = 0; i < c.frames.size(); ++i)
+    frames.push_back(make_frame(c.frames[i], i + 1));
   return frames;
 }
 
@@ -196,7 +200,8 @@ RC_GTEST_PROP(decoder_prop, any_split_of_any_frames_yields_exactly_these_frames,
   pool.set_gate(&gate);
   FrameDecoder decoder(pool, plan.verify);
   Reader reader{plan, frames, lender, decoder};
-  for (const Bytes& frame : frames) reader.stream.insert(reader.stream.end(), frame.begin(), frame.end());
+  for (const Bytes& frame : frames)
+    reader.stream.insert(reader.stream.end(), frame.begin(), frame.end());
   reader.run();
   RC_ASSERT(reader.fault == "");
   RC_ASSERT(pool.blocks_in_use() == 0u);
@@ -241,14 +246,17 @@ RC_GTEST_PROP(decoder_prop, a_stream_cut_anywhere_yields_the_whole_frames_before
 
 // Bytes that are no frames: an error or a wait, never a message whose header is out of bounds, never a crash.
 RC_GTEST_PROP(decoder_prop, noise_yields_nothing_that_breaks_the_rules, ()) {
-  const auto sizes = *rc::gen::container<std::vector<std::uint32_t>>(rc::gen::weightedOneOf<std::uint32_t>(
-      {{2, rc::gen::inRange<std::uint32_t>(200, 1100)}, {1, rc::gen::arbitrary<std::uint32_t>()}}));
+  const auto sizes = *rc::gen::container<std::vector<std::uint32_t>>(
+      rc::gen::weightedOneOf<std::uint32_t>({{2, rc::gen::inRange<std::uint32_t>(200, 1100)},
+                                             {1, rc::gen::arbitrary<std::uint32_t>()}}));
   const auto salt = *rc::gen::arbitrary<std::uint64_t>();
-  const auto pieces = *rc::gen::nonEmpty(rc::gen::container<std::vector<std::size_t>>(piece_sizes()));
+  const auto pieces =
+      *rc::gen::nonEmpty(rc::gen::container<std::vector<std::size_t>>(piece_sizes()));
   Bytes stream;
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     Bytes part(256 + scramble(salt + i) % 900);
-    for (std::size_t b = 0; b < part.size(); ++b) part[b] = static_cast<std::byte>(mix(salt, i * 1000 + b));
+    for (std::size_t b = 0; b < part.size(); ++b)
+      part[b] = static_cast<std::byte>(mix(salt, i * 1000 + b));
     store(part.data() + offset::size, sizes[i]);
     store(part.data() + offset::command, static_cast<std::uint8_t>(scramble(salt ^ i) % 14));
     stream.insert(stream.end(), part.begin(), part.end());

@@ -150,8 +150,11 @@ TEST_F(DecoderTest, the_maximum_is_that_of_the_present_call) {
 
 TEST_F(DecoderTest, a_frame_of_half_the_memory_it_lies_in_stays_there_and_a_smaller_one_is_copied) {
   const Bytes bytes = frame(512);
-  for (const auto& [capacity, in_place] :
-       {std::pair<std::size_t, bool>{512, true}, {1023, true}, {1024, true}, {1025, false}, {65536, false}}) {
+  for (const auto& [capacity, in_place] : {std::pair<std::size_t, bool>{512, true},
+                                           {1023, true},
+                                           {1024, true},
+                                           {1025, false},
+                                           {65536, false}}) {
     gate.asked.clear();
     Slice slice = lender.lend(bytes, capacity);
     const std::byte* lies_at = slice.data();
@@ -180,7 +183,8 @@ TEST_F(DecoderTest, what_was_consumed_goes_home_at_once_not_at_the_next_call) {
   const Bytes large = frame(60 * kib);
   feed(std::span(large).first(20 * kib));
   EXPECT_TRUE(wants_more());
-  EXPECT_EQ(lender.out, 0) << "a partial frame must not hold the network's buffer while it waits for the rest";
+  EXPECT_EQ(lender.out, 0)
+      << "a partial frame must not hold the network's buffer while it waits for the rest";
   feed(std::span(large).subspan(20 * kib));
   ASSERT_TRUE(next_is(large));
   EXPECT_EQ(lender.out, 0) << "nor a gathered one while nobody asks for the next";

@@ -31,7 +31,8 @@ TEST_F(MessageTest, a_new_frame_has_its_size_and_command_and_zeros) {
     MutableMessage message = make(Command::prepare_ok, body);
     std::vector<unsigned char> expected(header_size, 0);
     const auto size = static_cast<std::uint32_t>(header_size + body);
-    for (std::size_t i = 0; i < 4; ++i) expected[48 + i] = static_cast<unsigned char>(size >> (8 * i));
+    for (std::size_t i = 0; i < 4; ++i)
+      expected[48 + i] = static_cast<unsigned char>(size >> (8 * i));
     expected[60] = 7;
     EXPECT_EQ(copy(message.bytes().first(header_size)), expected);
     EXPECT_EQ(message.size(), size);
@@ -66,13 +67,13 @@ TEST_F(MessageTest, every_field_stands_at_its_offset_in_little_endian) {
   const Message frozen = std::move(message).freeze();
 
   std::vector<unsigned char> expected(header_size + 3, 0);
-  for (unsigned char i = 0; i < 48; ++i) expected[i] = i;                     // three u128
-  expected[48] = 3;                                                           // size: 259
+  for (unsigned char i = 0; i < 48; ++i) expected[i] = i;  // three u128
+  expected[48] = 3;                                        // size: 259
   expected[49] = 1;
-  for (unsigned char i = 52; i < 60; ++i) expected[i] = i;                    // view, release
-  expected[60] = 5;                                                           // request
-  expected[61] = 0x3d;                                                        // replica
-  for (unsigned char i = 168; i < 176; ++i) expected[i] = i;                  // the request's id
+  for (unsigned char i = 52; i < 60; ++i) expected[i] = i;    // view, release
+  expected[60] = 5;                                           // request
+  expected[61] = 0x3d;                                        // replica
+  for (unsigned char i = 168; i < 176; ++i) expected[i] = i;  // the request's id
   std::memcpy(&expected[256], "abc", 3);
   // view is at 52 and holds 0x34 0x35 0x36 0x37 = 52..55; release 0x38.. = 56..59
   EXPECT_EQ(copy(frozen.bytes()), expected);
@@ -106,11 +107,19 @@ TEST_F(MessageTest, fields_fill_the_header_without_gap_or_overlap) {
 }
 
 TEST_F(MessageTest, commands_have_the_numbers_of_the_protocol) {
-  const Command in_order[] = {Command::reserved,   Command::ping,    Command::pong,
-                              Command::ping_client, Command::pong_client, Command::request,
-                              Command::prepare,    Command::prepare_ok, Command::reply,
-                              Command::commit,     Command::start_view_change,
-                              Command::do_view_change, Command::start_view};
+  const Command in_order[] = {Command::reserved,
+                              Command::ping,
+                              Command::pong,
+                              Command::ping_client,
+                              Command::pong_client,
+                              Command::request,
+                              Command::prepare,
+                              Command::prepare_ok,
+                              Command::reply,
+                              Command::commit,
+                              Command::start_view_change,
+                              Command::do_view_change,
+                              Command::start_view};
   for (std::size_t i = 0; i < std::size(in_order); ++i) {
     EXPECT_EQ(static_cast<std::size_t>(in_order[i]), i);
     EXPECT_EQ(make(in_order[i], 0).bytes()[60], static_cast<std::byte>(i));
@@ -121,7 +130,8 @@ TEST_F(MessageTest, a_reply_has_its_request_id_at_200_and_no_other_command_has_o
   MutableMessage reply = make(Command::reply, 0);
   reply.set_request_id(0x0807060504030201);
   const Message frozen = std::move(reply).freeze();
-  for (std::size_t i = 0; i < 8; ++i) EXPECT_EQ(frozen.bytes()[200 + i], static_cast<std::byte>(i + 1));
+  for (std::size_t i = 0; i < 8; ++i)
+    EXPECT_EQ(frozen.bytes()[200 + i], static_cast<std::byte>(i + 1));
   EXPECT_EQ(frozen.bytes()[168], std::byte{0});
   EXPECT_EQ(request_id(frozen), 0x0807060504030201u);
   for (int c = 0; c <= 12; ++c) {
@@ -162,12 +172,14 @@ TEST_F(MessageTest, a_mutable_message_gives_its_block_back_wherever_it_ends) {
 }
 
 TEST_F(MessageTest, what_does_not_fit_is_too_large_and_what_is_not_there_no_resources) {
-  EXPECT_EQ(MutableMessage::create(pool, Command::ping, 0xffff'ffff - 255).error(), Errc::too_large);
+  EXPECT_EQ(MutableMessage::create(pool, Command::ping, 0xffff'ffff - 255).error(),
+            Errc::too_large);
   EXPECT_EQ(MutableMessage::create(pool, Command::ping, SIZE_MAX).error(), Errc::too_large);
   BufferPool small(512);
   EXPECT_EQ(MutableMessage::create(small, Command::ping, 257).error(), Errc::no_resources);
   EXPECT_TRUE(MutableMessage::create(small, Command::ping, 256));
-  EXPECT_EQ(MutableMessage::create(small, Command::ping, 0xffff'ffff - 256).error(), Errc::no_resources);
+  EXPECT_EQ(MutableMessage::create(small, Command::ping, 0xffff'ffff - 256).error(),
+            Errc::no_resources);
 }
 
 // --- The seal ------------------------------------------------------------------------------------------------------

@@ -128,8 +128,7 @@ void SimDatagram::fly(Block* block, std::size_t begin, std::size_t size, const D
   world.schedule(copy, arrival + again);
 }
 
-Result<std::size_t> SimDatagram::send(std::span<const Datagram> datagrams,
-                                      Deadline deadline) {
+Result<std::size_t> SimDatagram::send(std::span<const Datagram> datagrams, Deadline deadline) {
   World& world = network_->world();
   if (const auto refused = world.scheduler().refuses(deadline)) return *refused;
   std::size_t taken = 0;

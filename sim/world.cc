@@ -107,8 +107,9 @@ RunReport World::finish(Scope& root) {
       const std::uint64_t before = scheduler_.runs();
       scheduler_.cancel_all();
       outcome = scheduler_.run();
-      TWINWIRE_CHECK(!over_ && (outcome == Scheduler::Outcome::finished || scheduler_.runs() > before),
-                     "a fiber does not obey cancellation: the world cannot end");
+      TWINWIRE_CHECK(
+          !over_ && (outcome == Scheduler::Outcome::finished || scheduler_.runs() > before),
+          "a fiber does not obey cancellation: the world cannot end");
     }
   }
   try {

@@ -14,9 +14,13 @@ constexpr Duration backoff_max = std::chrono::seconds(1);
 
 }  // namespace
 
-AcceptLoop::AcceptLoop(Network& network, Scope& background, const AcceptOptions& options, Sink& sink,
-                       bool handshakes) noexcept
-    : network_(&network), background_(&background), options_(options), sink_(&sink), handshakes_(handshakes) {
+AcceptLoop::AcceptLoop(Network& network, Scope& background, const AcceptOptions& options,
+                       Sink& sink, bool handshakes) noexcept
+    : network_(&network),
+      background_(&background),
+      options_(options),
+      sink_(&sink),
+      handshakes_(handshakes) {
   TWINWIRE_CHECK(options.handshakes_max >= 1 && options.ready_max >= 1,
                  "an accept stage needs room for one connection");
 }
@@ -32,7 +36,9 @@ void AcceptLoop::run(std::unique_ptr<Acceptor> acceptor) {
   Duration backoff = backoff_first;
   for (;;) {
     while (sink_->ready() >= options_.ready_max)
-      if (room.wait(scheduler, Deadline::never(), "room among accepted connections") == Wake::canceled) return;
+      if (room.wait(scheduler, Deadline::never(), "room among accepted connections") ==
+          Wake::canceled)
+        return;
     auto stream = acceptor->accept(Deadline::never());
     if (!stream) {
       if (stream.error() == Errc::canceled) return;
@@ -60,12 +66,15 @@ void AcceptLoop::start_handshake(std::unique_ptr<ByteStream> stream) {
     return report({Errc::no_resources, 0});
   }
   unfinished_.pop_back();
-  if (unfinished_count_ >= options_.handshakes_max && !PLANT(handshakes_without_bound)) evict_oldest();
-  auto fiber = background_->try_spawn("handshake", [this, keep = sink_->keep_alive(), stream = std::move(stream)]() mutable {
-    run_handshake(std::move(stream));
-    --unfinished_count_;
-    while (!unfinished_.empty() && unfinished_.front().get() == nullptr) unfinished_.pop_front();
-  });
+  if (unfinished_count_ >= options_.handshakes_max && !PLANT(handshakes_without_bound))
+    evict_oldest();
+  auto fiber = background_->try_spawn(
+      "handshake", [this, keep = sink_->keep_alive(), stream = std::move(stream)]() mutable {
+        run_handshake(std::move(stream));
+        --unfinished_count_;
+        while (!unfinished_.empty() && unfinished_.front().get() == nullptr)
+          unfinished_.pop_front();
+      });
   if (!fiber) return report(fiber.error());
   ++unfinished_count_;
   unfinished_.push_back(*fiber);
@@ -80,7 +89,8 @@ void AcceptLoop::run_handshake(std::unique_ptr<ByteStream> stream) {
 
 void AcceptLoop::evict_oldest() noexcept {
   while (!unfinished_.empty()) {
-    const FiberHandle oldest = PLANT(evict_newest_handshake) ? unfinished_.back() : unfinished_.front();
+    const FiberHandle oldest =
+        PLANT(evict_newest_handshake) ? unfinished_.back() : unfinished_.front();
     if (PLANT(evict_newest_handshake))
       unfinished_.pop_back();
     else

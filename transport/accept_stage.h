@@ -24,14 +24,15 @@ namespace twinwire {
 struct AcceptOptions {
   Duration handshake_timeout = std::chrono::seconds(10);
   std::size_t handshakes_max = 1024;  // unfinished at one time
-  std::size_t ready_max = 128;        // finished and not yet accepted; beyond it the network's backlog fills
+  std::size_t ready_max =
+      128;  // finished and not yet accepted; beyond it the network's backlog fills
 };
 
 struct AcceptCounters {
   std::uint64_t accepted = 0;           // streams that the network handed over
   std::uint64_t handshakes_failed = 0;  // timed-out ones included
   std::uint64_t handshakes_evicted = 0;
-  std::uint64_t errors = 0;             // that accept() reported or coalesced
+  std::uint64_t errors = 0;  // that accept() reported or coalesced
 };
 
 // The part that does not depend on the connection's type: accept_stage.cc.
@@ -99,7 +100,8 @@ class AcceptStage {
     AcceptStage stage;
     stage.local_ = acceptor->local();
     try {
-      stage.state_ = std::make_shared<State>(network, background, options, concurrent, std::move(handshake));
+      stage.state_ =
+          std::make_shared<State>(network, background, options, concurrent, std::move(handshake));
     } catch (const std::bad_alloc&) {
       return Errc::no_resources;
     }
@@ -136,7 +138,8 @@ class AcceptStage {
       if (auto error = state.loop.take_error()) return *error;
       if (scheduler.cancel_pending()) return Errc::canceled;
       const Wake wake = state.loop.arrivals.wait(scheduler, deadline, "a connection to accept");
-      if (wake != Wake::ready && state.ready_connections.empty() && !state.loop.has_error()) return to_errc(wake);
+      if (wake != Wake::ready && state.ready_connections.empty() && !state.loop.has_error())
+        return to_errc(wake);
     }
   }
 
@@ -163,7 +166,9 @@ class AcceptStage {
       return {};
     }
     std::size_t ready() const noexcept override { return ready_connections.size(); }
-    std::shared_ptr<AcceptLoop::Sink> keep_alive() noexcept override { return this->shared_from_this(); }
+    std::shared_ptr<AcceptLoop::Sink> keep_alive() noexcept override {
+      return this->shared_from_this();
+    }
 
     Network* network;
     Handshake make;

@@ -22,17 +22,18 @@ namespace twinwire {
 
 // The sending half of a connection.
 template <class W>
-concept MessageWriter =
-    std::move_constructible<W> && requires(W writer, Batch& batch, Deadline deadline, Duration grace) {
-      { writer.send_batch(batch, deadline) } -> std::same_as<Result<void>>;
-      { writer.close(grace) } -> std::same_as<Result<void>>;
-    };
+concept MessageWriter = std::move_constructible<W> &&
+                        requires(W writer, Batch& batch, Deadline deadline, Duration grace) {
+                          { writer.send_batch(batch, deadline) } -> std::same_as<Result<void>>;
+                          { writer.close(grace) } -> std::same_as<Result<void>>;
+                        };
 
 // The receiving half.
 template <class R>
-concept MessageReader = std::move_constructible<R> && requires(R reader, std::size_t max, Deadline deadline) {
-  { reader.read_message(max, deadline) } -> std::same_as<Result<Message>>;
-};
+concept MessageReader =
+    std::move_constructible<R> && requires(R reader, std::size_t max, Deadline deadline) {
+      { reader.read_message(max, deadline) } -> std::same_as<Result<Message>>;
+    };
 
 // A connection whose handshake is done; split() makes its halves, which may move to different fibers.
 template <class C>
@@ -54,15 +55,18 @@ concept MessageListener = std::move_constructible<L> && MessageConn<typename L::
 
 // A transport as a whole: what `--transport NAME` chooses.
 template <class T>
-concept Transport =
-    MessageListener<typename T::Listener> && MessageConn<typename T::Conn> &&
-    std::same_as<typename T::Conn, typename T::Listener::Conn> &&
-    std::default_initializable<typename T::Options> &&
-    requires(Network& network, Scope& background, const Address& address,
-             const typename T::Options& options, Deadline deadline) {
-      { T::name } -> std::convertible_to<std::string_view>;
-      { T::listen(network, background, address, options) } -> std::same_as<Result<typename T::Listener>>;
-      { T::dial(network, address, options, deadline) } -> std::same_as<Result<typename T::Conn>>;
-    };
+concept Transport = MessageListener<typename T::Listener> && MessageConn<typename T::Conn> &&
+                    std::same_as<typename T::Conn, typename T::Listener::Conn> &&
+                    std::default_initializable<typename T::Options> &&
+                    requires(Network& network, Scope& background, const Address& address,
+                             const typename T::Options& options, Deadline deadline) {
+                      { T::name } -> std::convertible_to<std::string_view>;
+                      {
+                        T::listen(network, background, address, options)
+                      } -> std::same_as<Result<typename T::Listener>>;
+                      {
+                        T::dial(network, address, options, deadline)
+                      } -> std::same_as<Result<typename T::Conn>>;
+                    };
 
 }  // namespace twinwire

@@ -33,7 +33,8 @@ struct ConnectingCases {
       expect(env, !accepted && accepted.error() == Errc::timed_out, "accept times out");
       Result<std::pair<typename T::Conn, Address>> canceled = Errc::timed_out;
       run_scope(server.scheduler(), [&](Scope& scope) {
-        const FiberHandle accepting = scope.spawn("acceptor", [&] { canceled = listener->accept(Deadline::never()); });
+        const FiberHandle accepting =
+            scope.spawn("acceptor", [&] { canceled = listener->accept(Deadline::never()); });
         (void)server.scheduler().sleep_for(std::chrono::milliseconds(5));
         server.scheduler().cancel(accepting);
       });
@@ -53,13 +54,15 @@ struct ConnectingCases {
         int accepted = 0;
         run_scope(server.scheduler(), [&](Scope& scope) {
           const auto accept_one = [&] {
-            accepted += listener->accept(server.clock().in(std::chrono::seconds(5))).has_value() ? 1 : 0;
+            accepted +=
+                listener->accept(server.clock().in(std::chrono::seconds(5))).has_value() ? 1 : 0;
           };
           const FiberHandle first = scope.spawn("first", accept_one);
           const FiberHandle second = scope.spawn("second", accept_one);
           scope.spawn("client", [&] {
             const TimePoint start = client.clock().now();
-            auto conn = T::dial(client, listener->local(), {}, client.clock().in(std::chrono::seconds(5)));
+            auto conn =
+                T::dial(client, listener->local(), {}, client.clock().in(std::chrono::seconds(5)));
             (void)client.scheduler().sleep_for(std::chrono::milliseconds(20));
             const Duration waited = client.clock().now() - start;
             expect(env, accepted == 1, "the connection was accepted");
@@ -99,12 +102,15 @@ struct ConnectingCases {
           for (;;) {
             auto accepted = listener->accept(Deadline::never());
             if (!accepted) return;
-            ends.spawn("echo", [&, conn = std::move(accepted->first)]() mutable { echo(server, std::move(conn)); });
+            ends.spawn("echo", [&, conn = std::move(accepted->first)]() mutable {
+              echo(server, std::move(conn));
+            });
           }
         });
         run_scope(server.scheduler(), [&](Scope& clients) {
           for (std::uint64_t i = 0; i < 100; ++i)
-            clients.spawn("client", [&, i] { served += ask(client, listener->local(), i) ? 1 : 0; });
+            clients.spawn("client",
+                          [&, i] { served += ask(client, listener->local(), i) ? 1 : 0; });
         });
         server.scheduler().cancel(accepting);
       });

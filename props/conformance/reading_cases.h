@@ -24,7 +24,8 @@ struct ReadingCases {
             witness.succeeded();
             (void)scheduler.sleep_for(std::chrono::microseconds(300));
           }
-          expect(env, client.writer.close(std::chrono::seconds(20)).has_value(), "the client closes");
+          expect(env, client.writer.close(std::chrono::seconds(20)).has_value(),
+                 "the client closes");
         });
         int stopped = 0;
         for (int i = 0;; ++i) {
@@ -76,13 +77,15 @@ struct ReadingCases {
       push(env, witness, *client.network, batch, 1, 1000);
       push(env, witness, *client.network, batch, 1, 1001);
       witness.offered(batch);
-      expect(env, client.writer.send_batch(batch, client.in(std::chrono::seconds(5))).has_value(), "both are sent");
+      expect(env, client.writer.send_batch(batch, client.in(std::chrono::seconds(5))).has_value(),
+             "both are sent");
       const std::size_t max = header_size + 1000;
       auto fits = server.reader.read_message(max, server.in(std::chrono::seconds(5)));
       if (expect(env, fits.has_value(), "the maximum itself is read")) witness.yielded(*fits);
       for (int i = 0; i < 2; ++i) {
         auto over = server.reader.read_message(max, server.in(std::chrono::seconds(5)));
-        expect(env, !over && over.error() == Errc::invalid, "one byte more is invalid, and stays so");
+        expect(env, !over && over.error() == Errc::invalid,
+               "one byte more is invalid, and stays so");
       }
       expect(env, server.record->aborted, "the peer was dropped");
       auto told = client.reader.read_message(any_size, client.in(std::chrono::seconds(5)));
@@ -97,14 +100,17 @@ struct ReadingCases {
       run_scope(client.network->scheduler(), [&](Scope& scope) {
         scope.spawn("server", [&] {
           (void)server.network->scheduler().sleep_for(std::chrono::milliseconds(5));
-          expect(env, read_to_end(server, up) == Error{Errc::closed}, "the server reads to the end");
+          expect(env, read_to_end(server, up) == Error{Errc::closed},
+                 "the server reads to the end");
           // Half-closed: what the server sends now is discarded by the closing client, and resets nothing.
           Batch late(1);
           laws::Witness down(env.judge(), "late", env.seed());
           push(env, down, *server.network, late, 1, 5000);
-          expect(env, server.writer.send_batch(late, server.in(std::chrono::seconds(5))).has_value(),
+          expect(env,
+                 server.writer.send_batch(late, server.in(std::chrono::seconds(5))).has_value(),
                  "the server may still send");
-          expect(env, server.writer.close(std::chrono::seconds(5)).has_value(), "the server closes");
+          expect(env, server.writer.close(std::chrono::seconds(5)).has_value(),
+                 "the server closes");
         });
         Batch batch(256);
         push(env, up, *client.network, batch, 256, 777);
@@ -131,7 +137,8 @@ struct ReadingCases {
       laws::Witness none(env.judge(), "none", env.seed());
       // The farewell came first, then the reset: a reader may meet either.
       const Error end = read_to_end(server, none);
-      expect(env, end == Error{Errc::closed} || end == Error{Errc::broken}, "the peer's reader ends");
+      expect(env, end == Error{Errc::closed} || end == Error{Errc::broken},
+             "the peer's reader ends");
     });
   }
 
@@ -140,7 +147,8 @@ struct ReadingCases {
       run_scope(client.network->scheduler(), [&](Scope& scope) {
         scope.spawn("client.reader", [&] {
           auto message = client.reader.read_message(any_size, Deadline::never());
-          expect(env, !message && message.error() == Errc::closed, "the pending read returns closed");
+          expect(env, !message && message.error() == Errc::closed,
+                 "the pending read returns closed");
         });
         scope.spawn("server", [&] {
           laws::Witness none(env.judge(), "none", env.seed());

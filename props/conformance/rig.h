@@ -43,12 +43,15 @@ void with_pair(Env& env, const RigOptions& rig, Body&& body) {
     options.stream.receive_buffer = rig.receive_buffer;
     auto listener = T::listen(server, background, env.bind_address("server"), options);
     if (!env.judge().check(listener.has_value(), "conformance", "cannot listen")) return;
-    auto conn = T::dial(client, listener->local(), options, client.clock().in(std::chrono::seconds(5)));
+    auto conn =
+        T::dial(client, listener->local(), options, client.clock().in(std::chrono::seconds(5)));
     auto accepted = listener->accept(server.clock().in(std::chrono::seconds(5)));
-    if (env.judge().check(conn.has_value() && accepted.has_value(), "conformance", "cannot connect")) {
+    if (env.judge().check(conn.has_value() && accepted.has_value(), "conformance",
+                          "cannot connect")) {
       auto near = split(std::move(*conn));
       auto far = split(std::move(accepted->first));
-      End<T> client_end{std::move(near.first), std::move(near.second), &client, client.records().front().get()};
+      End<T> client_end{std::move(near.first), std::move(near.second), &client,
+                        client.records().front().get()};
       End<T> server_end{std::move(far.first), std::move(far.second), &server,
                         server.record_of(accepted->second).get()};
       body(client_end, server_end);
@@ -57,8 +60,8 @@ void with_pair(Env& env, const RigOptions& rig, Body&& body) {
   });
 }
 
-inline void push(Env& env, laws::Witness& witness, Network& network, Batch& batch, std::size_t count,
-                 std::size_t body) {
+inline void push(Env& env, laws::Witness& witness, Network& network, Batch& batch,
+                 std::size_t count, std::size_t body) {
   for (std::size_t i = 0; i < count; ++i) {
     auto message = witness.make(network.buffers(), body);
     if (env.judge().check(message.has_value(), "conformance", "no memory for a message"))

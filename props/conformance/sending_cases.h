@@ -25,8 +25,10 @@ struct SendingCases {
     with_pair<T>(env, {}, [&](End<T>& client, End<T>& server) {
       run_scope(client.network->scheduler(), [&](Scope& scope) {
         scope.spawn("server", [&] {
-          expect(env, read_to_end(server, witness) == Error{Errc::closed}, "the reader ends with closed");
-          expect(env, server.writer.close(std::chrono::seconds(5)).has_value(), "the server closes");
+          expect(env, read_to_end(server, witness) == Error{Errc::closed},
+                 "the reader ends with closed");
+          expect(env, server.writer.close(std::chrono::seconds(5)).has_value(),
+                 "the server closes");
         });
         Batch batch(batch_messages_max);
         const Message* allocation = batch.messages().data();
@@ -38,7 +40,8 @@ struct SendingCases {
           client.record->in_flight = nullptr;
           if (!expect(env, sent.has_value(), "send_batch succeeds")) return;
           witness.succeeded();
-          expect(env, batch.empty() && batch.messages().data() == allocation, "the allocation is kept");
+          expect(env, batch.empty() && batch.messages().data() == allocation,
+                 "the allocation is kept");
         }
         expect(env, client.writer.close(std::chrono::seconds(20)).has_value(), "the client closes");
       });
@@ -52,8 +55,10 @@ struct SendingCases {
     with_pair<T>(env, {2304, 2304}, [&](End<T>& client, End<T>& server) {
       run_scope(client.network->scheduler(), [&](Scope& scope) {
         scope.spawn("server", [&] {
-          expect(env, read_to_end(server, witness, std::chrono::microseconds(100)) == Error{Errc::closed},
-                 "the reader ends with closed");
+          expect(
+              env,
+              read_to_end(server, witness, std::chrono::microseconds(100)) == Error{Errc::closed},
+              "the reader ends with closed");
           (void)server.writer.close(std::chrono::seconds(5));
         });
         Batch batch(batch_messages_max);
@@ -85,7 +90,8 @@ struct SendingCases {
           auto message = client.reader.read_message(any_size, client.in(std::chrono::seconds(60)));
           reader_woke = !message && message.error() == Errc::broken;
         });
-        const auto sent = client.writer.send_batch(batch, client.in(std::chrono::milliseconds(200)));
+        const auto sent =
+            client.writer.send_batch(batch, client.in(std::chrono::milliseconds(200)));
         expect(env, !sent && sent.error() == Errc::timed_out, "send_batch times out");
       });
       expect(env, reader_woke, "the drop woke the reader with broken");
@@ -96,7 +102,8 @@ struct SendingCases {
       const auto again = client.writer.send_batch(batch, client.in(std::chrono::seconds(1)));
       expect(env, !again && again.error() == Errc::timed_out, "the same error again");
       expect(env, client.record->writes == writes, "without touching the network");
-      expect(env, read_to_end(server, witness) == Error{Errc::broken}, "the peer reads a prefix and then broken");
+      expect(env, read_to_end(server, witness) == Error{Errc::broken},
+             "the peer reads a prefix and then broken");
     });
   }
 
@@ -109,13 +116,15 @@ struct SendingCases {
       witness.offered(batch);
       Result<void> sent;
       run_scope(client.network->scheduler(), [&](Scope& scope) {
-        const FiberHandle sending = scope.spawn("sender", [&] { sent = client.writer.send_batch(batch, Deadline::never()); });
+        const FiberHandle sending = scope.spawn(
+            "sender", [&] { sent = client.writer.send_batch(batch, Deadline::never()); });
         (void)client.network->scheduler().sleep_for(std::chrono::milliseconds(50));
         client.network->scheduler().cancel(sending);
       });
       expect(env, !sent && sent.error() == Errc::canceled, "send_batch returns canceled");
       expect(env, batch.size() == 512 && client.record->aborted, "whole, and dropped");
-      expect(env, read_to_end(server, witness) == Error{Errc::broken}, "the peer reads a prefix and then broken");
+      expect(env, read_to_end(server, witness) == Error{Errc::broken},
+             "the peer reads a prefix and then broken");
     });
   }
 
@@ -125,12 +134,14 @@ struct SendingCases {
     with_pair<T>(env, {}, [&](End<T>& client, End<T>& server) {
       { auto gone = std::move(client.writer); }
       expect(env, client.record->aborted, "the connection was reset");
-      expect(env, read_to_end(server, witness) == Error{Errc::broken}, "the peer's reader says broken");
+      expect(env, read_to_end(server, witness) == Error{Errc::broken},
+             "the peer's reader says broken");
       auto own = client.reader.read_message(any_size, client.in(std::chrono::seconds(1)));
       expect(env, !own && own.error() == Errc::broken, "the own reader says broken");
       Batch batch(1);
       push(env, witness, *server.network, batch, 1, 0);
-      expect(env, !server.writer.send_batch(batch, server.in(std::chrono::seconds(1))), "the peer cannot send");
+      expect(env, !server.writer.send_batch(batch, server.in(std::chrono::seconds(1))),
+             "the peer cannot send");
     });
   }
 
@@ -138,12 +149,15 @@ struct SendingCases {
     laws::Witness witness(env.judge(), "sizes", env.seed());
     with_pair<T>(env, {}, [&](End<T>& client, End<T>&) {
       Batch batch(513);
-      expect(env, client.writer.send_batch(batch, client.in(std::chrono::seconds(1))).has_value(), "empty succeeds");
+      expect(env, client.writer.send_batch(batch, client.in(std::chrono::seconds(1))).has_value(),
+             "empty succeeds");
       expect(env, client.record->writes == 0, "empty touches nothing");
       push(env, witness, *client.network, batch, 513, 0);
       const auto sent = client.writer.send_batch(batch, client.in(std::chrono::seconds(1)));
-      expect(env, !sent && sent.error() == Errc::too_large && batch.size() == 513, "513 are refused whole");
-      expect(env, client.record->writes == 0 && client.record->aborted, "nothing was written, and dropped");
+      expect(env, !sent && sent.error() == Errc::too_large && batch.size() == 513,
+             "513 are refused whole");
+      expect(env, client.record->writes == 0 && client.record->aborted,
+             "nothing was written, and dropped");
     });
   }
 };

@@ -26,7 +26,8 @@ std::int64_t Env::knob(std::string_view name, std::int64_t fallback) {
 std::vector<std::string> Env::knobs_unread() const {
   std::vector<std::string> unread;
   for (const Knob& knob : set_)
-    if (std::none_of(read_.begin(), read_.end(), [&](const Knob& r) { return r.name == knob.name; }))
+    if (std::none_of(read_.begin(), read_.end(),
+                     [&](const Knob& r) { return r.name == knob.name; }))
       unread.push_back(knob.name);
   return unread;
 }

@@ -32,7 +32,8 @@ inline constexpr std::size_t transport_count = std::tuple_size_v<Transports>;
 
 constexpr std::array<std::string_view, transport_count> transport_names() noexcept {
   return []<std::size_t... i>(std::index_sequence<i...>) {
-    return std::array<std::string_view, transport_count>{std::tuple_element_t<i, Transports>::name...};
+    return std::array<std::string_view, transport_count>{
+        std::tuple_element_t<i, Transports>::name...};
   }(std::make_index_sequence<transport_count>{});
 }
 
@@ -50,13 +51,15 @@ class Registry {
  public:
   template <class S>
   void add() {
-    add_entry({S::name, S::summary, []<std::size_t... i>(std::index_sequence<i...>) {
+    add_entry({S::name, S::summary,
+               []<std::size_t... i>(std::index_sequence<i...>) {
                  return std::array<ScenarioBody, transport_count>{
                      &S::template run<std::tuple_element_t<i, Transports>>...};
                }(std::make_index_sequence<transport_count>{}),
                [] {
                  void (*limit)(sim::FaultPlan&) = nullptr;
-                 if constexpr (requires(sim::FaultPlan& plan) { S::limit_faults(plan); }) limit = &S::limit_faults;
+                 if constexpr (requires(sim::FaultPlan& plan) { S::limit_faults(plan); })
+                   limit = &S::limit_faults;
                  return limit;
                }()});
   }

@@ -8,8 +8,9 @@
 namespace twinwire::laws {
 namespace {
 
-constexpr std::string_view names[rudeness_count] = {"none",            "undersize",  "oversize", "huge",
-                                                    "unknown_command", "cut_header", "cut_body", "bad_seal"};
+constexpr std::string_view names[rudeness_count] = {"none",     "undersize",       "oversize",
+                                                    "huge",     "unknown_command", "cut_header",
+                                                    "cut_body", "bad_seal"};
 
 std::vector<std::byte> frame(std::size_t body, bool sealed, std::uint64_t fill) {
   BufferPool pool;
@@ -26,7 +27,9 @@ void set_size(std::vector<std::byte>& bytes, std::uint64_t size) {
 
 }  // namespace
 
-std::string_view name(Rudeness rudeness) noexcept { return names[static_cast<std::size_t>(rudeness)]; }
+std::string_view name(Rudeness rudeness) noexcept {
+  return names[static_cast<std::size_t>(rudeness)];
+}
 
 RudePlan rude_plan_of(Env& env) {
   RudePlan plan;
@@ -49,9 +52,12 @@ RudePlan rude_plan_of(Env& env) {
     case Rudeness::undersize: set_size(last, env.draw(header_size)); break;
     case Rudeness::oversize:
       set_size(last, plan.max + 1 + env.draw(1000));
-      last.resize(plan.max + 1 + 1000);  // enough that a reader without the check has a frame to yield
+      last.resize(plan.max + 1 +
+                  1000);  // enough that a reader without the check has a frame to yield
       break;
-    case Rudeness::huge: set_size(last, (std::uint64_t{16} << 20) + env.draw(std::uint64_t{1} << 31)); break;
+    case Rudeness::huge:
+      set_size(last, (std::uint64_t{16} << 20) + env.draw(std::uint64_t{1} << 31));
+      break;
     case Rudeness::unknown_command:
       last[offset::command] = static_cast<std::byte>(13 + env.draw(243));
       break;
@@ -76,15 +82,18 @@ RudePlan rude_plan_of(Env& env) {
   return plan;
 }
 
-bool write_bytes(Env& env, Network& network, ByteStream& stream, const std::vector<std::byte>& bytes) {
+bool write_bytes(Env& env, Network& network, ByteStream& stream,
+                 const std::vector<std::byte>& bytes) {
   std::size_t at = 0;
   while (at < bytes.size()) {
-    const std::size_t n = std::min(bytes.size() - at, 1 + env.draw(env.draw(2) == 0 ? 300 : 20'000));
+    const std::size_t n =
+        std::min(bytes.size() - at, 1 + env.draw(env.draw(2) == 0 ? 300 : 20'000));
     const iovec piece{const_cast<std::byte*>(bytes.data() + at), n};
     auto written = stream.write({&piece, 1}, network.clock().in(std::chrono::seconds(60)));
     if (!written) return false;
     at += *written;
-    if (env.draw(4) == 0) (void)network.scheduler().sleep_for(std::chrono::microseconds(env.draw(500)));
+    if (env.draw(4) == 0)
+      (void)network.scheduler().sleep_for(std::chrono::microseconds(env.draw(500)));
   }
   return true;
 }

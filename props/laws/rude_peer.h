@@ -28,16 +28,17 @@ std::string_view name(Rudeness rudeness) noexcept;
 
 struct RudePlan {
   Rudeness rudeness = Rudeness::none;
-  bool sealed = false;                // the reader verifies seals, and honest frames carry them
-  std::size_t max = 0;                // the reader's maximum
-  std::size_t good_frames = 0;        // sent before
-  std::vector<std::byte> bytes;       // everything that goes over the wire
-  bool ends_stream = false;           // the peer ends its side after the bytes
-  Errc expected = Errc::closed;       // how reading ends if every byte arrived
+  bool sealed = false;           // the reader verifies seals, and honest frames carry them
+  std::size_t max = 0;           // the reader's maximum
+  std::size_t good_frames = 0;   // sent before
+  std::vector<std::byte> bytes;  // everything that goes over the wire
+  bool ends_stream = false;      // the peer ends its side after the bytes
+  Errc expected = Errc::closed;  // how reading ends if every byte arrived
 };
 RudePlan rude_plan_of(Env& env);
 
 // Writes all the bytes in pieces of drawn sizes. False if the network failed first.
-bool write_bytes(Env& env, Network& network, ByteStream& stream, const std::vector<std::byte>& bytes);
+bool write_bytes(Env& env, Network& network, ByteStream& stream,
+                 const std::vector<std::byte>& bytes);
 
 }  // namespace twinwire::laws

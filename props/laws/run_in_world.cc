@@ -32,8 +32,8 @@ class WorldEnv final : public Env {
 
 std::string describe(const sim::RunReport& report) {
   std::string text = "the run ended " + std::string(name(report.ending)) + " at " +
-                     std::to_string(report.at.ns) + " ns with " + std::to_string(report.stuck.size()) +
-                     " fibers alive";
+                     std::to_string(report.at.ns) + " ns with " +
+                     std::to_string(report.stuck.size()) + " fibers alive";
   for (const sim::StuckFiber& fiber : report.stuck)
     text += "\n  " + fiber.name + " waits for " + fiber.waiting_for + " since " +
             std::to_string(fiber.since.ns) + " ns";
@@ -78,8 +78,9 @@ Verdict run_in_world(const WorldRun& run, StackPool& stacks) {
   const sim::RunReport& report = verdict.report;
   if (report.failure) judge.violate("exception", what(report.failure));
   if (report.ending == sim::Ending::finished) {
-    judge.check(report.leaked_sockets == 0, "leak",
-                [&] { return std::to_string(report.leaked_sockets) + " sockets were never closed"; });
+    judge.check(report.leaked_sockets == 0, "leak", [&] {
+      return std::to_string(report.leaked_sockets) + " sockets were never closed";
+    });
     judge.check(report.leaked_buffers == 0, "leak", [&] {
       return std::to_string(report.leaked_buffers) + " buffers were still held at the end";
     });

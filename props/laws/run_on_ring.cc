@@ -66,7 +66,8 @@ RingVerdict run_on_ring(const ScenarioEntry& scenario, std::size_t transport, st
     judge.violate("exception", "an exception that is no std::exception");
   }
   if (verdict.kind == VerdictKind::pass)
-    judge.check(ring.buffers().blocks_in_use() == buffers_before, "leak", "buffers were still held at the end");
+    judge.check(ring.buffers().blocks_in_use() == buffers_before, "leak",
+                "buffers were still held at the end");
   if (judge.verdict()) {
     verdict.kind = VerdictKind::law_broken;
     verdict.law = judge.verdict()->law;

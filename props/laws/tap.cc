@@ -25,7 +25,8 @@ class TapStream final : public ByteStream {
   Result<std::size_t> write(std::span<const iovec> pieces, Deadline deadline) override {
     StreamRecord& record = *record_;
     ++record.writes;
-    judge_->check(!record.aborted, "drop", "the network was touched after the connection was dropped");
+    judge_->check(!record.aborted, "drop",
+                  "the network was touched after the connection was dropped");
     judge_->check(!record.write_failed, "drop",
                   "something was written to a connection on which a write had failed");
     std::size_t total = 0;
@@ -40,8 +41,9 @@ class TapStream final : public ByteStream {
       record.write_failed = true;
       return written;
     }
-    judge_->check(*written >= 1 && *written <= total, "byte_seam",
-                  [&] { return "write took " + std::to_string(*written) + " of " + std::to_string(total) + " bytes"; });
+    judge_->check(*written >= 1 && *written <= total, "byte_seam", [&] {
+      return "write took " + std::to_string(*written) + " of " + std::to_string(total) + " bytes";
+    });
     record.accepted += *written;
     if (*written < total) ++record.short_writes;
     return written;
@@ -70,7 +72,8 @@ class TapStream final : public ByteStream {
 
  private:
   void saw(std::size_t bytes) {
-    judge_->check(!(record_->end_seen && bytes != 0), "byte_seam", "bytes arrived after the end of the stream");
+    judge_->check(!(record_->end_seen && bytes != 0), "byte_seam",
+                  "bytes arrived after the end of the stream");
     record_->received += bytes;
     record_->end_seen = record_->end_seen || bytes == 0;
   }
@@ -86,8 +89,9 @@ class TapAcceptor final : public Acceptor {
       : inner_(std::move(inner)), network_(&network) {}
 
   Result<std::unique_ptr<ByteStream>> accept(Deadline deadline) override {
-    network_->judge().check(!(exhausted_ && network_->clock().now() == exhausted_at_), "accept",
-                            "accept was tried again in the instant in which descriptors had run out");
+    network_->judge().check(
+        !(exhausted_ && network_->clock().now() == exhausted_at_), "accept",
+        "accept was tried again in the instant in which descriptors had run out");
     auto stream = inner_->accept(deadline);
     exhausted_ = !stream && stream.error() == Errc::no_resources;
     exhausted_at_ = network_->clock().now();
@@ -114,8 +118,8 @@ std::unique_ptr<ByteStream> TapNetwork::tap(std::unique_ptr<ByteStream> stream) 
 }
 
 std::size_t TapNetwork::live_streams() const noexcept {
-  return static_cast<std::size_t>(
-      std::count_if(records_.begin(), records_.end(), [](const auto& record) { return !record->destroyed; }));
+  return static_cast<std::size_t>(std::count_if(
+      records_.begin(), records_.end(), [](const auto& record) { return !record->destroyed; }));
 }
 
 std::shared_ptr<StreamRecord> TapNetwork::record_of(const Address& peer) const noexcept {
@@ -124,13 +128,15 @@ std::shared_ptr<StreamRecord> TapNetwork::record_of(const Address& peer) const n
   return found == records_.rend() ? nullptr : *found;
 }
 
-Result<std::unique_ptr<Acceptor>> TapNetwork::listen(const Address& address, const ListenOptions& options) {
+Result<std::unique_ptr<Acceptor>> TapNetwork::listen(const Address& address,
+                                                     const ListenOptions& options) {
   auto acceptor = base_->listen(address, options);
   if (!acceptor) return acceptor;
   return std::make_unique<TapAcceptor>(std::move(*acceptor), *this);
 }
 
-Result<std::unique_ptr<ByteStream>> TapNetwork::dial(const Address& address, const StreamOptions& options,
+Result<std::unique_ptr<ByteStream>> TapNetwork::dial(const Address& address,
+                                                     const StreamOptions& options,
                                                      Deadline deadline) {
   auto stream = base_->dial(address, options, deadline);
   if (!stream) return stream;

@@ -18,13 +18,13 @@ namespace twinwire::laws {
 struct StreamRecord {
   Address local;
   Address peer;
-  std::uint64_t accepted = 0;   // bytes that write() took
-  std::uint64_t received = 0;   // bytes that read() and read_into() gave
-  std::uint64_t writes = 0;     // calls, failed ones included
+  std::uint64_t accepted = 0;  // bytes that write() took
+  std::uint64_t received = 0;  // bytes that read() and read_into() gave
+  std::uint64_t writes = 0;    // calls, failed ones included
   std::uint64_t short_writes = 0;
   bool write_failed = false;
-  bool end_seen = false;        // the peer's end was read
-  bool shut = false;            // shutdown_write() was called
+  bool end_seen = false;  // the peer's end was read
+  bool shut = false;      // shutdown_write() was called
   bool aborted = false;
   bool shut_before_abort = false;
   bool destroyed = false;
@@ -38,7 +38,8 @@ class TapNetwork final : public Network {
   // Both are borrowed.
   TapNetwork(Network& base, Judge& judge) noexcept : base_(&base), judge_(&judge) {}
 
-  Result<std::unique_ptr<Acceptor>> listen(const Address& address, const ListenOptions& options) override;
+  Result<std::unique_ptr<Acceptor>> listen(const Address& address,
+                                           const ListenOptions& options) override;
   Result<std::unique_ptr<ByteStream>> dial(const Address& address, const StreamOptions& options,
                                            Deadline deadline) override;
   Result<std::unique_ptr<DatagramSocket>> bind(const Address& address,

@@ -18,10 +18,11 @@ struct BatchPlan {
 };
 
 struct ReaderPlan {
-  Duration pause{0};               // after each message
-  std::uint32_t stop_percent = 0;  // of reads that are told to stop early, by deadline or cancellation
+  Duration pause{0};  // after each message
+  std::uint32_t stop_percent =
+      0;  // of reads that are told to stop early, by deadline or cancellation
   Duration stop_after{0};
-  bool by_cancel = false;          // else by deadline
+  bool by_cancel = false;  // else by deadline
 };
 
 enum class SideEnd : std::uint8_t {

@@ -17,16 +17,21 @@ namespace twinwire::laws {
 
 // How a side ended, for laws that need both.
 struct SideOutcome {
-  std::optional<Error> read_end;          // what ended reading
+  std::optional<Error> read_end;  // what ended reading
   bool read_end_before_own_close = false;
-  std::optional<Result<void>> close;      // what close() returned, if it was called
+  std::optional<Result<void>> close;  // what close() returned, if it was called
 };
 
 // The checks, apart from the transport's types: traffic_checks.cc.
 class SideChecks {
  public:
-  SideChecks(Env& env, std::string label, std::shared_ptr<StreamRecord> record, Witness& sent, Witness& seen)
-      : env_(&env), label_(std::move(label)), record_(std::move(record)), sent_(&sent), seen_(&seen) {}
+  SideChecks(Env& env, std::string label, std::shared_ptr<StreamRecord> record, Witness& sent,
+             Witness& seen)
+      : env_(&env),
+        label_(std::move(label)),
+        record_(std::move(record)),
+        sent_(&sent),
+        seen_(&seen) {}
 
   // Real time passes between an event and its observer; virtual time does not.
   Duration slack() const noexcept {
@@ -56,8 +61,10 @@ class SideChecks {
   Witness* seen_;
 };
 
-inline constexpr Duration idle_limit = std::chrono::seconds(60);  // a silent network must not end in a deadlock
-inline constexpr Duration wake_limit = std::chrono::seconds(2);   // from a drop to the reader's error
+inline constexpr Duration idle_limit =
+    std::chrono::seconds(60);  // a silent network must not end in a deadlock
+inline constexpr Duration wake_limit =
+    std::chrono::seconds(2);  // from a drop to the reader's error
 
 template <MessageReader Reader, MessageWriter Writer>
 class TrafficSide {
@@ -117,7 +124,8 @@ class TrafficSide {
       }
       const Error error = message.error();
       const bool told_to_stop = error == Errc::timed_out || error == Errc::canceled;
-      if (told_to_stop && !scheduler().cancel_pending() && network_->clock().now() < patience_ends) continue;
+      if (told_to_stop && !scheduler().cancel_pending() && network_->clock().now() < patience_ends)
+        continue;
       if (!told_to_stop) {
         checks_.reading_ended(error, close_started_);
         auto again = reader_.read_message(default_max_message, limit());
@@ -162,8 +170,10 @@ class TrafficSide {
     for (const BatchPlan& plan : plan_->batches) {
       if (plan.pause.count() != 0 && !scheduler().sleep_for(plan.pause)) break;
       for (const std::uint32_t body : plan.bodies)
-        if (auto message = checks_.sent().make(network_->buffers(), body)) batch.push(std::move(*message));
-      const Deadline deadline = plan.patience.count() != 0 ? network_->clock().in(plan.patience) : limit();
+        if (auto message = checks_.sent().make(network_->buffers(), body))
+          batch.push(std::move(*message));
+      const Deadline deadline =
+          plan.patience.count() != 0 ? network_->clock().in(plan.patience) : limit();
       if (!send(batch, deadline)) return;
     }
     end();
@@ -189,7 +199,8 @@ class TrafficSide {
     // The reader wakes with an error, whatever it was doing.
     CancelShield shield(scheduler());
     if (!reading_over_.wait(network_->clock().in(wake_limit), "the reader to notice the drop"))
-      checks_.judge().violate("reader_wakes", checks_.label() + ": the reader did not end after the writer failed");
+      checks_.judge().violate("reader_wakes",
+                              checks_.label() + ": the reader did not end after the writer failed");
     return false;
   }
 
@@ -225,7 +236,8 @@ class TrafficSide {
     checks_.closed_gracefully();
     if (!reading_over_.wait(network_->clock().in(wake_limit), "the reader to notice the close") &&
         !scheduler().cancel_pending())
-      checks_.judge().violate("reader_wakes", checks_.label() + ": the reader did not end after close returned ok");
+      checks_.judge().violate("reader_wakes",
+                              checks_.label() + ": the reader did not end after close returned ok");
   }
 
   Env* env_;

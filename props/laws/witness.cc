@@ -56,11 +56,12 @@ void Witness::yielded(const Message& message) {
   judge_->check(seen == offered_[index].digest, "prefix", [&] {
     const auto twin = std::find_if(offered_.begin(), offered_.end(),
                                    [&](const Expected& e) { return e.digest == seen; });
-    const std::string what =
-        twin == offered_.end()
-            ? "bytes that were never sent as a message (" + std::to_string(message.size()) + " bytes)"
-            : "message " + std::to_string(twin - offered_.begin());
-    return label_ + ": in the place of message " + std::to_string(index) + " the reader yielded " + what;
+    const std::string what = twin == offered_.end()
+                                 ? "bytes that were never sent as a message (" +
+                                       std::to_string(message.size()) + " bytes)"
+                                 : "message " + std::to_string(twin - offered_.begin());
+    return label_ + ": in the place of message " + std::to_string(index) + " the reader yielded " +
+           what;
   });
 }
 

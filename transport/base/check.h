@@ -10,8 +10,8 @@ namespace twinwire {
 
 }  // namespace twinwire
 
-#define TWINWIRE_CHECK(condition, message)                                              \
-  do {                                                                                  \
-    if (!(condition)) [[unlikely]]                                                      \
-      ::twinwire::check_failed(#condition, message, __FILE__, __LINE__);                \
+#define TWINWIRE_CHECK(condition, message)                               \
+  do {                                                                   \
+    if (!(condition)) [[unlikely]]                                       \
+      ::twinwire::check_failed(#condition, message, __FILE__, __LINE__); \
   } while (false)

@@ -11,9 +11,9 @@ namespace twinwire {
 
 // Named for what the caller does next. The set is closed, so that a switch over it can be exhaustive.
 enum class Errc : std::uint8_t {
-  closed,         // The peer ended the connection between two messages: nothing is lost. Stop reading.
-  broken,         // The connection failed: reset, cut inside a frame, or timed out in the network. Reconnect.
-  invalid,        // The peer violated the protocol, and was dropped: do not trust it. Of a text: it is malformed.
+  closed,  // The peer ended the connection between two messages: nothing is lost. Stop reading.
+  broken,  // The connection failed: reset, cut inside a frame, or timed out in the network. Reconnect.
+  invalid,  // The peer violated the protocol, and was dropped: do not trust it. Of a text: it is malformed.
   canceled,       // This fiber was told to stop. Unwind.
   timed_out,      // The deadline passed first.
   refused,        // The peer's host answered that nobody listens there. Try later or elsewhere.

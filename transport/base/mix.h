@@ -8,8 +8,8 @@ namespace twinwire {
 
 // One 64x64 -> 128 multiply, folded. Good avalanche for keys; not a cryptographic hash.
 constexpr std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
-  const unsigned __int128 product = static_cast<unsigned __int128>(a ^ 0x9e3779b97f4a7c15ULL) *
-                                    (b ^ 0xd6e8feb86659fd93ULL);
+  const unsigned __int128 product =
+      static_cast<unsigned __int128>(a ^ 0x9e3779b97f4a7c15ULL) * (b ^ 0xd6e8feb86659fd93ULL);
   return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 

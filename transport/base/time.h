@@ -14,9 +14,7 @@ using Duration = std::chrono::nanoseconds;
 struct TimePoint {
   std::int64_t ns = 0;
 
-  static constexpr TimePoint never() noexcept {
-    return {std::numeric_limits<std::int64_t>::max()};
-  }
+  static constexpr TimePoint never() noexcept { return {std::numeric_limits<std::int64_t>::max()}; }
   friend constexpr auto operator<=>(TimePoint, TimePoint) noexcept = default;
 };
 

@@ -29,12 +29,12 @@ struct Fiber : TimedNode {
   EntityId entity = 0;
   std::uint64_t children = 0;  // ordinals given to what this fiber creates
   std::uint64_t wakes = 0;
-  std::uint64_t serial = 0;    // unique in its scheduler; a FiberHandle outlives the fiber by it
+  std::uint64_t serial = 0;  // unique in its scheduler; a FiberHandle outlives the fiber by it
 
   State state = State::ready;
   Wake reason = Wake::ready;
   bool cancel_requested = false;
-  std::uint16_t shields = 0;   // > 0: cancellation waits
+  std::uint16_t shields = 0;  // > 0: cancellation waits
 
   // While parked.
   Deadline deadline;
@@ -56,9 +56,9 @@ struct Fiber : TimedNode {
   Scheduler* scheduler = nullptr;
 
   // The machine's side of it.
-  void* context = nullptr;              // of Boost.Context
-  void* exception_globals[2] = {};      // __cxa_eh_globals: Boost before 1.88 does not save them
-  void* sanitizer_fiber = nullptr;      // TSan
+  void* context = nullptr;          // of Boost.Context
+  void* exception_globals[2] = {};  // __cxa_eh_globals: Boost before 1.88 does not save them
+  void* sanitizer_fiber = nullptr;  // TSan
   Stack stack;
   void (*body)(void* callable) = nullptr;  // runs and destroys the callable
   void* callable = nullptr;

@@ -99,7 +99,8 @@ void handle_fault(int signal, siginfo_t* info, void* context) noexcept {
   if ((previous.sa_flags & SA_SIGINFO) != 0) {
     previous.sa_sigaction(signal, info, context);
   } else if (previous.sa_handler == SIG_DFL ||
-             (previous.sa_handler == SIG_IGN && by_the_kernel)) {  // the kernel lets nobody ignore a fault
+             (previous.sa_handler == SIG_IGN &&
+              by_the_kernel)) {  // the kernel lets nobody ignore a fault
     die_by(signal);
   } else if (previous.sa_handler != SIG_IGN) {
     previous.sa_handler(signal);

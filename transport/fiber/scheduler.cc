@@ -244,7 +244,8 @@ void Scheduler::fire_timers() {
     auto& fiber = static_cast<Fiber&>(*timers_.top());
     const bool waits = fiber.state == Fiber::State::parked && fiber.deadline != Deadline::never();
     if (waits && fiber.deadline.at > time) {
-      timers_.set(fiber, fiber.deadline.at);  // re-armed: an earlier wait of it ended before its deadline
+      timers_.set(fiber,
+                  fiber.deadline.at);  // re-armed: an earlier wait of it ended before its deadline
       continue;
     }
     timers_.remove(fiber);
@@ -257,8 +258,7 @@ Wake Scheduler::park(Deadline deadline, const char* waiting_for) {
   if (cancel_pending()) return Wake::canceled;
   if (deadline != Deadline::never()) {
     if (deadline.at <= host_->now()) return Wake::timed_out;
-    if (!fiber.queued() || deadline.at < fiber.due)
-      timers_.set(fiber, deadline.at);
+    if (!fiber.queued() || deadline.at < fiber.due) timers_.set(fiber, deadline.at);
   }
   fiber.deadline = deadline;
   fiber.waiting_for = waiting_for;

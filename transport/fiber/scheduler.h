@@ -33,7 +33,9 @@ class Host {
 
   // Among fibers ready at the same instant the lowest priority runs first, ties in order of waking. Asked only where
   // two or more are ready, and only of a host that orders wakes.
-  virtual std::uint64_t wake_priority(EntityId /*fiber*/, std::uint64_t /*nth_wake*/) noexcept { return 0; }
+  virtual std::uint64_t wake_priority(EntityId /*fiber*/, std::uint64_t /*nth_wake*/) noexcept {
+    return 0;
+  }
 
   // Called before a fiber runs.
   virtual void on_run(const Fiber& /*fiber*/) noexcept {}
@@ -43,8 +45,9 @@ class Host {
 };
 
 struct SchedulerOptions {
-  bool orders_wakes = false;           // ask Host::wake_priority; otherwise first woken, first run
-  std::uint32_t runs_per_turn = 256;   // fibers run before the host gets a turn while others are still ready
+  bool orders_wakes = false;  // ask Host::wake_priority; otherwise first woken, first run
+  std::uint32_t runs_per_turn =
+      256;  // fibers run before the host gets a turn while others are still ready
   EntityId root_entity = 0;
 };
 
@@ -133,7 +136,8 @@ class Scheduler {
   // always finds a control block there, and never what a later fiber has on its stack.
   Fiber* place_of(const Stack& stack) const noexcept;
   // `callable`: where the callable lies, below the control block; the stack begins there.
-  Fiber* create_on(Stack stack, std::byte* callable, std::string_view name, EntityId entity) noexcept;
+  Fiber* create_on(Stack stack, std::byte* callable, std::string_view name,
+                   EntityId entity) noexcept;
   // Room in the timers and the ready heap for one fiber more, so that neither a wait nor a wake allocates.
   bool make_room() noexcept;
   void start(Fiber& fiber) noexcept;  // links it in and makes it ready

@@ -32,7 +32,8 @@ class Scope {
   // Errors     no_resources (no stack)
   template <class F>
   Result<FiberHandle> try_spawn(std::string_view name, F&& function) {
-    Fiber* fiber = scheduler_->create(name, child_entity(entity_, spawned_), std::forward<F>(function));
+    Fiber* fiber =
+        scheduler_->create(name, child_entity(entity_, spawned_), std::forward<F>(function));
     if (fiber == nullptr) return Errc::no_resources;
     ++spawned_;
     adopt(*fiber);
@@ -83,7 +84,8 @@ void run_scope(Scheduler& scheduler, F&& body) {
   try {
     body(scope);
   } catch (...) {
-    failure = std::current_exception();  // joining suspends, and nothing may suspend inside a catch block
+    failure =
+        std::current_exception();  // joining suspends, and nothing may suspend inside a catch block
   }
   if (failure) {
     scope.cancel();

@@ -9,6 +9,7 @@
 #include <new>
 
 #include "transport/base/check.h"
+#include "transport/fiber/context_switch.h"
 
 #if __has_include(<valgrind/valgrind.h>)
 #include <valgrind/valgrind.h>
@@ -33,14 +34,21 @@ StackPool::StackPool(std::size_t slot_size, std::size_t limit) noexcept
 }
 
 StackPool::~StackPool() {
-  TWINWIRE_CHECK(in_use_ == 0, "a stack pool was destroyed while a fiber still lived on a stack of it");
+  TWINWIRE_CHECK(in_use_ == 0,
+                 "a stack pool was destroyed while a fiber still lived on a stack of it");
   for (const Stack& stack : free_) {
 #ifdef TWINWIRE_VALGRIND
     VALGRIND_STACK_DEREGISTER(stack.valgrind_id);
 #endif
     (void)stack;
   }
-  for (const Region& region : regions_) ::munmap(region.address, region.size);
+  for (const Region& region : regions_) {
+#ifdef TWINWIRE_ASAN
+    // The next mapping at this address must not inherit what is known of these frames.
+    __asan_unpoison_memory_region(region.address, region.size);
+#endif
+    ::munmap(region.address, region.size);
+  }
 }
 
 Stack StackPool::create() noexcept {
@@ -59,7 +67,8 @@ Stack StackPool::create() noexcept {
       return {};
     }
     const auto address = reinterpret_cast<std::uintptr_t>(memory);
-    next_ = static_cast<std::byte*>(memory) + ((address + slot_size_ - 1) / slot_size_ * slot_size_ - address);
+    next_ = static_cast<std::byte*>(memory) +
+            ((address + slot_size_ - 1) / slot_size_ * slot_size_ - address);
     end_ = next_ + slot_size_ * region_slots;
   }
   Stack stack;

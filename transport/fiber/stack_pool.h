@@ -22,18 +22,20 @@ struct Fiber;
 struct StackLabel {
   static constexpr std::uint64_t magic_value = 0x74776972655f6669ULL;
   std::uint64_t magic = magic_value;
-  Fiber* fiber = nullptr;  // nullptr while the stack is in the pool; then what follows means nothing
+  Fiber* fiber =
+      nullptr;  // nullptr while the stack is in the pool; then what follows means nothing
   const char* name = nullptr;
   const std::uint8_t* state = nullptr;  // Fiber::State
   const char* const* waiting_for = nullptr;
-  void* const* context = nullptr;  // where Boost.Context saved the registers of a fiber that does not run
+  void* const* context =
+      nullptr;  // where Boost.Context saved the registers of a fiber that does not run
 };
 static_assert(sizeof(StackLabel) <= 64, "StackPool::top() leaves 64 bytes for it");
 
 struct Stack {
   std::byte* base = nullptr;  // lowest address of the slot: the guard
   std::uint32_t valgrind_id = 0;
-  std::uint32_t color = 0;    // spreads the tops of stacks over cache sets
+  std::uint32_t color = 0;  // spreads the tops of stacks over cache sets
 };
 
 class StackPool {
@@ -46,7 +48,8 @@ class StackPool {
 #endif
 
   // `slot_size`: a power of two, at least 16 KiB. `limit`: the most stacks alive at one time.
-  explicit StackPool(std::size_t slot_size = default_slot_size, std::size_t limit = 1'000'000) noexcept;
+  explicit StackPool(std::size_t slot_size = default_slot_size,
+                     std::size_t limit = 1'000'000) noexcept;
   StackPool(const StackPool&) = delete;
   StackPool& operator=(const StackPool&) = delete;
   // Aborts if a stack is still out: a fiber must never be destroyed while suspended.

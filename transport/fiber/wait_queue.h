@@ -36,8 +36,7 @@ class WaitQueue {
     return false;
   }
   void wake_all(Scheduler& scheduler) noexcept {
-    while (wake_one(scheduler)) {
-    }
+    while (wake_one(scheduler)) {}
   }
 
  private:

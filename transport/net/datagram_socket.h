@@ -20,9 +20,10 @@ enum class Ecn : std::uint8_t { not_ect = 0, ect1 = 1, ect0 = 2, ce = 3 };  // R
 // A datagram to send; the bytes are borrowed until send() returns.
 struct Datagram {
   Address remote;
-  Address local{};                 // the source to send from; all zero: the socket's own
+  Address local{};  // the source to send from; all zero: the socket's own
   Ecn ecn = Ecn::not_ect;
-  std::uint16_t segment_size = 0;  // not 0: `bytes` is cut into datagrams of this size, the last may be shorter (GSO)
+  std::uint16_t segment_size =
+      0;  // not 0: `bytes` is cut into datagrams of this size, the last may be shorter (GSO)
   std::span<const std::byte> bytes;
 };
 

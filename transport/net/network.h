@@ -26,8 +26,8 @@ struct StreamOptions {
 };
 
 struct ListenOptions {
-  int backlog = 1024;        // completed connections that wait for accept (listen(2))
-  StreamOptions stream;      // for accepted connections
+  int backlog = 1024;    // completed connections that wait for accept (listen(2))
+  StreamOptions stream;  // for accepted connections
 };
 
 struct DatagramOptions {

@@ -24,7 +24,8 @@ class TcpHalf {
   enum class Role : bool { reader, writer };
 
   TcpHalf(TcpCore* core, Role role) noexcept : core_(core), role_(role) {}
-  TcpHalf(TcpHalf&& other) noexcept : core_(std::exchange(other.core_, nullptr)), role_(other.role_) {}
+  TcpHalf(TcpHalf&& other) noexcept
+      : core_(std::exchange(other.core_, nullptr)), role_(other.role_) {}
   TcpHalf& operator=(TcpHalf&& other) noexcept {
     std::swap(core_, other.core_);
     std::swap(role_, other.role_);

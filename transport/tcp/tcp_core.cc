@@ -11,7 +11,8 @@ namespace twinwire {
 void TcpCore::drop(Error why) noexcept {
   if (!write_error) write_error = why;
   // The reader's own reason, if it had one, says more than "dropped".
-  if (!read_error && !PLANT(reader_sleeps_when_writer_dies)) read_error = Error{Errc::broken, why.os_errno};
+  if (!read_error && !PLANT(reader_sleeps_when_writer_dies))
+    read_error = Error{Errc::broken, why.os_errno};
   if (stream == nullptr || PLANT(reader_sleeps_when_writer_dies)) return;
   if (PLANT(drop_by_fin))
     (void)stream->shutdown_write();

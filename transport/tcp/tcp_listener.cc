@@ -15,8 +15,9 @@ Result<TcpListener> TcpListener::listen(Network& network, Scope& background, con
     if (!first) return first.error();
     return conn;
   };
-  auto stage = AcceptStage<TcpConn>::start(network, background, std::move(*acceptor), options.accept,
-                                           options.accept_after_first_message, std::move(handshake));
+  auto stage =
+      AcceptStage<TcpConn>::start(network, background, std::move(*acceptor), options.accept,
+                                  options.accept_after_first_message, std::move(handshake));
   if (!stage) return stage.error();
   return TcpListener(std::move(*stage));
 }

@@ -122,9 +122,11 @@ Result<void> TcpWriter::send_batch(Batch& batch, Deadline deadline) {
   std::array<iovec, batch_messages_max> pieces;
   const std::size_t count = gather(batch, pieces);
   const auto all = std::span(pieces).first(count);
-  auto sent = PLANT(success_before_accepted) ? write_some(core, all, deadline) : write_all(*core.stream, all, deadline);
+  auto sent = PLANT(success_before_accepted) ? write_some(core, all, deadline)
+                                             : write_all(*core.stream, all, deadline);
   if (!sent && PLANT(retry_failed_batch))
-    sent = write_all(*core.stream, std::span(pieces).first(gather(batch, pieces)), Deadline::never());
+    sent =
+        write_all(*core.stream, std::span(pieces).first(gather(batch, pieces)), Deadline::never());
   if (!sent) {
     if (PLANT(drain_batch_on_failure)) batch.clear();
     if (!PLANT(keep_connection_after_failure)) core.drop(sent.error());
@@ -141,7 +143,8 @@ Result<void> TcpWriter::close(Duration grace) {
   WritingMark mark(core);
   if (core.close_result) return *core.close_result;
   if (core.write_error) return *core.write_error;
-  const Deadline deadline = PLANT(close_without_bound) ? Deadline::never() : core.network->clock().in(grace);
+  const Deadline deadline =
+      PLANT(close_without_bound) ? Deadline::never() : core.network->clock().in(grace);
   core.closing = true;
 
   Result<void> ended = end_both_sides(core, deadline);

@@ -11,7 +11,8 @@
 
 namespace twinwire {
 
-inline constexpr std::size_t batch_messages_max = 512;  // IOV_MAX / 2: a WebSocket frame takes two pieces
+inline constexpr std::size_t batch_messages_max =
+    512;  // IOV_MAX / 2: a WebSocket frame takes two pieces
 
 class Batch {
  public:

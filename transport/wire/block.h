@@ -29,10 +29,10 @@ class BlockOwner {
 
 struct Block {
   BlockOwner* owner;
-  std::byte* data;        // `capacity` bytes; writable only while there is one reference
-  std::size_t capacity;   // what keeping this block alive costs its owner
+  std::byte* data;       // `capacity` bytes; writable only while there is one reference
+  std::size_t capacity;  // what keeping this block alive costs its owner
   std::uint32_t references;
-  std::uint32_t tag;      // for the owner (size class, buffer id)
+  std::uint32_t tag;  // for the owner (size class, buffer id)
 };
 
 // An immutable view of part of a block; copying it adds a reference. 24 bytes.

@@ -41,8 +41,8 @@ Block* BufferPool::allocate(std::size_t size) noexcept {
   } else {
     void* memory = std::aligned_alloc(16, block_header + (capacity + 15) / 16 * 16);
     if (memory == nullptr) return nullptr;
-    block = new (memory) Block{this, static_cast<std::byte*>(memory) + block_header, capacity, 0,
-                               size_class};
+    block = new (memory)
+        Block{this, static_cast<std::byte*>(memory) + block_header, capacity, 0, size_class};
   }
   block->references = 1;
   ++blocks_in_use_;

@@ -61,7 +61,8 @@ void FrameDecoder::fill_partial() noexcept {
 
 void FrameDecoder::consume(std::size_t n) noexcept {
   input_.drop_front(n);
-  if (input_.empty()) input_.release();  // gives the network its buffer back, at once and not at the next call
+  if (input_.empty())
+    input_.release();  // gives the network its buffer back, at once and not at the next call
 }
 
 Result<bool> FrameDecoder::finish(Message&& message, Message& out) const noexcept {

@@ -55,9 +55,9 @@ class FrameDecoder {
   Result<bool> finish(Message&& message, Message& out) const noexcept;
 
   BufferPool* pool_;
-  Slice input_;                     // lent, not yet consumed
-  Block* partial_ = nullptr;        // the frame being gathered
-  std::size_t partial_size_ = 0;    // its whole size
+  Slice input_;                   // lent, not yet consumed
+  Block* partial_ = nullptr;      // the frame being gathered
+  std::size_t partial_size_ = 0;  // its whole size
   std::size_t partial_filled_ = 0;
   std::array<std::byte, header_size> header_;  // a header that came in pieces
   std::size_t header_filled_ = 0;

@@ -37,22 +37,23 @@ struct U128 {
 };
 
 namespace offset {
-inline constexpr std::size_t checksum = 0;         // u128
-inline constexpr std::size_t checksum_body = 16;   // u128
-inline constexpr std::size_t cluster = 32;         // u128
-inline constexpr std::size_t size = 48;            // u32
-inline constexpr std::size_t view = 52;            // u32
-inline constexpr std::size_t release = 56;         // u32
-inline constexpr std::size_t command = 60;         // u8
-inline constexpr std::size_t replica = 61;         // u8
-inline constexpr std::size_t reserved_frame = 62;  // 66 bytes
-inline constexpr std::size_t reserved_command = 128;  // 128 bytes
+inline constexpr std::size_t checksum = 0;                 // u128
+inline constexpr std::size_t checksum_body = 16;           // u128
+inline constexpr std::size_t cluster = 32;                 // u128
+inline constexpr std::size_t size = 48;                    // u32
+inline constexpr std::size_t view = 52;                    // u32
+inline constexpr std::size_t release = 56;                 // u32
+inline constexpr std::size_t command = 60;                 // u8
+inline constexpr std::size_t replica = 61;                 // u8
+inline constexpr std::size_t reserved_frame = 62;          // 66 bytes
+inline constexpr std::size_t reserved_command = 128;       // 128 bytes
 inline constexpr std::size_t request_id_of_request = 168;  // u64
 inline constexpr std::size_t request_id_of_reply = 200;    // u64
 }  // namespace offset
 
-static_assert(std::endian::native == std::endian::little,
-              "the header is read in place; a big-endian host needs byte swaps in load() and store()");
+static_assert(
+    std::endian::native == std::endian::little,
+    "the header is read in place; a big-endian host needs byte swaps in load() and store()");
 
 template <class T>
 T load(const std::byte* from) noexcept {

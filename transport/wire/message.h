@@ -56,7 +56,9 @@ class MutableMessage {
   std::span<std::byte> body() noexcept { return bytes().subspan(header_size); }
 
   void set_checksum(U128 value) noexcept { store(block_->data + offset::checksum, value); }
-  void set_checksum_body(U128 value) noexcept { store(block_->data + offset::checksum_body, value); }
+  void set_checksum_body(U128 value) noexcept {
+    store(block_->data + offset::checksum_body, value);
+  }
   void set_cluster(U128 value) noexcept { store(block_->data + offset::cluster, value); }
   void set_view(std::uint32_t value) noexcept { store(block_->data + offset::view, value); }
   void set_release(std::uint32_t value) noexcept { store(block_->data + offset::release, value); }

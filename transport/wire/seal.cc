@@ -11,7 +11,8 @@ U128 body_sum(std::span<const std::byte> frame) noexcept {
   return {XXH3_64bits(frame.data() + header_size, frame.size() - header_size), 0};
 }
 U128 header_sum(std::span<const std::byte> frame) noexcept {
-  return {XXH3_64bits(frame.data() + offset::checksum_body, header_size - offset::checksum_body), 0};
+  return {XXH3_64bits(frame.data() + offset::checksum_body, header_size - offset::checksum_body),
+          0};
 }
 
 }  // namespace

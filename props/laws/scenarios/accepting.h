@@ -14,7 +14,8 @@ namespace twinwire::laws {
 
 struct Accepting {
   static constexpr std::string_view name = "accepting";
-  static constexpr std::string_view summary = "mute peers beside honest ones; accept stays prompt and bounded";
+  static constexpr std::string_view summary =
+      "mute peers beside honest ones; accept stays prompt and bounded";
 
   // Only what a handshake must bear without a delay that could be blamed on the network.
   static void limit_faults(sim::FaultPlan& plan) {
@@ -23,7 +24,8 @@ struct Accepting {
     const auto ppm = plan[Site::wake_order];
     plan = sim::FaultPlan::none();
     plan[Site::wake_order] = ppm;
-    for (const Site site : {Site::short_read, Site::short_write, Site::accept_failure}) plan[site] = all[site];
+    for (const Site site : {Site::short_read, Site::short_write, Site::accept_failure})
+      plan[site] = all[site];
   }
 
   template <Transport T>
@@ -40,8 +42,12 @@ struct Accepting {
   class Run {
    public:
     explicit Run(Env& env)
-        : env_(&env), server_(env.node("server"), env.judge()), mutes_(2 + env.draw(6)), honest_(1 + env.draw(3)),
-          bound_(1 + env.draw(4)), dropped_at_(mutes_, TimePoint::never()) {}
+        : env_(&env),
+          server_(env.node("server"), env.judge()),
+          mutes_(2 + env.draw(6)),
+          honest_(1 + env.draw(3)),
+          bound_(1 + env.draw(4)),
+          dropped_at_(mutes_, TimePoint::never()) {}
 
     void all() {
       run_scope(scheduler(), [&](Scope& background) {
@@ -52,7 +58,8 @@ struct Accepting {
         auto listener = T::listen(server_, background, env_->bind_address("server"), options);
         if (!env_->judge().check(listener.has_value(), "accept", "nobody could listen")) return;
         run_scope(scheduler(), [&](Scope& servers) {
-          const FiberHandle accepting = servers.spawn("server.accept", [&] { serve(*listener, servers); });
+          const FiberHandle accepting =
+              servers.spawn("server.accept", [&] { serve(*listener, servers); });
           run_scope(scheduler(), [&](Scope& clients) { visit(clients, listener->local()); });
           scheduler().cancel(accepting);
         });
@@ -77,8 +84,8 @@ struct Accepting {
 
     void check_bound() {
       env_->judge().check(server_.live_streams() <= bound_ + 1, "accept", [&] {
-        return std::to_string(server_.live_streams()) + " handshakes are unfinished; the bound is " +
-               std::to_string(bound_);
+        return std::to_string(server_.live_streams()) +
+               " handshakes are unfinished; the bound is " + std::to_string(bound_);
       });
     }
 
@@ -91,7 +98,8 @@ struct Accepting {
       auto bytes = (*stream)->read(network.clock().in(handshake_timeout + honest_patience));
       env_->judge().check(!bytes ? bytes.error() == Errc::broken : bytes->empty(), "accept", [&] {
         return "mute peer " + std::to_string(i) + " was not dropped " +
-               std::to_string((network.clock().now() - connected).count()) + " ns after it connected";
+               std::to_string((network.clock().now() - connected).count()) +
+               " ns after it connected";
       });
       dropped_at_[i] = network.clock().now();
     }
@@ -102,7 +110,8 @@ struct Accepting {
       if (accept_failed_) return;
       for (std::size_t i = 1; i < mutes_; ++i)
         env_->judge().check(dropped_at_[i - 1] <= dropped_at_[i], "accept", [&] {
-          return "mute peer " + std::to_string(i) + " had to go before the older peer " + std::to_string(i - 1);
+          return "mute peer " + std::to_string(i) + " had to go before the older peer " +
+                 std::to_string(i - 1);
         });
     }
 
@@ -138,7 +147,9 @@ struct Accepting {
       for (;;) {
         auto accepted = listener.accept(Deadline::never());
         if (accepted) {
-          servers.spawn("server.conn", [&, conn = std::move(accepted->first)]() mutable { answer(std::move(conn)); });
+          servers.spawn("server.conn", [&, conn = std::move(accepted->first)]() mutable {
+            answer(std::move(conn));
+          });
           continue;
         }
         if (accepted.error() == Errc::canceled) return;
@@ -148,7 +159,8 @@ struct Accepting {
 
     void answer(typename T::Conn conn) {
       auto [reader, writer] = split(std::move(conn));
-      auto hello = reader.read_message(default_max_message, server_.clock().in(std::chrono::seconds(1)));
+      auto hello =
+          reader.read_message(default_max_message, server_.clock().in(std::chrono::seconds(1)));
       if (!env_->judge().check(hello.has_value(), "accept",
                                "accept yielded a connection whose first message had not arrived"))
         return;

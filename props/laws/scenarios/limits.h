@@ -12,13 +12,15 @@ namespace twinwire::laws {
 
 struct Limits {
   static constexpr std::string_view name = "limits";
-  static constexpr std::string_view summary = "batches of 0, 1, 512 and 513 messages, a message of the maximum size";
+  static constexpr std::string_view summary =
+      "batches of 0, 1, 512 and 513 messages, a message of the maximum size";
 
   // The numbers are the subject: no connection may die of anything else.
   static void limit_faults(sim::FaultPlan& plan) {
     using sim::Site;
-    for (const Site site : {Site::connect_refused, Site::connect_black_hole, Site::accept_failure, Site::reset,
-                            Site::reset_one_side, Site::silent_loss, Site::early_fin, Site::clog})
+    for (const Site site :
+         {Site::connect_refused, Site::connect_black_hole, Site::accept_failure, Site::reset,
+          Site::reset_one_side, Site::silent_loss, Site::early_fin, Site::clog})
       plan[site].ppm = 0;
   }
 
@@ -34,10 +36,12 @@ struct Limits {
       run_scope(server.scheduler(), [&](Scope& ends) {
         const FiberHandle serving = ends.spawn("server", [&] {
           auto accepted = listener->accept(Deadline::never());
-          if (accepted) read<T>(env, server, std::move(accepted->first), header_size + body, witness);
+          if (accepted)
+            read<T>(env, server, std::move(accepted->first), header_size + body, witness);
         });
         ends.spawn("client", [&, serving] {
-          if (!send<T>(env, client, listener->local(), body, witness)) server.scheduler().cancel(serving);
+          if (!send<T>(env, client, listener->local(), body, witness))
+            server.scheduler().cancel(serving);
         });
       });
       background.cancel();
@@ -48,7 +52,8 @@ struct Limits {
   static constexpr Duration patience = std::chrono::minutes(30);
 
   template <Transport T>
-  static void read(Env& env, Network& network, typename T::Conn conn, std::size_t max, Witness& witness) {
+  static void read(Env& env, Network& network, typename T::Conn conn, std::size_t max,
+                   Witness& witness) {
     auto [reader, writer] = split(std::move(conn));
     for (;;) {
       auto message = reader.read_message(max, network.clock().in(patience));
@@ -60,18 +65,21 @@ struct Limits {
       }
       witness.yielded(*message);
     }
-    env.judge().check(witness.yielded_count() <= 513, "batch_limit", "messages of a refused batch arrived");
+    env.judge().check(witness.yielded_count() <= 513, "batch_limit",
+                      "messages of a refused batch arrived");
   }
 
   template <Transport T>
-  static bool send(Env& env, TapNetwork& network, const Address& server, std::size_t body, Witness& witness) {
+  static bool send(Env& env, TapNetwork& network, const Address& server, std::size_t body,
+                   Witness& witness) {
     auto conn = T::dial(network, server, {}, network.clock().in(patience));
     if (!conn) return false;
     auto [reader, writer] = split(std::move(*conn));
     StreamRecord& record = *network.records().front();
     Batch batch(513);
     auto sent = writer.send_batch(batch, network.clock().in(patience));
-    env.judge().check(sent.has_value() && record.writes == 0, "batch_limit", "an empty batch did something");
+    env.judge().check(sent.has_value() && record.writes == 0, "batch_limit",
+                      "an empty batch did something");
     for (const std::size_t count : {std::size_t{1}, std::size_t{512}, std::size_t{513}}) {
       for (std::size_t i = 0; i < count; ++i)
         if (auto message = witness.make(network.buffers(), count == 1 ? body : i % 3))
@@ -86,9 +94,11 @@ struct Limits {
           return true;
         continue;
       }
-      env.judge().check(!sent && sent.error() == Errc::too_large && batch.size() == 513 && record.writes == writes,
+      env.judge().check(!sent && sent.error() == Errc::too_large && batch.size() == 513 &&
+                            record.writes == writes,
                         "batch_limit", "a batch of 513 was not refused whole");
-      env.judge().check(record.aborted, "drop", "a batch of 513 failed and the connection was not reset");
+      env.judge().check(record.aborted, "drop",
+                        "a batch of 513 failed and the connection was not reset");
     }
     return true;
   }

@@ -12,7 +12,8 @@ namespace twinwire::laws {
 
 struct PingPong {
   static constexpr std::string_view name = "ping_pong";
-  static constexpr std::string_view summary = "one connection, each message sent after the echo of the one before";
+  static constexpr std::string_view summary =
+      "one connection, each message sent after the echo of the one before";
 
   template <Transport T>
   static void run(Env& env) {
@@ -54,13 +55,15 @@ struct PingPong {
   }
 
   template <Transport T>
-  static bool ping(Env& env, Network& network, const Address& server, std::size_t rounds, std::size_t size) {
+  static bool ping(Env& env, Network& network, const Address& server, std::size_t rounds,
+                   std::size_t size) {
     auto conn = T::dial(network, server, {}, network.clock().in(std::chrono::seconds(5)));
     if (!conn) return false;
     auto [reader, writer] = split(std::move(*conn));
     Batch batch(1);
     for (std::size_t i = 0; i < rounds; ++i) {
-      auto message = MutableMessage::create(network.buffers(), Command::request, size - header_size);
+      auto message =
+          MutableMessage::create(network.buffers(), Command::request, size - header_size);
       if (!message) return false;
       message->set_request_id(i);
       std::ranges::fill(message->body(), static_cast<std::byte>(i));

@@ -13,7 +13,8 @@ namespace twinwire::laws {
 
 struct StrictReader {
   static constexpr std::string_view name = "strict_reader";
-  static constexpr std::string_view summary = "a peer that sends bad frames; the reader's checks and errors";
+  static constexpr std::string_view summary =
+      "a peer that sends bad frames; the reader's checks and errors";
 
   template <Transport T>
   static void run(Env& env) {
@@ -70,24 +71,29 @@ struct StrictReader {
       }
       ++yielded;
       env.judge().check(yielded <= plan.good_frames, "read_checks", [&] {
-        return "a frame that must be refused was yielded (" + std::string(laws::name(plan.rudeness)) + ")";
+        return "a frame that must be refused was yielded (" +
+               std::string(laws::name(plan.rudeness)) + ")";
       });
     }
-    const bool everything = record->received >= plan.bytes.size() && (!plan.ends_stream || record->end_seen);
+    const bool everything =
+        record->received >= plan.bytes.size() && (!plan.ends_stream || record->end_seen);
     if (!everything && !(end == Error{Errc::invalid})) return;  // the network failed first
     env.judge().check(yielded == plan.good_frames, "prefix", [&] {
-      return std::to_string(yielded) + " of " + std::to_string(plan.good_frames) + " good frames were yielded";
+      return std::to_string(yielded) + " of " + std::to_string(plan.good_frames) +
+             " good frames were yielded";
     });
     const std::string_view law = plan.expected == Errc::invalid ? "read_checks" : "read_end";
     env.judge().check(end == Error{plan.expected}, law, [&] {
-      return "after " + std::string(laws::name(plan.rudeness)) + " reading ended with " + to_string(end) + ", not " +
-             std::string(twinwire::name(plan.expected));
+      return "after " + std::string(laws::name(plan.rudeness)) + " reading ended with " +
+             to_string(end) + ", not " + std::string(twinwire::name(plan.expected));
     });
     if (end == Error{Errc::invalid})
-      env.judge().check(record->aborted, "read_checks", "a peer that violated the protocol was not dropped");
+      env.judge().check(record->aborted, "read_checks",
+                        "a peer that violated the protocol was not dropped");
     if (plan.rudeness == Rudeness::huge)
-      env.judge().check(network.buffers().bytes_in_use_max() < memory_before + (std::size_t{8} << 20),
-                        "read_bounded", "memory was taken for a frame before its size was checked");
+      env.judge().check(
+          network.buffers().bytes_in_use_max() < memory_before + (std::size_t{8} << 20),
+          "read_bounded", "memory was taken for a frame before its size was checked");
     if (end == Error{Errc::closed}) (void)writer.close(std::chrono::seconds(5));
   }
 };

@@ -14,7 +14,8 @@ namespace twinwire::laws {
 
 struct Traffic {
   static constexpr std::string_view name = "traffic";
-  static constexpr std::string_view summary = "batches both ways over some connections, every kind of end; all laws";
+  static constexpr std::string_view summary =
+      "batches both ways over some connections, every kind of end; all laws";
 
   template <Transport T>
   static void run(Env& env) {
@@ -41,9 +42,7 @@ struct Traffic {
   class Run {
    public:
     explicit Run(Env& env)
-        : env_(&env),
-          plan_(traffic_plan_of(env.seed())),
-          server_(env.node("server"), env.judge()) {
+        : env_(&env), plan_(traffic_plan_of(env.seed())), server_(env.node("server"), env.judge()) {
       for (std::size_t i = 0; i < plan_.conns.size(); ++i)
         pairs_.push_back(std::make_unique<Pair>(env.judge(), i, mix(env.seed(), i)));
     }
@@ -85,16 +84,19 @@ struct Traffic {
       (void)scheduler().sleep_for(plan.dial_after);
       const Deadline patience = network.clock().in(std::chrono::seconds(10));
       auto conn = T::dial(network, server, stream_options(plan), patience);
-      env_->judge().check(network.clock().now() <= patience.at + std::chrono::seconds(env_->simulated() ? 0 : 2),
-                          "deadline", "dial returned after its deadline");
+      env_->judge().check(
+          network.clock().now() <= patience.at + std::chrono::seconds(env_->simulated() ? 0 : 2),
+          "deadline", "dial returned after its deadline");
       if (!conn) return;
       pair.client_address = network.records().front()->local;
       pair.dialed = true;
       dialed_.wake_all(scheduler());
       auto [reader, writer] = split(std::move(*conn));
       TrafficSide<typename T::Reader, typename T::Writer> side(
-          *env_, network, std::move(reader), std::move(writer), plan.client, message_count(plan.server),
-          SideChecks(*env_, "client" + std::to_string(i), network.records().front(), pair.up, pair.down),
+          *env_, network, std::move(reader), std::move(writer), plan.client,
+          message_count(plan.server),
+          SideChecks(*env_, "client" + std::to_string(i), network.records().front(), pair.up,
+                     pair.down),
           mix(env_->seed(), 2 * i));
       pair.client = side.run();
     }
@@ -103,14 +105,16 @@ struct Traffic {
       for (;;) {
         auto accepted = listener.accept(Deadline::never());
         if (accepted) {
-          servers.spawn("server.conn", [&, conn = std::move(accepted->first), peer = accepted->second]() mutable {
-            serve(std::move(conn), peer);
-          });
+          servers.spawn("server.conn",
+                        [&, conn = std::move(accepted->first), peer = accepted->second]() mutable {
+                          serve(std::move(conn), peer);
+                        });
           continue;
         }
         if (accepted.error() == Errc::canceled) return;
-        env_->judge().check(accepted.error() == Errc::broken || accepted.error() == Errc::no_resources, "accept",
-                            [&] { return "accept failed with " + to_string(accepted.error()); });
+        env_->judge().check(
+            accepted.error() == Errc::broken || accepted.error() == Errc::no_resources, "accept",
+            [&] { return "accept failed with " + to_string(accepted.error()); });
       }
     }
 
@@ -133,8 +137,10 @@ struct Traffic {
       pair.server_began = true;
       auto [reader, writer] = split(std::move(conn));
       TrafficSide<typename T::Reader, typename T::Writer> side(
-          *env_, server_, std::move(reader), std::move(writer), plan.server, message_count(plan.client),
-          SideChecks(*env_, "server" + std::to_string(i), server_.record_of(peer), pair.down, pair.up),
+          *env_, server_, std::move(reader), std::move(writer), plan.server,
+          message_count(plan.client),
+          SideChecks(*env_, "server" + std::to_string(i), server_.record_of(peer), pair.down,
+                     pair.up),
           mix(env_->seed(), 2 * i + 1));
       pair.server = side.run();
     }
@@ -143,11 +149,12 @@ struct Traffic {
     void delivered(const Witness& direction, const SideOutcome& sender, const SideOutcome& reader) {
       if (!sender.close || !*sender.close) return;
       if (reader.read_end != Error{Errc::closed} || !reader.read_end_before_own_close) return;
-      env_->judge().check(direction.yielded_count() >= direction.accepted_count(), "close_delivers", [&] {
-        return direction.label() + ": close returned ok, the peer read to the end, and only " +
-               std::to_string(direction.yielded_count()) + " of " +
-               std::to_string(direction.accepted_count()) + " messages arrived";
-      });
+      env_->judge().check(
+          direction.yielded_count() >= direction.accepted_count(), "close_delivers", [&] {
+            return direction.label() + ": close returned ok, the peer read to the end, and only " +
+                   std::to_string(direction.yielded_count()) + " of " +
+                   std::to_string(direction.accepted_count()) + " messages arrived";
+          });
     }
 
     void judge_pair(const Pair& pair) {
