@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Channel against a reference queue: random senders and receivers, in a random order of running, with deadlines, cancels
-// and a close. What is received is what was sent, in the order in which it was accepted; and nobody waits for what is there.
+// Channel against a reference queue: random senders and receivers, in a random order of running, with deadlines,
+// cancels and a close. What is received is what was sent, in the order in which it was accepted; and nobody waits for
+// what is there.
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Exceptions in flight on two fibers at once. The house rule forbids to suspend inside a catch block or a destructor; the
-// switch must keep the two apart all the same, since a callback or another's code may do it. Each of these tests fails
-// where the switch does not save and restore __cxa_eh_globals.
+// Exceptions in flight on two fibers at once. The house rule forbids to suspend inside a catch block or a destructor;
+// the switch must keep the two apart all the same, since a callback or another's code may do it. Each of these tests
+// fails where the switch does not save and restore __cxa_eh_globals.
 #include <gtest/gtest.h>
 
 #include <exception>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// docs/gdb/twinwire-gdb.py, in a debugger: it finds the fibers of this very program and what they are doing. GDB is part of
-// what `.ci/setup check` installs.
+// docs/gdb/twinwire-gdb.py, in a debugger: it finds the fibers of this very program and what they are doing. GDB is
+// part of what `.ci/setup check` installs.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -108,8 +108,8 @@ TEST_F(GdbTest, lists_live_fibers_and_the_backtraces_of_those_that_are_parked) {
   EXPECT_HAS_NOT(text, "'gone'");
   EXPECT_HAS(text, "waits_for_godot");
   EXPECT_HAS(text, "waits_deeper");
-  EXPECT_HAS(text, "Scheduler::park");
-  EXPECT_HAS(text, "FiberEntry::enter");
+  EXPECT_HAS(text, "park at ");
+  EXPECT_HAS(text, "enter");
   EXPECT_HAS_NOT(text, "Python Exception");
   EXPECT_HAS_NOT(text, "corrupt");
   EXPECT_HAS(
@@ -154,7 +154,7 @@ TEST_F(GdbTest, reads_a_core_file_as_well) {
   EXPECT_HAS(text, "\n2 fibers\n");
   EXPECT_HAS(text, "waits_for_godot");
   EXPECT_HAS(text, "waits_deeper");
-  EXPECT_HAS(text, "FiberEntry::enter");
+  EXPECT_HAS(text, "enter");
 }
 
 TEST_F(GdbTest, says_so_where_there_is_no_process) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The report of a stack overflow: names the fiber, dies by the signal, and leaves every other fault to whoever had it before.
+// The report of a stack overflow: names the fiber, dies by the signal, and leaves every other fault to whoever had it
+// before.
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <unistd.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Timers. TimeHeap against a std::multimap; and deadlines of fibers, whose one timer is re-armed lazily, against arithmetic.
+// Timers. TimeHeap against a std::multimap; and deadlines of fibers, whose one timer is re-armed lazily, against
+// arithmetic.
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>

@@ -134,6 +134,7 @@ TEST_F(WaitTest, a_fiber_that_is_woken_and_waits_again_goes_to_the_end) {
     scheduler.yield();
     EXPECT_EQ(log, (Log{"a", "b ready"}));
     queue.wake_all(scheduler);
+    scope.join();
   });
 }
 
@@ -155,6 +156,8 @@ TEST_F(WaitTest, wake_all_wakes_those_who_wait_now_and_not_those_who_wait_again)
     scheduler.yield();
     EXPECT_EQ(wakes, 2);
     queue.wake_all(scheduler);
+    scope.join();
+    EXPECT_EQ(wakes, 3);
   });
 }
 
@@ -254,6 +257,7 @@ TEST_F(WaitTest, a_full_channel_refuses_or_waits_and_keeps_the_order) {
     scheduler.yield();
     for (const int expected : {1, 2, 4}) EXPECT_EQ(*channel.receive(Deadline::never()), expected);
     EXPECT_EQ(channel.receive({{20}}).error(), Errc::timed_out);
+    scope.join();
   });
 }
 
@@ -292,6 +296,7 @@ TEST_F(WaitTest, a_closed_channel_yields_what_is_queued_and_then_closed_and_wake
                   [&] { EXPECT_EQ(other.receive(Deadline::never()).error(), Errc::closed); });
     scheduler.yield();
     other.close();
+    scope.join();
   });
 }
 
@@ -327,6 +332,7 @@ TEST_F(WaitTest, room_freed_for_a_sender_that_is_canceled_goes_to_the_next) {
     EXPECT_EQ(log, (Log{"first canceled"}));
     EXPECT_EQ(*channel.receive(Deadline::never()), 0);
     EXPECT_EQ(*channel.receive(Deadline::never()), 2);
+    scope.join();
   });
 }
 

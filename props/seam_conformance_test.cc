@@ -16,7 +16,7 @@
 #include "transport/tcp/tcp.h"
 
 namespace twinwire {
-namespace {
+namespace seam_models {  // not anonymous: nothing in here is ever called, and compilers warn of that
 
 // --- TCP models every part -----------------------------------------------------------------------------------------
 
@@ -179,6 +179,10 @@ struct TwoKindsOfConn : Good {
 static_assert(Transport<Good>);
 static_assert(!Transport<Nameless> && !Transport<DialsForever> && !Transport<ListensWithoutScope>);
 static_assert(!Transport<OptionsWithoutDefault> && !Transport<TwoKindsOfConn> && !Transport<int>);
+
+}  // namespace seam_models
+
+namespace {
 
 // --- No result is dropped unseen -----------------------------------------------------------------------------------
 

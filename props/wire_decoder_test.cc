@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// FrameDecoder by example: what is invalid and when it is said, where a frame lies, and what happens when memory runs out.
+// FrameDecoder by example: what is invalid and when it is said, where a frame lies, and what happens when memory runs
+// out.
 #include <gtest/gtest.h>
 
 #include <algorithm>

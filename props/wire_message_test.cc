@@ -184,8 +184,8 @@ TEST_F(MessageTest, what_does_not_fit_is_too_large_and_what_is_not_there_no_reso
 
 // --- The seal ------------------------------------------------------------------------------------------------------
 
-// XXH3-64 of nothing, of "abc", and of the header's bytes 16..256 as they then stand; reckoned by another implementation of
-// the algorithm than the library's.
+// XXH3-64 of nothing, of "abc", and of the header's bytes 16..256 as they then stand; reckoned by another
+// implementation of the algorithm than the library's.
 TEST_F(MessageTest, the_seal_has_golden_values) {
   MutableMessage empty = make(Command::ping, 0);
   seal(empty);

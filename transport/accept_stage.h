@@ -91,8 +91,8 @@ class AcceptStage {
   // Makes a connection of a stream, or says why not. It may suspend, within the deadline.
   using Handshake = std::function<Result<Conn>(std::unique_ptr<ByteStream>, Deadline)>;
 
-  // Starts accepting in fibers of `background`, which must be joined only after this stage is gone or the scope canceled.
-  // `concurrent`: run each handshake in a fiber of its own; false where it never suspends.
+  // Starts accepting in fibers of `background`, which must be joined only after this stage is gone or the scope
+  // canceled. `concurrent`: run each handshake in a fiber of its own; false where it never suspends.
   // Errors     no_resources
   static Result<AcceptStage> start(Network& network, Scope& background,
                                    std::unique_ptr<Acceptor> acceptor, const AcceptOptions& options,
@@ -128,7 +128,8 @@ class AcceptStage {
     State& state = *state_;
     Scheduler& scheduler = state.network->scheduler();
     for (;;) {
-      // What is ready comes first, also for a fiber that was canceled on its way here: the wake it was given is used up.
+      // What is ready comes first, also for a fiber that was canceled on its way here: the wake it was given is used
+      // up.
       if (!state.ready_connections.empty()) {
         auto next = std::move(state.ready_connections.front());
         state.ready_connections.pop_front();

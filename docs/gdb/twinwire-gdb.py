@@ -22,6 +22,7 @@ import gdb.unwinder
 MAGIC = 0x74776972655F6669  # StackLabel::magic_value
 LABEL = struct.Struct("<6Q")  # magic, fiber, name, state, waiting_for, context
 SLOT_MIN = 16 * 1024  # slots are aligned to their size, a power of two of at least this
+MAPPING_MAX = 64 << 30  # what is larger is a sanitizer's shadow memory and no row of stacks
 PARKED = 2
 STATES = {0: "ready", 1: "running", PARKED: "parked", 3: "done"}
 
@@ -88,6 +89,8 @@ def find_fibers():
     fibers = []
     seen = set()
     for start, end in ranges:
+        if end - start > MAPPING_MAX:
+            continue
         slot_end = (start // SLOT_MIN + 1) * SLOT_MIN
         while slot_end <= end:
             try:
@@ -152,7 +155,7 @@ def backtrace(fiber):
             name = frame.name() or "??"
             yield f"  #{number:<3} {frame.pc():#018x} in {name}{where}"
             # Where a fiber begins; what lies beyond is the frame that make_fcontext laid out.
-            if "FiberEntry::enter" in name:
+            if "FiberEntry::enter" in name or name == "enter":
                 break
             number += 1
             try:

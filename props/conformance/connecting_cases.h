@@ -59,7 +59,7 @@ struct ConnectingCases {
           };
           const FiberHandle first = scope.spawn("first", accept_one);
           const FiberHandle second = scope.spawn("second", accept_one);
-          scope.spawn("client", [&] {
+          scope.spawn("client", [&, second] {
             const TimePoint start = client.clock().now();
             auto conn =
                 T::dial(client, listener->local(), {}, client.clock().in(std::chrono::seconds(5)));

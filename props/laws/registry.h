@@ -10,7 +10,8 @@
 //     static void run(laws::Env& env);
 //   };
 //
-// It may also have `static void limit_faults(sim::FaultPlan&)`. `registry.add<PingPong>()` makes it known to every verb of the tool.
+// It may also have `static void limit_faults(sim::FaultPlan&)`. `registry.add<PingPong>()` makes it known to every
+// verb of the tool.
 #pragma once
 
 #include <array>

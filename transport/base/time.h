@@ -18,8 +18,8 @@ struct TimePoint {
   friend constexpr auto operator<=>(TimePoint, TimePoint) noexcept = default;
 };
 
-// Saturates at both ends: what is too late is never(), what is too early is the earliest instant, and never() + anything
-// is never().
+// Saturates at both ends: what is too late is never(), what is too early is the earliest instant, and never() +
+// anything is never().
 constexpr TimePoint operator+(TimePoint t, Duration d) noexcept {
   std::int64_t sum = 0;
   if (t == TimePoint::never()) return t;

@@ -84,7 +84,8 @@ void die_by(int signal) noexcept {
   struct sigaction action{};
   action.sa_handler = SIG_DFL;
   ::sigaction(signal, &action, nullptr);
-  // A fault happens again when the instruction is tried again, and this time it kills; what was sent by kill(2) does not.
+  // A fault happens again when the instruction is tried again, and this time it kills; what was sent by kill(2) does
+  // not.
   ::raise(signal);
 }
 

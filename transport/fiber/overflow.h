@@ -3,8 +3,8 @@
 //
 //   twinwire: stack overflow in fiber 'NAME' (slot of 128 KiB)
 //
-// The fault's address lies in the guard of a stack, and the StackLabel at the other end of the slot names the fiber; so the
-// handler needs to know nothing but the size of the slots.
+// The fault's address lies in the guard of a stack, and the StackLabel at the other end of the slot names the fiber;
+// so the handler needs to know nothing but the size of the slots.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +13,8 @@
 
 namespace twinwire {
 
-// Installs the report for the process, and a stack to run it on for the calling thread: call it once on each thread that
-// runs fibers, before they run.
+// Installs the report for the process, and a stack to run it on for the calling thread: call it once on each thread
+// that runs fibers, before they run.
 //
 // Promise    A fault in the guard of a slot of `slot_size` bytes writes the sentence to standard error, and the process
 //            dies by the signal, as it would have without. Every other fault goes to the handler that was there before.

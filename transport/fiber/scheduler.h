@@ -27,8 +27,8 @@ class Host {
  public:
   virtual TimePoint now() noexcept = 0;
 
-  // Lets the outside act. `until`: the earliest timer (never() if there is none). `idle`: no fiber is ready, so the host
-  // may wait until then. Returns false if nothing can ever happen again: idle, no timer, no event pending.
+  // Lets the outside act. `until`: the earliest timer (never() if there is none). `idle`: no fiber is ready, so the
+  // host may wait until then. Returns false if nothing can ever happen again: idle, no timer, no event pending.
   virtual bool turn(TimePoint until, bool idle) = 0;
 
   // Among fibers ready at the same instant the lowest priority runs first, ties in order of waking. Asked only where
@@ -87,8 +87,8 @@ class Scheduler {
     return current_ != nullptr && current_->cancel_requested && current_->shields == 0;
   }
 
-  // What an operation returns instead of starting, in both worlds alike: its fiber was told to stop, or its deadline has
-  // passed. Not even what is ready is taken then.
+  // What an operation returns instead of starting, in both worlds alike: its fiber was told to stop, or its deadline
+  // has passed. Not even what is ready is taken then.
   std::optional<Errc> refuses(Deadline deadline) noexcept {
     if (cancel_pending()) return Errc::canceled;
     if (deadline.at <= host_->now()) return Errc::timed_out;

@@ -27,8 +27,8 @@ class Scope {
   // Aborts if a fiber is alive: a destructor must not suspend, so join() comes first.
   ~Scope();
 
-  // Starts a fiber that runs `function()`. It becomes ready; the caller goes on. An exception that leaves it cancels its
-  // siblings and is rethrown by join(). `name` is cut at 39 characters.
+  // Starts a fiber that runs `function()`. It becomes ready; the caller goes on. An exception that leaves it cancels
+  // its siblings and is rethrown by join(). `name` is cut at 39 characters.
   // Errors     no_resources (no stack)
   template <class F>
   Result<FiberHandle> try_spawn(std::string_view name, F&& function) {

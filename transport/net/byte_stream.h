@@ -3,7 +3,8 @@
 //
 // At most one fiber reads and at most one writes at a time; the two may be different fibers. Every operation returns
 // only when the network has let go of the memory it was lent. One whose deadline has passed when it is called, or whose
-// fiber was told to stop, does nothing, not even what it could do at once (Scheduler::refuses). Implementations: SimStream (sim/), RingStream (real/).
+// fiber was told to stop, does nothing, not even what it could do at once (Scheduler::refuses). Implementations:
+// SimStream (sim/), RingStream (real/).
 #pragma once
 
 #include <sys/uio.h>
@@ -29,7 +30,8 @@ class ByteStream {
   // Hands bytes to the network, as writev(2) does on a non-empty request.
   //
   // Promise    Success: 1 <= n <= total; exactly the first n bytes of the pieces, taken together, were accepted, in
-  //            order. It may be short at any byte, also inside a piece; the caller resumes. Failure: nothing was accepted
+  // order. It may be short at any byte, also inside a piece; the caller resumes. Failure: nothing was accepted
+  //
   //            by this call. Accepted is not delivered.
   // Requires   At least one byte in total; at most 1,024 pieces (IOV_MAX); no other write in progress. Zero-length
   //            pieces are allowed. The bytes stay unchanged until the call returns.

@@ -65,8 +65,8 @@ class TcpWriter {
   //            Messages of the peer that were not read yet are discarded; a read_message in progress in another fiber,
   //            and every later one, returns `closed`. Whoever wants the peer's last messages reads them before.
   // Suspends   Until the peer has ended its side too.
-  // Errors     timed_out (the peer did not end within `grace`) · broken · canceled · what an earlier send_batch returned
-  // A second call returns what the first one did.
+  // Errors     timed_out (the peer did not end within `grace`) · broken · canceled · what an earlier send_batch
+  // returned A second call returns what the first one did.
   Result<void> close(Duration grace);
 
  private:
@@ -85,7 +85,8 @@ class TcpReader {
   // Memory     A frame is bounded by `max` before memory is taken for it. The message may lie in the network's receive
   //            buffer, which it then keeps, or in a block of the network's pool.
   // Suspends   While no whole message has arrived.
-  // Errors     closed (the peer ended between two frames; a killed peer process reads as this, too) · broken (the stream
+  // Errors     closed (the peer ended between two frames; a killed peer process reads as this, too) · broken (the
+  // stream
   //            ended inside a frame, was reset, or was dropped on this side) · invalid (size under 256 or over `max`,
   //            unknown command, seal mismatch: the connection is dropped) · timed_out · canceled · no_resources
   // The first three are final: every later call returns the same.

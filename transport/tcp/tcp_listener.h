@@ -18,7 +18,8 @@ class TcpListener {
 
   // The next connection whose handshake is done, and its peer. One mute or slow peer delays no other.
   //
-  // Promise    An error concerns one connection or a passing shortage: log it, call again. While descriptors are out the
+  // Promise    An error concerns one connection or a passing shortage: log it, call again. While descriptors are out
+  // the
   //            listener backs off by itself.
   // Suspends   While there is none.
   // Errors     broken (a connection died in the backlog) · no_resources · timed_out · canceled

@@ -16,8 +16,8 @@ struct TcpOptions {
   AcceptOptions accept;
   // Frames whose checksums do not match are `invalid`. The sender seals (transport/wire/seal.h).
   bool verify_seal = false;
-  // accept() yields a connection only once its first whole message has arrived, within the handshake timeout; it is then
-  // the first that read_message yields. Mute peers and port scanners never reach the application.
+  // accept() yields a connection only once its first whole message has arrived, within the handshake timeout; it is
+  // then the first that read_message yields. Mute peers and port scanners never reach the application.
   bool accept_after_first_message = false;
   std::size_t first_message_max = header_size + 64 * 1024;
 };

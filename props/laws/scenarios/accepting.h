@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// accepting: mute peers beside honest ones, and an acceptor that fails now and then. Mute peers delay nobody, are bounded
-// in time and number, the oldest makes room, and no error ends the listener.
+// accepting: mute peers beside honest ones, and an acceptor that fails now and then. Mute peers delay nobody, are
+// bounded in time and number, the oldest makes room, and no error ends the listener.
 #pragma once
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "props/laws/tap.h"
+#include "sim/fault_plan.h"
 #include "transport/seam.h"
 
 namespace twinwire::laws {
@@ -104,8 +105,8 @@ struct Accepting {
       dropped_at_[i] = network.clock().now();
     }
 
-    // At the bound the oldest goes, and all have the same time: so they go in the order in which they came. A connection
-    // that died in the backlog says nothing, so with that fault on the order is not judged.
+    // At the bound the oldest goes, and all have the same time: so they go in the order in which they came. A
+    // connection that died in the backlog says nothing, so with that fault on the order is not judged.
     void oldest_made_room() {
       if (accept_failed_) return;
       for (std::size_t i = 1; i < mutes_; ++i)

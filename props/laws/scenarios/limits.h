@@ -6,6 +6,7 @@
 
 #include "props/laws/tap.h"
 #include "props/laws/witness.h"
+#include "sim/fault_plan.h"
 #include "transport/seam.h"
 
 namespace twinwire::laws {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// strict_reader: a peer that sends frames which are too small, too large, unknown, cut off or damaged. The reader yields
-// what was whole before, names the rest by the right error, drops who violates the protocol, and takes no memory for it.
+// strict_reader: a peer that sends frames which are too small, too large, unknown, cut off or damaged. The reader
+// yields what was whole before, names the rest by the right error, drops who violates the protocol, and takes no
+// memory for it.
 #pragma once
 
 #include <string>
