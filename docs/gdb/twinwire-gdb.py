@@ -211,7 +211,7 @@ class Fibers(Command):
 
 
 class Backtrace(Command):
-    """Prints the backtraces of fibers that are not running: all of them, those whose name holds a text, or one by #number."""
+    """Prints the backtraces of fibers that are not running: all, those whose name holds a text, or one by #number."""
 
     def __init__(self):
         super().__init__("twinwire bt", gdb.COMMAND_STACK)

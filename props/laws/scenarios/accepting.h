@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "props/laws/env.h"
 #include "props/laws/tap.h"
 #include "sim/fault_plan.h"
 #include "transport/seam.h"

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "props/laws/env.h"
 #include "props/laws/tap.h"
 #include "props/laws/witness.h"
 #include "sim/fault_plan.h"
