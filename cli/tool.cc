@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "cli/verbs.h"
+#include "transport/fiber/overflow.h"
 
 namespace twinwire::cli {
 namespace {
@@ -44,6 +45,8 @@ ExitCode parse_and_run(const Tool& tool) {
 }  // namespace
 
 int run_tool(const Tool& tool) {
+  // Best effort: without it an overflow is a bare SIGSEGV.
+  (void)install_stack_overflow_report();
   try {
     return static_cast<int>(parse_and_run(tool));
   } catch (const Failure& failure) {

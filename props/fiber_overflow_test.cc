@@ -15,7 +15,7 @@
 #include "transport/fiber/overflow.h"
 #include "transport/fiber/scope.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(TWINWIRE_ASAN) || defined(TWINWIRE_TSAN)
 constexpr bool sanitized = true;
 #else
 constexpr bool sanitized = false;

@@ -371,7 +371,7 @@ TEST_F(SchedulerTest, names_are_kept_and_cut_at_39_characters) {
   EXPECT_EQ(log, (Log{std::string(39, 'n'), ""}));
 }
 
-#if defined(__SANITIZE_THREAD__)
+#ifdef TWINWIRE_TSAN
 constexpr int crowd = 4'000;  // its runtime knows about 8,000 fibers
 #else
 constexpr int crowd = 20'000;

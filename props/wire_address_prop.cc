@@ -92,6 +92,7 @@ TEST(AddressTest, everything_else_is_invalid) {
                                       "1.2.3.4:0x50",
                                       "1.2.3.4:99999999999999999999"})
     EXPECT_FALSE(parse_address(text)) << text;
+  EXPECT_FALSE(parse_address(std::string_view("1.2.3.4\0junk:80", 15)));
 }
 
 }  // namespace

@@ -9,20 +9,7 @@
 #include <boost/version.hpp>
 #include <cstddef>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define TWINWIRE_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define TWINWIRE_ASAN 1
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define TWINWIRE_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define TWINWIRE_TSAN 1
-#endif
-#endif
+#include "transport/base/sanitizers.h"
 
 #ifdef TWINWIRE_ASAN
 extern "C" void __sanitizer_start_switch_fiber(void** fake_stack_save, const void* bottom,

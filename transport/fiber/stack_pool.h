@@ -13,6 +13,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "transport/base/sanitizers.h"
+
 namespace twinwire {
 
 struct Fiber;
@@ -41,7 +43,7 @@ struct Stack {
 class StackPool {
  public:
   static constexpr std::size_t guard_size = 4096;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(TWINWIRE_ASAN) || defined(TWINWIRE_TSAN)
   static constexpr std::size_t default_slot_size = 512 * 1024;
 #else
   static constexpr std::size_t default_slot_size = 128 * 1024;

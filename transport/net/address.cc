@@ -29,6 +29,7 @@ Result<Address> parse_address(std::string_view text) {
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return Errc::invalid;
   std::string host(text.substr(0, colon));
+  if (host.find('\0') != std::string::npos) return Errc::invalid;  // inet_pton would stop there
   const std::string_view port = text.substr(colon + 1);
   Address address;
   const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), address.port);
