@@ -11,6 +11,7 @@ namespace {
 // While descriptors are out the loop must not spin: it sleeps so long, then twice as long, up to the second.
 constexpr Duration backoff_first = std::chrono::milliseconds(5);
 constexpr Duration backoff_max = std::chrono::seconds(1);
+constexpr std::uint32_t errors_at_once = 16;  // other than shortages; one connection each
 
 }  // namespace
 
@@ -32,31 +33,42 @@ void AcceptLoop::report(Error error) noexcept {
 }
 
 void AcceptLoop::run(std::unique_ptr<Acceptor> acceptor) {
-  Scheduler& scheduler = network_->scheduler();
-  Duration backoff = backoff_first;
+  accept_all(*acceptor);
+  ended_ = true;
+  arrivals.wake_all(network_->scheduler());
+}
+
+void AcceptLoop::accept_all(Acceptor& acceptor) {
   for (;;) {
     while (sink_->ready() >= options_.ready_max)
-      if (room.wait(scheduler, Deadline::never(), "room among accepted connections") ==
+      if (room.wait(network_->scheduler(), Deadline::never(), "room among accepted connections") ==
           Wake::canceled)
         return;
-    auto stream = acceptor->accept(Deadline::never());
+    auto stream = acceptor.accept(Deadline::never());
     if (!stream) {
       if (stream.error() == Errc::canceled) return;
       report(stream.error());
-      if (PLANT(accept_error_ends_listener)) return;
-      if (stream.error() == Errc::no_resources && !PLANT(accept_spins_without_descriptors)) {
-        if (!scheduler.sleep_for(backoff)) return;
-        backoff = std::min(2 * backoff, backoff_max);
-      }
+      if (PLANT(accept_error_ends_listener) || !pause_after(stream.error())) return;
       continue;
     }
-    backoff = backoff_first;
+    errors_in_a_row_ = 0;
     ++counters.accepted;
     if (handshakes_ && !PLANT(accept_waits_for_handshake))
       start_handshake(std::move(*stream));
     else
       run_handshake(std::move(*stream));
   }
+}
+
+// One connection that died in the backlog costs no time. A shortage does, and so does an error that does not go away.
+// Errors     canceled
+Result<void> AcceptLoop::pause_after(const Error& error) {
+  if (errors_in_a_row_++ == 0) backoff_ = backoff_first;
+  if (error != Errc::no_resources && errors_in_a_row_ <= errors_at_once) return {};
+  if (PLANT(accept_spins_without_descriptors)) return {};
+  auto slept = network_->scheduler().sleep_for(backoff_);
+  backoff_ = std::min(2 * backoff_, backoff_max);
+  return slept;
 }
 
 void AcceptLoop::start_handshake(std::unique_ptr<ByteStream> stream) {
@@ -72,19 +84,24 @@ void AcceptLoop::start_handshake(std::unique_ptr<ByteStream> stream) {
       "handshake", [this, keep = sink_->keep_alive(), stream = std::move(stream)]() mutable {
         run_handshake(std::move(stream));
         --unfinished_count_;
-        while (!unfinished_.empty() && unfinished_.front().get() == nullptr)
-          unfinished_.pop_front();
       });
   if (!fiber) return report(fiber.error());
   ++unfinished_count_;
   unfinished_.push_back(*fiber);
+  // Handles of ended handshakes are swept out now and then, so that each costs a constant.
+  if (unfinished_.size() > 2 * unfinished_count_ + 16)
+    std::erase_if(unfinished_, [](const FiberHandle& handle) { return handle.get() == nullptr; });
 }
 
 void AcceptLoop::run_handshake(std::unique_ptr<ByteStream> stream) {
   const Deadline deadline = PLANT(handshake_without_timeout)
                                 ? Deadline::never()
                                 : network_->clock().in(options_.handshake_timeout);
-  if (!sink_->handshake(std::move(stream), deadline)) ++counters.handshakes_failed;
+  const auto done = sink_->handshake(std::move(stream), deadline);
+  if (done) return;
+  ++counters.handshakes_failed;
+  // The peer's failures are the peer's; a shortage is for the caller to know.
+  if (done.error() == Errc::no_resources) report(done.error());
 }
 
 void AcceptLoop::evict_oldest() noexcept {

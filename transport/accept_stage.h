@@ -64,11 +64,16 @@ class AcceptLoop {
   std::optional<Error> take_error() noexcept { return std::exchange(error_, std::nullopt); }
   bool has_error() const noexcept { return error_.has_value(); }
 
+  // Nobody accepts any more: the background scope was canceled.
+  bool ended() const noexcept { return ended_; }
+
   WaitQueue arrivals;  // fibers inside accept()
   WaitQueue room;      // the loop, while ready_max connections wait
   AcceptCounters counters;
 
  private:
+  void accept_all(Acceptor& acceptor);
+  Result<void> pause_after(const Error& error);
   void report(Error error) noexcept;
   void start_handshake(std::unique_ptr<ByteStream> stream);
   void run_handshake(std::unique_ptr<ByteStream> stream);
@@ -83,6 +88,9 @@ class AcceptLoop {
   std::deque<FiberHandle> unfinished_;  // oldest first; ended ones are skipped
   std::size_t unfinished_count_ = 0;
   std::optional<Error> error_;
+  std::uint32_t errors_in_a_row_ = 0;
+  Duration backoff_{0};
+  bool ended_ = false;
 };
 
 template <class Conn>
@@ -138,6 +146,7 @@ class AcceptStage {
       }
       if (auto error = state.loop.take_error()) return *error;
       if (scheduler.cancel_pending()) return Errc::canceled;
+      if (state.loop.ended()) return Errc::shutting_down;
       const Wake wake = state.loop.arrivals.wait(scheduler, deadline, "a connection to accept");
       if (wake != Wake::ready && state.ready_connections.empty() && !state.loop.has_error())
         return to_errc(wake);

@@ -54,6 +54,7 @@ class TcpWriter {
   //            are dropped when it succeeds.
   // Suspends   While the network takes no more bytes. Otherwise not.
   // Errors     too_large (more than 512 messages) · timed_out · canceled · broken (reset, or the peer is gone) ·
+  //            invalid (the reader dropped a peer that violates the protocol) ·
   //            closed (after close() returned ok) · no_resources; each of them drops the connection
   // An empty batch is a success that does nothing.
   Result<void> send_batch(Batch& batch, Deadline deadline);

@@ -22,7 +22,8 @@ class TcpListener {
   // the
   //            listener backs off by itself.
   // Suspends   While there is none.
-  // Errors     broken (a connection died in the backlog) · no_resources · timed_out · canceled
+  // Errors     broken (a connection died in the backlog) · no_resources · timed_out · canceled ·
+  //            shutting_down (the background scope was canceled: nobody accepts any more; final)
   Result<std::pair<TcpConn, Address>> accept(Deadline deadline) { return stage_.accept(deadline); }
 
   // The bound address, with the port that was chosen where 0 was asked for.

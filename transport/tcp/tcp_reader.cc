@@ -93,6 +93,8 @@ Result<Message> read_one(TcpCore& core, std::size_t max, Deadline deadline) {
     const auto whole = core.decoder.next(max, message);
     if (!whole) return read_failed(core, whole.error());
     if (*whole) return message;
+    // close() has begun while this fiber was on its way here, too late to be interrupted: the stream is close()'s now.
+    if (core.closing) return Errc::closed;
     if (auto filled = fill(core, deadline); !filled) return read_failed(core, filled.error());
   }
 }
@@ -103,7 +105,7 @@ Result<Message> TcpReader::read_message(std::size_t max, Deadline deadline) {
   TcpCore& core = *core_.operator->();
   TWINWIRE_CHECK(max >= header_size, "no frame is smaller than its header");
   ReadingMark mark(core);
-  if (core.first_message && !core.closing) {
+  if (core.first_message && !core.closing && !core.read_error) {
     if (core.first_message->size() > max) return read_failed(core, {Errc::invalid, 0});
     Message message = std::move(*core.first_message);
     core.first_message.reset();

@@ -131,7 +131,8 @@ Result<void> TcpWriter::send_batch(Batch& batch, Deadline deadline) {
     if (PLANT(drain_batch_on_failure)) batch.clear();
     if (!PLANT(keep_connection_after_failure)) core.drop(sent.error());
     if (PLANT(failed_batch_reports_success)) return {};
-    return sent.error();
+    // The reader may have dropped the connection while this batch was under way: its reason came first, and stays.
+    return core.write_error.value_or(sent.error());
   }
   batch.clear();
   if (PLANT(free_batch_allocation)) batch = Batch();

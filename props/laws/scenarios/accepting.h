@@ -154,7 +154,7 @@ struct Accepting {
           });
           continue;
         }
-        if (accepted.error() == Errc::canceled) return;
+        if (accepted.error() == Errc::canceled || accepted.error() == Errc::shutting_down) return;
         accept_failed_ = true;
       }
     }

@@ -111,7 +111,7 @@ struct Traffic {
                         });
           continue;
         }
-        if (accepted.error() == Errc::canceled) return;
+        if (accepted.error() == Errc::canceled || accepted.error() == Errc::shutting_down) return;
         env_->judge().check(
             accepted.error() == Errc::broken || accepted.error() == Errc::no_resources, "accept",
             [&] { return "accept failed with " + to_string(accepted.error()); });
