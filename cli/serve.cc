@@ -132,7 +132,9 @@ void accept_all(Network& network, typename T::Listener& listener, Scope& session
                 std::list<Session<T>*>& sessions, Totals& totals, const bool& stopping) {
   for (;;) {
     auto accepted = listener.accept(Deadline::never());
-    if (!accepted && accepted.error() == Errc::canceled) return;
+    if (!accepted &&
+        (accepted.error() == Errc::canceled || accepted.error() == Errc::shutting_down))
+      return;
     if (!accepted) {
       std::fprintf(stderr, "twinwire: a connection was not accepted: %s\n",
                    to_string(accepted.error()).c_str());

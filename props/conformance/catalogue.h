@@ -40,8 +40,6 @@ std::vector<Case> cases_of() {
       {"close_delivers_everything_and_both_sides_agree",
        &R::close_delivers_everything_and_both_sides_agree},
       {"close_gives_up_when_its_grace_is_over", &R::close_gives_up_when_its_grace_is_over},
-      {"close_takes_over_from_a_reader_that_was_just_woken",
-       &R::close_takes_over_from_a_reader_that_was_just_woken},
       {"a_reader_that_drops_fails_the_writer_with_one_error",
        &R::a_reader_that_drops_fails_the_writer_with_one_error},
       {"close_wakes_a_pending_read_with_closed", &R::close_wakes_a_pending_read_with_closed},

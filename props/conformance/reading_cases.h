@@ -142,46 +142,6 @@ struct ReadingCases {
     });
   }
 
-  // The reader is given something in the very instant in which close() begins, and would read on.
-  static void close_takes_over_from_a_reader_that_was_just_woken(Env& env) {
-    for (int tie = 0; tie < 4; ++tie) {
-      laws::Witness witness(env.judge(), "tie", env.seed());
-      with_pair<T>(env, {}, [&](End<T>& client, End<T>& server) {
-        Scheduler& scheduler = client.network->scheduler();
-        const TimePoint start = client.network->clock().now() + std::chrono::milliseconds(2);
-        run_scope(scheduler, [&](Scope& scope) {
-          scope.spawn("client.reader", [&] {
-            for (;;) {
-              auto message =
-                  client.reader.read_message(any_size, client.in(std::chrono::seconds(20)));
-              if (message) continue;
-              expect(env, message.error() == Errc::closed, "the reader ends with closed");
-              expect(env, client.network->clock().now() < start + std::chrono::milliseconds(500),
-                     "when close begins, not when the peer ends");
-              return;
-            }
-          });
-          scope.spawn("server", [&] {
-            // So large that its first bytes wake the reader and the rest does not come before close() begins.
-            Batch batch(1);
-            push(env, witness, *server.network, batch, 1, 2'000'000);
-            (void)scheduler.sleep_until(start);
-            (void)server.writer.send_batch(batch, server.in(std::chrono::seconds(20)));
-            laws::Witness none(env.judge(), "none", env.seed());
-            (void)read_to_end(server, none);
-            (void)scheduler.sleep_for(std::chrono::seconds(1));
-            expect(env, server.writer.close(std::chrono::seconds(5)).has_value(),
-                   "the peer closes");
-          });
-          (void)scheduler.sleep_until(start + std::chrono::microseconds(50 * tie));
-          expect(env, client.writer.close(std::chrono::seconds(10)).has_value(),
-                 "close returns ok");
-        });
-        expect(env, !client.record->aborted, "and resets nothing");
-      });
-    }
-  }
-
   // One failure, one reason: whichever half met it first.
   static void a_reader_that_drops_fails_the_writer_with_one_error(Env& env) {
     laws::Witness up(env.judge(), "up", env.seed());

@@ -76,7 +76,9 @@ struct Lease {
     run_scope(network.scheduler(), [&](Scope& sessions) {
       for (;;) {
         auto accepted = listener.accept(Deadline::never());
-        if (!accepted && accepted.error() == Errc::canceled) break;
+        if (!accepted &&
+            (accepted.error() == Errc::canceled || accepted.error() == Errc::shutting_down))
+          break;
         if (!accepted) continue;
         sessions.spawn(
             "session", [&network, &free_at, ttl, conn = std::move(accepted->first)]() mutable {
