@@ -12,6 +12,7 @@
 #include "cli/run_options.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
+#include "cli/whole_number.h"
 
 namespace twinwire::cli {
 namespace {
@@ -157,15 +158,17 @@ void add_hunt(CLI::App& app, const Tool& tool, ExitCode& code) {
   auto options = std::make_shared<Options>();
   add_run_options(*verb, *options);
   verb->add_option("--seeds", options->seeds, "how many; 100,000 unless --time is given")
-      ->check(CLI::PositiveNumber);
+      ->check(whole_number(1, std::uint64_t{1} << 60));
   verb->add_option("--time", options->time, "for how long: 30s, 5m, 2h");
-  verb->add_option("--first-seed", options->first_seed, "where to start")->capture_default_str();
+  verb->add_option("--first-seed", options->first_seed, "where to start")
+      ->check(whole_number(0, UINT64_MAX - (std::uint64_t{1} << 61)))
+      ->capture_default_str();
   verb->add_option("--jobs", options->jobs, "worker processes; one for each processor unless given")
       ->check(CLI::Range(1, 4096));
   verb->add_option("--failures", options->failures,
                    "stop at so many kinds of failure, 0: go on to the end (the default; with "
                    "--plant it is 1)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(whole_number(0, 1'000'000));
   verb->add_flag_callback(
       "--keep-going", [options] { options->failures = 0; }, "the same as --failures 0");
   verb->add_option("--capsules", options->capsules, "where failures are kept")

@@ -9,6 +9,7 @@
 #include "cli/run_spec.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
+#include "cli/whole_number.h"
 #include "cli/with_transport.h"
 #include "real/ring_network.h"
 
@@ -41,14 +42,19 @@ ExitCode print_results(const Options& options, const std::vector<LoadResult>& re
   LoadTotals total;
   auto latency = std::make_unique<Histogram>();
   ExitCode code = ExitCode::pass;
+  std::size_t problems = 0;
   for (std::size_t i = 0; i < results.size(); ++i) {
     total.messages += results[i].echoed.messages;
     total.bytes += results[i].echoed.bytes;
     latency->add(results[i].latency);
     if (results[i].problem.empty()) continue;
-    std::fprintf(stderr, "twinwire: connection %zu: %s\n", i + 1, results[i].problem.c_str());
+    if (problems++ == 0)
+      std::fprintf(stderr, "twinwire: connection %zu: %s\n", i + 1, results[i].problem.c_str());
     code = graver(code, results[i].damaged ? ExitCode::law_broken : ExitCode::environment);
   }
+  if (problems > 1)
+    std::fprintf(stderr, "twinwire: and %zu other connections failed\n", problems - 1);
+  if (total.messages == 0) return code;
   const double seconds = static_cast<double>(took.count()) / 1e9;
   std::printf("%s messages in %s: %s messages per second, %.1f MiB/s%s\n",
               with_commas(total.messages).c_str(), format_duration(took).c_str(),
@@ -70,12 +76,9 @@ void require_sense(Options& options) {
   const auto bad = [](const std::string& sentence) {
     throw Failure(ExitCode::bad_usage, sentence);
   };
-  if (options.size < header_size || options.size > default_max_message)
-    bad("--size counts the header too: write 256 to " + with_commas(default_max_message));
-  if (options.batch > batch_messages_max)
-    bad("a batch holds at most " + std::to_string(batch_messages_max) + " messages");
   const auto patience = parse_duration(options.patience_text);
-  if (!patience) bad("'" + options.patience_text + "' is no duration; write 10s or 500ms");
+  if (!patience || *patience <= Duration::zero())
+    bad("'" + options.patience_text + "' is no duration; write 10s or 500ms");
   options.patience = *patience;
   if (options.time_text.empty()) return;
   const auto time = parse_duration(options.time_text);
@@ -89,7 +92,7 @@ ExitCode load(Options& options) {
   require_sense(options);
   const std::size_t transport = transport_named(options.transport);
   const auto address = parse_address(options.connect);
-  if (!address)
+  if (!address || address->port == 0)
     throw Failure(ExitCode::bad_usage,
                   "'" + options.connect + "' is no address; write 127.0.0.1:4000 or [::1]:4000");
   const auto ring = open_ring();
@@ -118,25 +121,24 @@ ExitCode load(Options& options) {
 void add_load(CLI::App& app, const Tool&, ExitCode& code) {
   auto* verb = app.add_subcommand("load", "sends messages to a `serve` and verifies every echo");
   auto options = std::make_shared<Options>();
-  const auto positive = CLI::PositiveNumber;
   verb->add_option("--connect", options->connect, "the server's address and port")
       ->capture_default_str();
   verb->add_option("--transport", options->transport, "over which transport")
       ->capture_default_str();
   verb->add_option("--connections", options->connections, "at one time")
-      ->check(CLI::Range(1, 100'000))
+      ->check(whole_number(1, 10'000))
       ->capture_default_str();
   verb->add_option("--messages", options->messages, "over all connections")
-      ->check(positive)
+      ->check(whole_number(1, std::uint64_t{1} << 60))
       ->capture_default_str();
   verb->add_option("--size", options->size, "of a message in bytes, header included")
-      ->check(positive)
+      ->check(whole_number(header_size, default_max_message))
       ->capture_default_str();
   verb->add_option("--batch", options->batch, "messages in one send")
-      ->check(positive)
+      ->check(whole_number(1, batch_messages_max))
       ->capture_default_str();
   verb->add_option("--in-flight", options->in_flight, "batches without an echo")
-      ->check(positive)
+      ->check(whole_number(1, 10'000))
       ->capture_default_str();
   verb->add_flag("--one-way", options->one_way, "no echoes; the server's own count ends it");
   verb->add_option("--time", options->time_text,

@@ -12,6 +12,7 @@
 #include "cli/progress.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
+#include "cli/whole_number.h"
 
 namespace twinwire::cli {
 namespace {
@@ -106,7 +107,7 @@ void add_plants(CLI::App& app, const Tool& tool, ExitCode& code) {
   verb->add_option("plant", options->names, "only these; every one unless given");
   verb->add_option("--max-seeds", options->plan.seeds_max,
                    "of one round; beyond it a bug counts as not caught")
-      ->check(CLI::PositiveNumber)
+      ->check(whole_number(1, 1'000'000'000))
       ->capture_default_str();
   verb->add_option("--rounds", options->plan.rounds, "starting points for each bug")
       ->check(CLI::Range(1, 1000))

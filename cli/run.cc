@@ -14,6 +14,7 @@
 #include "cli/text.h"
 #include "cli/verbs.h"
 #include "cli/watched_run.h"
+#include "cli/whole_number.h"
 #include "props/laws/run_on_ring.h"
 
 namespace twinwire::cli {
@@ -27,7 +28,14 @@ struct Options : RunOptions {
 };
 
 // For a laws::Verdict or a laws::RingVerdict.
-void require_knobs(const auto& verdict, const std::string& scenario) {
+void require_knobs(const auto& verdict, const std::string& scenario,
+                   const std::vector<laws::Knob>& set) {
+  for (const laws::Knob& wanted : set)
+    for (const laws::Knob& used : verdict.knobs_read)
+      if (used.name == wanted.name && used.value != wanted.value)
+        throw Failure(ExitCode::bad_usage, "the knob '" + wanted.name + "' of " + scenario +
+                                               " cannot be " + std::to_string(wanted.value) +
+                                               "; the nearest is " + std::to_string(used.value));
   if (verdict.knobs_unread.empty() || verdict.kind != laws::VerdictKind::pass) return;
   const std::string read = to_text(verdict.knobs_read);
   throw Failure(ExitCode::bad_usage, "this run of " + scenario + " did not read the knob '" +
@@ -43,7 +51,7 @@ int run_in_sim(const Tool& tool, const Options& options, Pulse& pulse) {
   run.options.record = true;
   const laws::Verdict verdict = run_watched(run, pulse);
   print_verdict(verdict);
-  require_knobs(verdict, options.spec.scenario);
+  require_knobs(verdict, options.spec.scenario, options.spec.knobs);
   if (verdict.kind != laws::VerdictKind::pass) {
     const std::string path =
         keep(make_capsule(options.spec, options.seed, verdict), options.capsules);
@@ -89,13 +97,19 @@ int run_in_ring(const Tool& tool, const Options& options, Pulse& pulse) {
       format_duration(took).c_str(), with_commas(counters.connections_accepted).c_str(),
       with_commas(counters.bytes_sent).c_str(), with_commas(counters.short_writes).c_str(),
       with_commas(counters.resets_sent).c_str(), with_commas(counters.resets_met).c_str());
-  require_knobs(verdict, options.spec.scenario);
+  require_knobs(verdict, options.spec.scenario, options.spec.knobs);
   return static_cast<int>(exit_code(verdict.kind));
 }
 
 ExitCode run(const Tool& tool, Options& options) {
   settle(tool, options);
   const bool ring = options.world == "ring";
+  if (ring && options.trace)
+    throw Failure(ExitCode::bad_usage,
+                  "--trace is the World's: real sockets have no steps to show");
+  if (ring && !options.spec.faults.empty())
+    throw Failure(ExitCode::bad_usage,
+                  "--fault is the World's: over real sockets only the kernel makes trouble");
   Shared<Pulse> pulse;
   Child::Options watch{
       .pulse = &*pulse, .hang_after = options.hang_after_parsed(), .foreground = true};
@@ -114,7 +128,9 @@ void add_run(CLI::App& app, const Tool& tool, ExitCode& code) {
   auto* verb = app.add_subcommand("run", "one seed of a scenario");
   auto options = std::make_shared<Options>();
   add_run_options(*verb, *options);
-  verb->add_option("--seed", options->seed, "decides everything")->capture_default_str();
+  verb->add_option("--seed", options->seed, "decides everything")
+      ->check(whole_number(0))
+      ->capture_default_str();
   verb->add_option("--world", options->world,
                    "sim: the simulated network; ring: real sockets, through io_uring")
       ->check(CLI::IsMember({"sim", "ring"}))

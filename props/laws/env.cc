@@ -2,6 +2,7 @@
 #include "props/laws/env.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "transport/base/mix.h"
 
@@ -16,9 +17,15 @@ std::uint64_t Env::draw(std::uint64_t bound) noexcept {
 }
 
 std::int64_t Env::knob(std::string_view name, std::int64_t fallback) {
+  return knob(name, fallback, std::numeric_limits<std::int64_t>::min(),
+              std::numeric_limits<std::int64_t>::max());
+}
+
+std::int64_t Env::knob(std::string_view name, std::int64_t fallback, std::int64_t low,
+                       std::int64_t high) {
   const auto named = [&](const Knob& knob) { return knob.name == name; };
   const auto set = std::find_if(set_.begin(), set_.end(), named);
-  const std::int64_t value = set != set_.end() ? set->value : fallback;
+  const std::int64_t value = std::clamp(set != set_.end() ? set->value : fallback, low, high);
   if (std::none_of(read_.begin(), read_.end(), named)) read_.push_back({std::string(name), value});
   return value;
 }

@@ -36,6 +36,9 @@ class Env {
   std::uint64_t draw(std::uint64_t bound) noexcept;  // uniform in [0, bound)
   // The value the user set for `name`, or `fallback`.
   std::int64_t knob(std::string_view name, std::int64_t fallback);
+  // The same within bounds; what lies outside becomes the nearest that lies inside, and is echoed so.
+  std::int64_t knob(std::string_view name, std::int64_t fallback, std::int64_t low,
+                    std::int64_t high);
 
   Scope& scope() noexcept { return *scope_; }
   Judge& judge() noexcept { return *judge_; }

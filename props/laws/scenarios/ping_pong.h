@@ -17,8 +17,8 @@ struct PingPong {
 
   template <Transport T>
   static void run(Env& env) {
-    const auto rounds = static_cast<std::size_t>(env.knob("messages", 200));
-    const auto size = std::max(header_size, static_cast<std::size_t>(env.knob("size", 256)));
+    const auto rounds = static_cast<std::size_t>(env.knob("messages", 200, 1, 1'000'000));
+    const auto size = static_cast<std::size_t>(env.knob("size", 256, header_size, 16 << 20));
     Network& server = env.node("server");
     Network& client = env.node("client");
     run_scope(server.scheduler(), [&](Scope& scope) {
