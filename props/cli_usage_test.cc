@@ -41,8 +41,16 @@ TEST(CliUsage, each_mistake_gets_one_sentence) {
       {"serve --listen here", "'here' is no address"},
       {"serve --transport carrier_pigeon", "there is no transport named 'carrier_pigeon'"},
       {"load --connect nowhere:99999", "is no address"},
-      {"load --size 12", "--size counts the header too"},
-      {"load --batch 513", "a batch holds at most 512 messages"},
+      {"load --connect 127.0.0.1:0", "is no address"},
+      {"load --in-flight 18446744073709551615", "is no whole number from 1 to 10000"},
+      {"load --patience 0s", "is no duration"},
+      {"run --seed -1", "'-1' is no whole number"},
+      {"run --seed 18446744073709551616", "is no whole number"},
+      {"run --scenario ping_pong --set size=1", "the knob 'size' of ping_pong cannot be 1"},
+      {"run --world ring --trace", "--trace is the World's"},
+      {"run --world ring --fault reset=1:5", "--fault is the World's"},
+      {"load --size 12", "'12' is no whole number from 256 to 67108864"},
+      {"load --batch 513", "'513' is no whole number from 1 to 512"},
   };
   const TemporaryFolder folder;
   for (const BadInput& mistake : mistakes) {
