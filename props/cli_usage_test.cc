@@ -46,7 +46,6 @@ TEST(CliUsage, each_mistake_gets_one_sentence) {
       {"load --patience 0s", "is no duration"},
       {"run --seed -1", "'-1' is no whole number"},
       {"run --seed 18446744073709551616", "is no whole number"},
-      {"run --scenario ping_pong --set size=1", "the knob 'size' of ping_pong cannot be 1"},
       {"run --world ring --trace", "--trace is the World's"},
       {"run --world ring --fault reset=1:5", "--fault is the World's"},
       {"load --size 12", "'12' is no whole number from 256 to 67108864"},
@@ -58,6 +57,18 @@ TEST(CliUsage, each_mistake_gets_one_sentence) {
     const Ended ended = run_tool_in(folder.path(), tool_path(), mistake.arguments);
     expect_one_sentence(ended, 2, mistake.sentence);
     EXPECT_EQ(ended.out, "");
+  }
+}
+
+// Known only once the scenario has asked for it.
+TEST(CliUsage, a_knob_out_of_its_bounds_is_refused) {
+  const TemporaryFolder folder;
+  for (const char* knob : {"size=1", "size=99999999999", "messages=-1"}) {
+    SCOPED_TRACE(knob);
+    const Ended ended =
+        run_tool_in(folder.path(), tool_path(),
+                    std::string("run --scenario ping_pong --no-faults --set ") + knob);
+    expect_one_sentence(ended, 2, "of ping_pong cannot be");
   }
 }
 
