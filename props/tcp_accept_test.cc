@@ -110,6 +110,23 @@ TEST(TcpAccept, the_end_of_the_background_scope_ends_accept) {
   });
 }
 
+TEST(TcpAccept, destroying_the_listener_resets_unfinished_handshakes_at_once) {
+  Rig rig;
+  rig.run([&](Scope& scope) {
+    run_scope(scope.scheduler(), [&](Scope& background) {
+      std::optional<TcpListener> listener(
+          std::move(*Tcp::listen(rig.server, background, rig.server.address(), greeted())));
+      auto mute = rig.client.dial(listener->local(), {}, rig.in(seconds(1)));
+      ASSERT_TRUE(mute.has_value());
+      (void)rig.client.scheduler().sleep_for(milliseconds(1));
+      listener.reset();
+      const TimePoint destroyed = rig.client.clock().now();
+      EXPECT_EQ((*mute)->read(rig.in(seconds(30))).error(), Error{Errc::broken});
+      EXPECT_LT((rig.client.clock().now() - destroyed).count(), Duration(milliseconds(1)).count());
+    });
+  });
+}
+
 TEST(TcpAccept, the_first_message_obeys_the_readers_maximum_and_invalid_is_final) {
   Rig rig;
   rig.run([&](Scope& scope) {
