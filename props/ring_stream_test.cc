@@ -167,6 +167,14 @@ TEST_P(RingStreams, a_stream_that_is_destroyed_unfinished_resets) {
   });
 }
 
+TEST_P(RingStreams, a_stream_that_is_destroyed_open_reads_as_broken_and_not_as_an_end) {
+  run(options(), [&](RingNetwork& network, Scope&) {
+    auto [near, far] = connect(network);
+    near.reset();
+    EXPECT_EQ(far->read(soon()).error(), Errc::broken);
+  });
+}
+
 TEST_P(RingStreams, an_abort_wakes_the_fibers_inside_with_broken) {
   run(options(), [&](RingNetwork& network, Scope& scope) {
     auto [near, far] = connect(network);

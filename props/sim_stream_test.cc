@@ -59,6 +59,19 @@ TEST(sim_stream, a_waiting_writer_goes_on_when_a_third_of_the_send_buffer_is_fre
   }));
 }
 
+TEST(sim_stream, a_waiting_writer_does_not_wait_for_the_whole_send_buffer) {
+  expect_clean(run_rig({}, {.send_buffer = 900}, {}, [](Rig& rig) {
+    const TimePoint start = rig.now();
+    EXPECT_EQ(write_some(*rig.client, pattern(400)).value(), 400u);
+    rig.sleep(10us);
+    EXPECT_EQ(write_some(*rig.client, pattern(500)).value(), 500u);
+    rig.scope.spawn("reader", [&] { (void)read_to_end(*rig.server); });
+    EXPECT_EQ(write_some(*rig.client, pattern(500)).value(), 400u) << "what was acknowledged first";
+    EXPECT_EQ(rig.now() - start, 2 * latency);
+    rig.client.reset();
+  }));
+}
+
 TEST(sim_stream, unread_bytes_and_those_in_flight_never_exceed_the_receive_buffer) {
   expect_clean(run_rig({}, {}, {.stream = {.receive_buffer = 1000}}, [](Rig& rig) {
     EXPECT_EQ(write_some(*rig.client, pattern(5000)).value(), 5000u)
