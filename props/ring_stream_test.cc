@@ -83,7 +83,7 @@ TEST_P(RingStreams, small_buffers_make_writes_short_and_lose_no_byte) {
         ASSERT_GE(*n, 1u);
         written += *n;
       }
-      ASSERT_TRUE(stream->shutdown_write().has_value());
+      ASSERT_TRUE(stream->shutdown_write(Deadline::never()).has_value());
     });
     std::size_t received = 0;
     for (int round = 0;; ++round) {
@@ -105,8 +105,8 @@ TEST_P(RingStreams, a_clean_close_reads_as_the_end_now_and_later) {
   const Counters counters = run(options(), [&](RingNetwork& network, Scope&) {
     auto [near, far] = connect(network);
     ASSERT_TRUE(write_all(*near, pattern(10), soon()));
-    ASSERT_TRUE(near->shutdown_write().has_value());
-    EXPECT_TRUE(near->shutdown_write().has_value());  // idempotent
+    ASSERT_TRUE(near->shutdown_write(Deadline::never()).has_value());
+    EXPECT_TRUE(near->shutdown_write(Deadline::never()).has_value());  // idempotent
     const iovec piece{&network, 1};
     EXPECT_EQ(near->write({&piece, 1}, soon()).error(), Errc::broken);
     EXPECT_EQ(read_up_to(*far, 100, soon())->size(), 10u);
@@ -116,7 +116,7 @@ TEST_P(RingStreams, a_clean_close_reads_as_the_end_now_and_later) {
     // The other direction is still open.
     ASSERT_TRUE(write_all(*far, pattern(20), soon()));
     EXPECT_EQ(*read_up_to(*near, 20, soon()), pattern(20));
-    ASSERT_TRUE(far->shutdown_write().has_value());
+    ASSERT_TRUE(far->shutdown_write(Deadline::never()).has_value());
     EXPECT_TRUE(near->read(soon())->empty());
   });
   EXPECT_EQ(counters.resets_sent, 0u);
@@ -137,7 +137,7 @@ TEST_P(RingStreams, an_abort_gives_the_peer_a_reset_and_never_an_end) {
     // On the side that aborted nothing works any more.
     EXPECT_EQ(near->read(soon()).error(), Errc::broken);
     EXPECT_EQ(write_all(*near, pattern(1), soon()).error(), Errc::broken);
-    EXPECT_EQ(near->shutdown_write().error(), Errc::broken);
+    EXPECT_EQ(near->shutdown_write(Deadline::never()).error(), Errc::broken);
   });
   EXPECT_GE(counters.resets_sent, 1u);
   EXPECT_GE(counters.resets_met, 1u);
@@ -157,7 +157,7 @@ TEST_P(RingStreams, a_reset_that_the_writer_met_does_not_read_as_an_end) {
 TEST_P(RingStreams, a_stream_that_is_destroyed_unfinished_resets) {
   run(options(), [&](RingNetwork& network, Scope&) {
     auto [near, far] = connect(network);
-    ASSERT_TRUE(near->shutdown_write().has_value());
+    ASSERT_TRUE(near->shutdown_write(Deadline::never()).has_value());
     near.reset();  // its peer's end was not read
     auto bytes = far->read(soon());
     while (bytes && !bytes->empty()) bytes = far->read(soon());
@@ -215,7 +215,7 @@ TEST_P(RingStreams, five_hundred_connections_echo) {
               if (bytes->empty()) break;
               ASSERT_TRUE(write_all(*s, bytes->bytes(), soon()).has_value());
             }
-            EXPECT_TRUE(s->shutdown_write().has_value());
+            EXPECT_TRUE(s->shutdown_write(Deadline::never()).has_value());
           });
         }
       });
@@ -229,7 +229,7 @@ TEST_P(RingStreams, five_hundred_connections_echo) {
           ASSERT_TRUE(write_all(**stream, bytes, soon()).has_value());
           ASSERT_EQ(*read_up_to(**stream, 256, soon()), bytes);
         }
-        ASSERT_TRUE((*stream)->shutdown_write().has_value());
+        ASSERT_TRUE((*stream)->shutdown_write(Deadline::never()).has_value());
         EXPECT_TRUE((*stream)->read(soon())->empty());
       });
     scope.join();

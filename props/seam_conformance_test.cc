@@ -200,7 +200,8 @@ bool compiles(const std::string& body) {
   const std::string program =
       "#include \"transport/tcp/tcp.h\"\n"
       "using namespace twinwire;\n"
-      "void f(ByteStream& stream, Network& network, DatagramSocket& datagrams, TcpWriter& writer, "
+      "void f(ByteStream& stream, Network& network, DatagramSocket& datagrams, FramedWriter& "
+      "writer, "
       "Batch& batch,\n"
       "       Scheduler& scheduler) {\n"
       "  (void)stream, (void)network, (void)datagrams, (void)writer, (void)batch, "

@@ -38,7 +38,7 @@ Played play(const WorldOptions& options, StackPool& stacks) {
               const Bytes bytes(slice->bytes().begin(), slice->bytes().end());
               if (!write_all(*stream, bytes, {world.now() + 1500s})) return;
             }
-            (void)stream->shutdown_write();
+            (void)stream->shutdown_write(Deadline::never());
           });
         }
       });
@@ -61,7 +61,7 @@ Played play(const WorldOptions& options, StackPool& stacks) {
           run_scope(world.scheduler(), [&](Scope& both) {
             both.spawn("writer", [&] {
               if (write_all(**stream, pattern(size), {world.now() + 1500s}) && nth != 2)
-                (void)(*stream)->shutdown_write();
+                (void)(*stream)->shutdown_write(Deadline::never());
               else
                 (*stream)->abort();
             });

@@ -43,7 +43,7 @@ TEST(sim_fault, with_every_fault_off_nothing_is_drawn_and_nothing_bites) {
     const RunReport report = run_rig(options, {}, {}, [](Rig& rig) {
       rig.scope.spawn("writer", [&] {
         EXPECT_TRUE(write_all(*rig.client, pattern(300'000)).has_value());
-        EXPECT_TRUE(rig.client->shutdown_write().has_value());
+        EXPECT_TRUE(rig.client->shutdown_write(Deadline::never()).has_value());
       });
       EXPECT_EQ(read_to_end(*rig.server), pattern(300'000));
     });
@@ -170,16 +170,16 @@ TEST(sim_fault, segment_delay_does_not_bite_behind_a_later_arrival) {
 }
 
 TEST(sim_fault, segment_delay_postpones_the_end) {
-  const RunReport report = run_rig(with_edits({{Site::segment_delay, client_to_server, 10, 5'000}}),
-                                   {}, {}, [](Rig& rig) {
-                                     const TimePoint start = rig.now();
-                                     ASSERT_TRUE(write_all(*rig.client, pattern(10)).has_value());
-                                     ASSERT_TRUE(rig.client->shutdown_write().has_value());
-                                     EXPECT_EQ(rig.server->read({}).value().size(), 10u);
-                                     EXPECT_EQ(rig.now() - start, latency);
-                                     EXPECT_TRUE(rig.server->read({}).value().empty());
-                                     EXPECT_EQ(rig.now() - start, latency + 5us);
-                                   });
+  const RunReport report = run_rig(
+      with_edits({{Site::segment_delay, client_to_server, 10, 5'000}}), {}, {}, [](Rig& rig) {
+        const TimePoint start = rig.now();
+        ASSERT_TRUE(write_all(*rig.client, pattern(10)).has_value());
+        ASSERT_TRUE(rig.client->shutdown_write(Deadline::never()).has_value());
+        EXPECT_EQ(rig.server->read({}).value().size(), 10u);
+        EXPECT_EQ(rig.now() - start, latency);
+        EXPECT_TRUE(rig.server->read({}).value().empty());
+        EXPECT_EQ(rig.now() - start, latency + 5us);
+      });
   expect_only(report, Site::segment_delay);
 }
 
@@ -290,7 +290,7 @@ TEST(sim_fault, a_fault_at_the_byte_behind_the_last_meets_the_end) {
   const RunReport report =
       run_rig(at_byte(Site::reset, client_to_server, 100), {}, {}, [&](Rig& rig) {
         ASSERT_TRUE(write_all(*rig.client, pattern(100)).has_value());
-        ASSERT_TRUE(rig.client->shutdown_write().has_value());
+        ASSERT_TRUE(rig.client->shutdown_write(Deadline::never()).has_value());
         const EndOf end = read_all(*rig.server);
         EXPECT_EQ(end.bytes, pattern(100));
         EXPECT_EQ(end.result.error().code, Errc::broken);
@@ -321,7 +321,7 @@ TEST(sim_fault, reset_one_side_tells_the_sender_when_it_ends_its_side) {
       run_rig(at_byte(Site::reset_one_side, client_to_server, 0), {}, {}, [&](Rig& rig) {
         ASSERT_TRUE(write_all(*rig.client, pattern(1)).has_value());
         rig.sleep(1s);
-        ASSERT_TRUE(rig.client->shutdown_write().has_value());
+        ASSERT_TRUE(rig.client->shutdown_write(Deadline::never()).has_value());
         EXPECT_EQ(rig.client->read({}).error().code, Errc::broken);
       });
   expect_only(report, Site::reset_one_side);
@@ -371,7 +371,7 @@ TEST(sim_fault, silent_loss_swallows_bytes_end_and_reset) {
   const RunReport report =
       run_rig(at_byte(Site::silent_loss, client_to_server, 40), {}, {}, [&](Rig& rig) {
         ASSERT_TRUE(write_all(*rig.client, pattern(100)).has_value());
-        ASSERT_TRUE(rig.client->shutdown_write().has_value());
+        ASSERT_TRUE(rig.client->shutdown_write(Deadline::never()).has_value());
         EndOf end = read_all(*rig.server, rig.in(10s));
         EXPECT_EQ(end.bytes, pattern(40));
         EXPECT_EQ(end.result.error().code, Errc::timed_out);
@@ -469,9 +469,9 @@ TEST(sim_fault, early_fin_resets_the_sender_before_the_receivers_own_end_can_rea
   const RunReport report =
       run_rig(at_byte(Site::early_fin, client_to_server, 40), {}, {}, [&](Rig& rig) {
         ASSERT_TRUE(write_all(*rig.client, pattern(100)).has_value());
-        ASSERT_TRUE(rig.client->shutdown_write().has_value());
+        ASSERT_TRUE(rig.client->shutdown_write(Deadline::never()).has_value());
         (void)read_all(*rig.server);
-        ASSERT_TRUE(rig.server->shutdown_write().has_value());
+        ASSERT_TRUE(rig.server->shutdown_write(Deadline::never()).has_value());
         rig.server.reset();
         EXPECT_EQ(rig.client->read({}).error().code, Errc::broken);
       });
@@ -522,7 +522,7 @@ TEST(sim_fault, whatever_the_swarm_does_a_reader_sees_a_prefix_and_the_world_com
       const auto talk = [&](ByteStream& stream, std::size_t size) {
         scope.spawn("talker", [&stream, &world, rude, size] {
           if (write_all(stream, pattern(size), {world.now() + 2000s}) && !rude) {
-            (void)stream.shutdown_write();
+            (void)stream.shutdown_write(Deadline::never());
           } else {
             stream.abort();
           }

@@ -122,7 +122,7 @@ TEST(sim_stream, bytes_come_whole_and_in_order_through_buffers_of_any_size) {
         run_rig({}, {.send_buffer = buffer}, {.stream = {.receive_buffer = buffer}}, [&](Rig& rig) {
           rig.scope.spawn("writer", [&] {
             EXPECT_TRUE(write_all(*rig.client, sent).has_value());
-            EXPECT_TRUE(rig.client->shutdown_write().has_value());
+            EXPECT_TRUE(rig.client->shutdown_write(Deadline::never()).has_value());
           });
           EXPECT_EQ(read_to_end(*rig.server), sent) << "buffer " << buffer;
           rig.scope.join();
@@ -138,7 +138,7 @@ TEST(sim_stream, a_receive_buffer_unlike_the_send_buffer_loses_nothing) {
         run_rig({}, {.send_buffer = send}, {.stream = {.receive_buffer = receive}}, [&](Rig& rig) {
           rig.scope.spawn("writer", [&] {
             EXPECT_TRUE(write_all(*rig.client, sent).has_value());
-            EXPECT_TRUE(rig.client->shutdown_write().has_value());
+            EXPECT_TRUE(rig.client->shutdown_write(Deadline::never()).has_value());
           });
           EXPECT_EQ(read_to_end(*rig.server), sent);
           rig.scope.join();
@@ -270,8 +270,8 @@ TEST(sim_stream, a_write_without_memory_says_no_resources_and_takes_nothing) {
 TEST(sim_stream, the_end_comes_behind_the_bytes_and_stays) {
   expect_clean(run_rig([](Rig& rig) {
     ASSERT_TRUE(write_all(*rig.client, pattern(10)).has_value());
-    ASSERT_TRUE(rig.client->shutdown_write().has_value());
-    ASSERT_TRUE(rig.client->shutdown_write().has_value()) << "idempotent";
+    ASSERT_TRUE(rig.client->shutdown_write(Deadline::never()).has_value());
+    ASSERT_TRUE(rig.client->shutdown_write(Deadline::never()).has_value()) << "idempotent";
     EXPECT_EQ(rig.server->read({}).value().size(), 10u);
     EXPECT_TRUE(rig.server->read({}).value().empty());
     EXPECT_TRUE(rig.server->read({}).value().empty());
@@ -283,28 +283,28 @@ TEST(sim_stream, the_end_comes_behind_the_bytes_and_stays) {
 TEST(sim_stream, the_end_waits_behind_bytes_that_the_window_holds_back) {
   expect_clean(run_rig({}, {}, {.stream = {.receive_buffer = 100}}, [](Rig& rig) {
     ASSERT_TRUE(write_all(*rig.client, pattern(1000)).has_value());
-    ASSERT_TRUE(rig.client->shutdown_write().has_value());
+    ASSERT_TRUE(rig.client->shutdown_write(Deadline::never()).has_value());
     EXPECT_EQ(read_to_end(*rig.server), pattern(1000));
   }));
 }
 
 TEST(sim_stream, after_one_end_the_other_direction_goes_on) {
   expect_clean(run_rig([](Rig& rig) {
-    ASSERT_TRUE(rig.client->shutdown_write().has_value());
+    ASSERT_TRUE(rig.client->shutdown_write(Deadline::never()).has_value());
     EXPECT_TRUE(rig.server->read({}).value().empty());
     for (int i = 0; i < 5; ++i) {
       ASSERT_TRUE(write_all(*rig.server, pattern(100)).has_value());
       Bytes got;
       ASSERT_TRUE(read_up_to(*rig.client, got, 100).has_value());
     }
-    ASSERT_TRUE(rig.server->shutdown_write().has_value());
+    ASSERT_TRUE(rig.server->shutdown_write(Deadline::never()).has_value());
     EXPECT_TRUE(rig.client->read({}).value().empty());
   }));
 }
 
 TEST(sim_stream, a_write_after_shutdown_is_broken_pipe) {
   expect_clean(run_rig([](Rig& rig) {
-    ASSERT_TRUE(rig.client->shutdown_write().has_value());
+    ASSERT_TRUE(rig.client->shutdown_write(Deadline::never()).has_value());
     const auto written = write_some(*rig.client, pattern(1));
     ASSERT_FALSE(written.has_value());
     EXPECT_EQ(written.error().code, Errc::broken);
@@ -317,10 +317,10 @@ TEST(sim_stream, a_stream_destroyed_after_both_ends_still_delivers_what_it_wrote
   WorldOptions options;
   options.trace = &trace;
   expect_clean(run_rig(options, {}, {.stream = {.receive_buffer = 100}}, [](Rig& rig) {
-    ASSERT_TRUE(rig.server->shutdown_write().has_value());
+    ASSERT_TRUE(rig.server->shutdown_write(Deadline::never()).has_value());
     EXPECT_TRUE(rig.client->read({}).value().empty());
     ASSERT_TRUE(write_all(*rig.client, pattern(5000)).has_value());
-    ASSERT_TRUE(rig.client->shutdown_write().has_value());
+    ASSERT_TRUE(rig.client->shutdown_write(Deadline::never()).has_value());
     rig.client.reset();
     EXPECT_EQ(read_to_end(*rig.server), pattern(5000));
   }));
@@ -329,7 +329,7 @@ TEST(sim_stream, a_stream_destroyed_after_both_ends_still_delivers_what_it_wrote
 
 TEST(sim_stream, a_stream_destroyed_before_both_ends_resets_its_peer) {
   expect_clean(run_rig([](Rig& rig) {
-    ASSERT_TRUE(rig.client->shutdown_write().has_value());
+    ASSERT_TRUE(rig.client->shutdown_write(Deadline::never()).has_value());
     rig.sleep(1ms);
     rig.server.reset();  // it has not read the end, nor ended its side
     const TimePoint start = rig.now();
@@ -366,7 +366,7 @@ TEST(sim_stream, a_write_to_a_destroyed_peer_succeeds_once_and_then_fails) {
 
 TEST(sim_stream, after_the_peers_end_a_reset_reads_as_the_end_and_writes_as_broken_pipe) {
   expect_clean(run_rig([](Rig& rig) {
-    ASSERT_TRUE(rig.server->shutdown_write().has_value());
+    ASSERT_TRUE(rig.server->shutdown_write(Deadline::never()).has_value());
     rig.server->abort();
     rig.sleep(1ms);
     EXPECT_TRUE(rig.client->read({}).value().empty());
@@ -410,7 +410,7 @@ TEST(sim_stream, an_abort_wakes_this_sides_reader_and_writer) {
     rig.scope.join();
     EXPECT_EQ(rig.now(), start);
     EXPECT_EQ(rig.client->read({}).error().code, Errc::broken);
-    EXPECT_EQ(rig.client->shutdown_write().error().code, Errc::broken);
+    EXPECT_EQ(rig.client->shutdown_write(Deadline::never()).error().code, Errc::broken);
   }));
 }
 

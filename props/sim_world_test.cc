@@ -96,7 +96,7 @@ TEST(sim_world, the_trace_reads_as_a_story) {
   options.trace = &trace;
   expect_clean(run_rig(options, {}, {}, [](Rig& rig) {
     ASSERT_TRUE(write_all(*rig.client, pattern(300)).has_value());
-    ASSERT_TRUE(rig.client->shutdown_write().has_value());
+    ASSERT_TRUE(rig.client->shutdown_write(Deadline::never()).has_value());
     (void)read_to_end(*rig.server);
   }));
   EXPECT_TRUE(trace.has("10.0.0.2:32768>10.0.0.1:4000 connects")) << trace.text;
@@ -116,7 +116,7 @@ TEST(sim_world, listening_to_the_trace_changes_nothing) {
   const auto both = [&](Rig& rig) {
     rig.scope.spawn("writer", [&] {
       (void)write_all(*rig.client, pattern(100'000));
-      (void)rig.client->shutdown_write();
+      (void)rig.client->shutdown_write(Deadline::never());
     });
     (void)read_to_end(*rig.server);
     rig.scope.join();

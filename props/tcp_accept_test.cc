@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// TcpListener, the rules that no scenario shows by itself: handshakes that end make room, ready connections are
+// FramedListener, the rules that no scenario shows by itself: handshakes that end make room, ready connections are
 // bounded, the end of the background scope ends accept, the first message keeps the reader's rules.
 #include <gtest/gtest.h>
 
@@ -29,7 +29,7 @@ struct Rig {
   }
   Deadline in(Duration d) { return client.clock().in(d); }
 
-  Result<TcpConn> dial(const Address& address) {
+  Result<FramedConn> dial(const Address& address) {
     return Tcp::dial(client, address, {}, in(seconds(5)));
   }
 };
@@ -41,8 +41,8 @@ Batch one(BufferPool& pool, std::size_t body) {
   return batch;
 }
 
-TcpOptions greeted() {
-  TcpOptions options;
+ConnOptions greeted() {
+  ConnOptions options;
   options.accept_after_first_message = true;
   return options;
 }
@@ -50,7 +50,7 @@ TcpOptions greeted() {
 TEST(TcpAccept, handshakes_that_ended_make_room_without_evicting_anybody) {
   Rig rig;
   rig.run([&](Scope& scope) {
-    TcpOptions options = greeted();
+    ConnOptions options = greeted();
     options.accept.handshakes_max = 2;
     auto listener = Tcp::listen(rig.server, scope, rig.server.address(), options);
     for (int i = 0; i < 20; ++i) {
@@ -70,10 +70,10 @@ TEST(TcpAccept, handshakes_that_ended_make_room_without_evicting_anybody) {
 TEST(TcpAccept, connections_that_nobody_accepts_stay_in_the_backlog_beyond_ready_max) {
   Rig rig;
   rig.run([&](Scope& scope) {
-    TcpOptions options;
+    ConnOptions options;
     options.accept.ready_max = 3;
     auto listener = Tcp::listen(rig.server, scope, rig.server.address(), options);
-    std::vector<TcpConn> conns;
+    std::vector<FramedConn> conns;
     for (int i = 0; i < 10; ++i) {
       auto conn = rig.dial(listener->local());
       ASSERT_TRUE(conn.has_value());
@@ -95,7 +95,7 @@ TEST(TcpAccept, the_end_of_the_background_scope_ends_accept) {
     std::optional<Error> error;
     run_scope(scope.scheduler(), [&](Scope& acceptors) {
       run_scope(scope.scheduler(), [&](Scope& background) {
-        auto listener = std::make_shared<TcpListener>(
+        auto listener = std::make_shared<FramedListener>(
             std::move(*Tcp::listen(rig.server, background, rig.server.address(), {})));
         acceptors.spawn("accept", [&error, listener] {
           auto accepted = listener->accept(Deadline::never());
@@ -114,7 +114,7 @@ TEST(TcpAccept, destroying_the_listener_resets_unfinished_handshakes_at_once) {
   Rig rig;
   rig.run([&](Scope& scope) {
     run_scope(scope.scheduler(), [&](Scope& background) {
-      std::optional<TcpListener> listener(
+      std::optional<FramedListener> listener(
           std::move(*Tcp::listen(rig.server, background, rig.server.address(), greeted())));
       auto mute = rig.client.dial(listener->local(), {}, rig.in(seconds(1)));
       ASSERT_TRUE(mute.has_value());
@@ -149,7 +149,7 @@ TEST(TcpAccept, the_first_message_obeys_the_readers_maximum_and_invalid_is_final
 }
 
 // Memory runs out in the middle of a read, and comes back: nothing is lost.
-TEST(TcpReader, no_resources_is_not_final) {
+TEST(FramedReader, no_resources_is_not_final) {
   struct Gate final : AllocationGate {
     bool admit(std::size_t bytes) noexcept override { return open || bytes < 20'000; }
     bool open = true;

@@ -46,7 +46,7 @@ Outcome race(std::uint64_t seed, StackPool& stacks) {
         (void)(*stream)->write({&piece, 1}, Deadline::never());
         (void)(*stream)->read(Deadline::never());
         (void)scheduler.sleep_for(seconds(1));
-        (void)(*stream)->shutdown_write();
+        (void)(*stream)->shutdown_write(Deadline::never());
       });
       ends.spawn("reader", [&] {
         auto message = reader.read_message(default_max_message, Deadline::never());

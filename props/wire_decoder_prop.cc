@@ -109,7 +109,7 @@ rc::Gen<Case> cases() {
   });
 }
 
-// A reader as TcpReader is one, over bytes instead of a stream.
+// A reader as FramedReader is one, over bytes instead of a stream.
 struct Reader {
   const Case& plan;
   const std::vector<Bytes>& frames;

@@ -12,7 +12,8 @@ namespace twinwire::real {
 
 class RingNetwork final : public Network {
  public:
-  explicit RingNetwork(Ring& ring) noexcept : ring_(&ring) {}
+  explicit RingNetwork(Ring& ring) noexcept
+      : ring_(&ring), background_(ring.scheduler(), ring.scheduler().root_entity()) {}
 
   Result<std::unique_ptr<Acceptor>> listen(const Address& address,
                                            const ListenOptions& options) override;
@@ -21,6 +22,7 @@ class RingNetwork final : public Network {
   Result<std::unique_ptr<DatagramSocket>> bind(const Address& address,
                                                const DatagramOptions& options) override;
 
+  Scope& background() noexcept override { return background_; }
   Scheduler& scheduler() noexcept override { return ring_->scheduler(); }
   Clock& clock() noexcept override { return ring_->clock(); }
   Random& random() noexcept override { return ring_->random(); }
@@ -30,6 +32,7 @@ class RingNetwork final : public Network {
   Result<DescriptorRef> open(const Address& address, int type) noexcept;
 
   Ring* ring_;
+  Scope background_;
 };
 
 }  // namespace twinwire::real

@@ -143,7 +143,7 @@ Result<void> RingStream::end_or_error(Descriptor& socket, const Completion& comp
   return {};
 }
 
-Result<void> RingStream::shutdown_write() {
+Result<void> RingStream::shutdown_write(Deadline) {
   if (socket_->aborted()) return Errc::broken;
   if (write_ended_) return {};
   write_ended_ = true;

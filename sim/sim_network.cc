@@ -16,6 +16,7 @@ namespace {
 // renames no connection.
 constexpr std::uint64_t datagram_sockets_from = std::uint64_t{1} << 32;
 constexpr std::uint64_t randomness = std::uint64_t{2} << 32;
+constexpr std::uint64_t background_fibers = std::uint64_t{3} << 32;
 
 // When Linux sends a SYN (tcp_syn_retries = 6), and when it gives up.
 constexpr std::int64_t syn_seconds[] = {0, 1, 3, 7, 15, 31, 63};
@@ -72,7 +73,8 @@ SimNetwork::SimNetwork(World& world, Fabric& fabric, std::string_view name, std:
       ordinal_(ordinal),
       entity_(child_entity(world.entity(), ordinal)),
       clock_(world),
-      random_(mix(world.decisions().seed(), child_entity(entity_, randomness))) {
+      random_(mix(world.decisions().seed(), child_entity(entity_, randomness))),
+      background_(world.scheduler(), child_entity(entity_, background_fibers)) {
   TWINWIRE_CHECK(ordinal < 65'000, "a world has at most 65,000 nodes");
   fabric.add(*this);
 }

@@ -42,6 +42,7 @@ class SimNetwork final : public Network {
   Result<std::unique_ptr<DatagramSocket>> bind(const Address& address,
                                                const DatagramOptions& options) override;
 
+  Scope& background() noexcept override { return background_; }
   Scheduler& scheduler() noexcept override { return world_->scheduler(); }
   Clock& clock() noexcept override { return clock_; }
   Random& random() noexcept override { return random_; }
@@ -90,6 +91,7 @@ class SimNetwork final : public Network {
   EntityId entity_;
   NodeClock clock_;
   NodeRandom random_;
+  Scope background_;
   Ports stream_ports_;
   Ports datagram_ports_;
   std::uint64_t dials_ = 0;

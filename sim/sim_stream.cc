@@ -137,7 +137,7 @@ Result<std::size_t> SimStream::read_into(std::span<std::byte> into, Deadline dea
   return n;
 }
 
-Result<void> SimStream::shutdown_write() {
+Result<void> SimStream::shutdown_write(Deadline) {
   End& end = connection_->end(side_);
   if (end.shut) return {};
   if (end.dead || end.aborted) return failure(true);

@@ -20,7 +20,7 @@ class SimStream final : public ByteStream {
   Result<std::size_t> write(std::span<const iovec> pieces, Deadline deadline) override;
   Result<Slice> read(Deadline deadline) override;
   Result<std::size_t> read_into(std::span<std::byte> into, Deadline deadline) override;
-  Result<void> shutdown_write() override;
+  Result<void> shutdown_write(Deadline) override;
   void abort() noexcept override;
   Address local() const noexcept override { return local_; }
   Address peer() const noexcept override { return peer_; }

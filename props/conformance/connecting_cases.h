@@ -15,19 +15,22 @@ struct ConnectingCases {
     Network& client = env.node("client");
     Address nobody;
     run_scope(server.scheduler(), [&](Scope& background) {
-      auto listener = T::listen(server, background, env.bind_address("server"), {});
+      auto listener =
+          T::listen(server, background, env.bind_address("server"), env.listen_options<T>());
       if (!expect(env, listener.has_value(), "a port can be had")) return;
       nobody = listener->local();
       background.cancel();
     });
-    auto conn = T::dial(client, nobody, {}, client.clock().in(std::chrono::seconds(5)));
+    auto conn =
+        T::dial(client, nobody, env.dial_options<T>(), client.clock().in(std::chrono::seconds(5)));
     expect(env, !conn && conn.error() == Errc::refused, "the dial is refused");
   }
 
   static void accept_times_out_and_obeys_cancellation(Env& env) {
     Network& server = env.node("server");
     run_scope(server.scheduler(), [&](Scope& background) {
-      auto listener = T::listen(server, background, env.bind_address("server"), {});
+      auto listener =
+          T::listen(server, background, env.bind_address("server"), env.listen_options<T>());
       if (!expect(env, listener.has_value(), "a port can be had")) return;
       auto accepted = listener->accept(server.clock().in(std::chrono::milliseconds(20)));
       expect(env, !accepted && accepted.error() == Errc::timed_out, "accept times out");
@@ -48,7 +51,8 @@ struct ConnectingCases {
     Network& server = env.node("server");
     Network& client = env.node("client");
     run_scope(server.scheduler(), [&](Scope& background) {
-      auto listener = T::listen(server, background, env.bind_address("server"), {});
+      auto listener =
+          T::listen(server, background, env.bind_address("server"), env.listen_options<T>());
       if (!expect(env, listener.has_value(), "a port can be had")) return;
       for (const int delay : {50, 100, 150, 151}) {
         int accepted = 0;
@@ -61,8 +65,8 @@ struct ConnectingCases {
           const FiberHandle second = scope.spawn("second", accept_one);
           scope.spawn("client", [&, second] {
             const TimePoint start = client.clock().now();
-            auto conn =
-                T::dial(client, listener->local(), {}, client.clock().in(std::chrono::seconds(5)));
+            auto conn = T::dial(client, listener->local(), env.dial_options<T>(),
+                                client.clock().in(std::chrono::seconds(5)));
             (void)client.scheduler().sleep_for(std::chrono::milliseconds(20));
             const Duration waited = client.clock().now() - start;
             expect(env, accepted == 1, "the connection was accepted");
@@ -80,9 +84,10 @@ struct ConnectingCases {
   static void two_listeners_cannot_have_one_port(Env& env) {
     Network& server = env.node("server");
     run_scope(server.scheduler(), [&](Scope& background) {
-      auto first = T::listen(server, background, env.bind_address("server"), {});
+      auto first =
+          T::listen(server, background, env.bind_address("server"), env.listen_options<T>());
       if (!expect(env, first.has_value(), "a port can be had")) return;
-      auto second = T::listen(server, background, first->local(), {});
+      auto second = T::listen(server, background, first->local(), env.listen_options<T>());
       expect(env, !second && second.error() == Errc::unreachable && second.error().os_errno != 0,
              "the second is told that the address is in use");
       background.cancel();
@@ -95,7 +100,8 @@ struct ConnectingCases {
     Network& client = env.node("client");
     int served = 0;
     run_scope(server.scheduler(), [&](Scope& background) {
-      auto listener = T::listen(server, background, env.bind_address("server"), {});
+      auto listener =
+          T::listen(server, background, env.bind_address("server"), env.listen_options<T>());
       if (!expect(env, listener.has_value(), "a port can be had")) return;
       run_scope(server.scheduler(), [&](Scope& ends) {
         const FiberHandle accepting = ends.spawn("accept", [&] {
@@ -110,7 +116,7 @@ struct ConnectingCases {
         run_scope(server.scheduler(), [&](Scope& clients) {
           for (std::uint64_t i = 0; i < 100; ++i)
             clients.spawn("client",
-                          [&, i] { served += ask(client, listener->local(), i) ? 1 : 0; });
+                          [&, i] { served += ask(env, client, listener->local(), i) ? 1 : 0; });
         });
         server.scheduler().cancel(accepting);
       });
@@ -132,8 +138,9 @@ struct ConnectingCases {
     (void)writer.close(std::chrono::seconds(5));
   }
 
-  static bool ask(Network& network, const Address& server, std::uint64_t who) {
-    auto conn = T::dial(network, server, {}, network.clock().in(std::chrono::seconds(10)));
+  static bool ask(Env& env, Network& network, const Address& server, std::uint64_t who) {
+    auto conn = T::dial(network, server, env.dial_options<T>(),
+                        network.clock().in(std::chrono::seconds(10)));
     if (!conn) return false;
     auto [reader, writer] = split(std::move(*conn));
     Batch batch(1);

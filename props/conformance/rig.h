@@ -38,13 +38,15 @@ void with_pair(Env& env, const RigOptions& rig, Body&& body) {
   laws::TapNetwork client(env.node("client"), env.judge());
   Scheduler& scheduler = server.scheduler();
   run_scope(scheduler, [&](Scope& background) {
-    typename T::Options options;
+    typename T::Options options = env.listen_options<T>();
     options.stream.send_buffer = rig.send_buffer;
     options.stream.receive_buffer = rig.receive_buffer;
+    typename T::Options dialing = env.dial_options<T>();
+    dialing.stream = options.stream;
     auto listener = T::listen(server, background, env.bind_address("server"), options);
     if (!env.judge().check(listener.has_value(), "conformance", "cannot listen")) return;
     auto conn =
-        T::dial(client, listener->local(), options, client.clock().in(std::chrono::seconds(5)));
+        T::dial(client, listener->local(), dialing, client.clock().in(std::chrono::seconds(5)));
     auto accepted = listener->accept(server.clock().in(std::chrono::seconds(5)));
     if (env.judge().check(conn.has_value() && accepted.has_value(), "conformance",
                           "cannot connect")) {

@@ -29,6 +29,15 @@ class Env {
   // Where a listener of that node may bind: its own address, port 0 (the network chooses; ask the listener).
   virtual Address bind_address(std::string_view name) = 0;
   virtual bool simulated() const noexcept = 0;
+  // The options of a transport for a scenario that has no wishes of its own: the defaults.
+  template <class T>
+  typename T::Options listen_options() {
+    return {};
+  }
+  template <class T>
+  typename T::Options dial_options() {
+    return {};
+  }
   // A line for the trace.
   virtual void note(std::string_view who, std::string_view text) = 0;
 

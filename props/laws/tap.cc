@@ -58,9 +58,9 @@ class TapStream final : public ByteStream {
     if (n) saw(*n);
     return n;
   }
-  Result<void> shutdown_write() override {
+  Result<void> shutdown_write(Deadline deadline) override {
     record_->shut = true;
-    return inner_->shutdown_write();
+    return inner_->shutdown_write(deadline);
   }
   void abort() noexcept override {
     if (!record_->aborted) record_->shut_before_abort = record_->shut;

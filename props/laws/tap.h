@@ -46,6 +46,7 @@ class TapNetwork final : public Network {
                                                const DatagramOptions& options) override {
     return base_->bind(address, options);
   }
+  Scope& background() noexcept override { return base_->background(); }
   Scheduler& scheduler() noexcept override { return base_->scheduler(); }
   Clock& clock() noexcept override { return base_->clock(); }
   Random& random() noexcept override { return base_->random(); }

@@ -22,6 +22,8 @@ class Scope {
  public:
   // Inside a fiber: a child of it. Outside: a root of the scheduler.
   explicit Scope(Scheduler& scheduler) noexcept;
+  // One that belongs to no fiber, whoever makes it, and is named by `entity`: for what outlives its maker.
+  Scope(Scheduler& scheduler, EntityId entity) noexcept : scheduler_(&scheduler), entity_(entity) {}
   Scope(const Scope&) = delete;
   Scope& operator=(const Scope&) = delete;
   // Aborts if a fiber is alive: a destructor must not suspend, so join() comes first.

@@ -52,9 +52,10 @@ class ByteStream {
   // Requires   into is not empty, and stays valid until the call returns.
   virtual Result<std::size_t> read_into(std::span<std::byte> into, Deadline deadline) = 0;
 
-  // Ends this side: the peer reads what was accepted and then the end (TCP: FIN). Never suspends; idempotent.
-  // Errors     broken
-  virtual Result<void> shutdown_write() = 0;
+  // Ends this side: the peer reads what was accepted and then the end (TCP: FIN). Idempotent.
+  // Suspends   Where a farewell has to be written first (TLS: close_notify), while the network takes no more bytes.
+  // Errors     broken; and where it suspends, timed_out · canceled: call again, or abort
+  virtual Result<void> shutdown_write(Deadline deadline) = 0;
 
   // Drops the connection at once: the peer gets a reset (TCP: RST), what it has not been sent is thrown away, and
   // operations in progress in other fibers return `broken` once the network has let go of their memory. Idempotent.

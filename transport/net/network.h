@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <memory>
 
-#include "transport/fiber/scheduler.h"
+#include "transport/fiber/scope.h"
 #include "transport/net/address.h"
 #include "transport/net/byte_stream.h"
 #include "transport/net/clock.h"
@@ -55,6 +55,12 @@ class Network {
   // Errors     unreachable (address in use or not ours) · no_resources · unsupported
   virtual Result<std::unique_ptr<DatagramSocket>> bind(const Address& address,
                                                        const DatagramOptions& options) = 0;
+
+  // Where a connection's own fibers live: the pumps of transports whose protocol works while nobody reads or sends.
+  // They end by themselves soon after both halves of their connection are gone. So this network is destroyed after
+  // Scheduler::run() has returned, not by a fiber; and where one network wraps another (a test's), they outlive the
+  // wrapper: a pump keeps what these accessors return, and no reference to the Network.
+  virtual Scope& background() noexcept = 0;
 
   virtual Scheduler& scheduler() noexcept = 0;
   virtual Clock& clock() noexcept = 0;

@@ -3,16 +3,16 @@
 
 namespace twinwire {
 
-Result<TcpListener> Tcp::listen(Network& network, Scope& background, const Address& address,
-                                const TcpOptions& options) {
-  return TcpListener::listen(network, background, address, options);
+Result<FramedListener> Tcp::listen(Network& network, Scope& background, const Address& address,
+                                   const ConnOptions& options) {
+  return FramedListener::listen(network, background, address, options);
 }
 
-Result<TcpConn> Tcp::dial(Network& network, const Address& address, const TcpOptions& options,
-                          Deadline deadline) {
+Result<FramedConn> Tcp::dial(Network& network, const Address& address, const ConnOptions& options,
+                             Deadline deadline) {
   auto stream = network.dial(address, options.stream, deadline);
   if (!stream) return stream.error();
-  return TcpConn::over(network, std::move(*stream), options);
+  return FramedConn::over(network, std::move(*stream), options);
 }
 
 }  // namespace twinwire

@@ -30,7 +30,8 @@ struct Lease {
     const std::int64_t turns = env.knob("turns", 5);
     Scheduler& scheduler = network.scheduler();
     run_scope(scheduler, [&](Scope& background) {
-      auto listener = T::listen(network, background, env.bind_address("server"), {});
+      auto listener =
+          T::listen(network, background, env.bind_address("server"), env.listen_options<T>());
       if (!env.judge().check(listener.has_value(), "lease_listen", "the server could not listen"))
         return;
       run_scope(scheduler, [&](Scope& ends) {
@@ -98,7 +99,8 @@ struct Lease {
   template <Transport T>
   static void take_turn(Network& network, const Address& server, const std::string& who,
                         Holder& holder) {
-    auto conn = T::dial(network, server, {}, network.clock().in(std::chrono::seconds(1)));
+    auto conn = T::dial(network, server, env.dial_options<T>(),
+                        network.clock().in(std::chrono::seconds(1)));
     if (!conn) return;
     auto [reader, writer] = split(std::move(*conn));
     const TimePoint asked = network.clock().now();

@@ -53,7 +53,7 @@ struct Accepting {
 
     void all() {
       run_scope(scheduler(), [&](Scope& background) {
-        typename T::Options options;
+        typename T::Options options = env_->listen_options<T>();
         options.accept_after_first_message = true;
         options.accept.handshake_timeout = handshake_timeout;
         options.accept.handshakes_max = bound_;
@@ -120,7 +120,8 @@ struct Accepting {
     void be_honest(std::size_t i, const Address& server) {
       Network& network = env_->node("honest");
       for (int attempt = 0; attempt < 40; ++attempt) {
-        auto conn = T::dial(network, server, {}, network.clock().in(honest_patience));
+        auto conn =
+            T::dial(network, server, env_->dial_options<T>(), network.clock().in(honest_patience));
         if (!env_->judge().check(conn.has_value(), "accept", [&] {
               return "an honest client could not connect: " + to_string(conn.error());
             }))

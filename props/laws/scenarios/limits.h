@@ -33,7 +33,8 @@ struct Limits {
     const std::size_t body = 2 + env.draw(5000);
     Witness witness(env.judge(), "limits", env.seed());
     run_scope(server.scheduler(), [&](Scope& background) {
-      auto listener = T::listen(server, background, env.bind_address("server"), {});
+      auto listener =
+          T::listen(server, background, env.bind_address("server"), env.listen_options<T>());
       if (!env.judge().check(listener.has_value(), "accept", "nobody could listen")) return;
       run_scope(server.scheduler(), [&](Scope& ends) {
         const FiberHandle serving = ends.spawn("server", [&] {
@@ -74,7 +75,7 @@ struct Limits {
   template <Transport T>
   static bool send(Env& env, TapNetwork& network, const Address& server, std::size_t body,
                    Witness& witness) {
-    auto conn = T::dial(network, server, {}, network.clock().in(patience));
+    auto conn = T::dial(network, server, env.dial_options<T>(), network.clock().in(patience));
     if (!conn) return false;
     auto [reader, writer] = split(std::move(*conn));
     StreamRecord& record = *network.records().front();

@@ -22,7 +22,7 @@ struct PingPong {
     Network& server = env.node("server");
     Network& client = env.node("client");
     run_scope(server.scheduler(), [&](Scope& scope) {
-      auto listener = T::listen(server, scope, env.bind_address("server"), {});
+      auto listener = T::listen(server, scope, env.bind_address("server"), env.listen_options<T>());
       if (!env.judge().check(listener.has_value(), "accept", "nobody could listen")) return;
       const Address address = listener->local();
       run_scope(server.scheduler(), [&](Scope& ends) {
@@ -57,7 +57,8 @@ struct PingPong {
   template <Transport T>
   static bool ping(Env& env, Network& network, const Address& server, std::size_t rounds,
                    std::size_t size) {
-    auto conn = T::dial(network, server, {}, network.clock().in(std::chrono::seconds(5)));
+    auto conn = T::dial(network, server, env.dial_options<T>(),
+                        network.clock().in(std::chrono::seconds(5)));
     if (!conn) return false;
     auto [reader, writer] = split(std::move(*conn));
     Batch batch(1);

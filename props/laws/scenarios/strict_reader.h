@@ -24,7 +24,7 @@ struct StrictReader {
     TapNetwork server(env.node("server"), env.judge());
     Network& peer = env.node("peer");
     run_scope(server.scheduler(), [&](Scope& background) {
-      typename T::Options options;
+      typename T::Options options = env.listen_options<T>();
       options.verify_seal = plan.sealed;
       auto listener = T::listen(server, background, env.bind_address("server"), options);
       if (!env.judge().check(listener.has_value(), "accept", "nobody could listen")) return;
@@ -48,7 +48,7 @@ struct StrictReader {
     auto stream = network.dial(server, {}, network.clock().in(std::chrono::seconds(10)));
     if (!stream) return false;
     if (!write_bytes(env, network, **stream, plan.bytes)) return true;
-    if (plan.ends_stream) (void)(*stream)->shutdown_write();
+    if (plan.ends_stream) (void)(*stream)->shutdown_write(Deadline::never());
     // Until the reader has drawn its conclusions.
     for (;;) {
       auto bytes = (*stream)->read(network.clock().in(std::chrono::seconds(60)));

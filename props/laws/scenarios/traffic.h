@@ -49,7 +49,7 @@ struct Traffic {
 
     void all() {
       run_scope(scheduler(), [&](Scope& background) {
-        typename T::Options options = stream_options(plan_.conns.front());
+        typename T::Options options = with_buffers(env_->listen_options<T>(), plan_.conns.front());
         options.accept_after_first_message = plan_.accept_after_first_message;
         auto listener = T::listen(server_, background, env_->bind_address("server"), options);
         if (!env_->judge().check(listener.has_value(), "accept", "nobody could listen")) return;
@@ -70,8 +70,7 @@ struct Traffic {
    private:
     Scheduler& scheduler() { return server_.scheduler(); }
 
-    static typename T::Options stream_options(const ConnPlan& conn) {
-      typename T::Options options;
+    static typename T::Options with_buffers(typename T::Options options, const ConnPlan& conn) {
       options.stream.send_buffer = conn.send_buffer;
       options.stream.receive_buffer = conn.receive_buffer;
       return options;
@@ -83,7 +82,7 @@ struct Traffic {
       TapNetwork network(env_->node("client" + std::to_string(i)), env_->judge());
       (void)scheduler().sleep_for(plan.dial_after);
       const Deadline patience = network.clock().in(std::chrono::seconds(10));
-      auto conn = T::dial(network, server, stream_options(plan), patience);
+      auto conn = T::dial(network, server, with_buffers(env_->dial_options<T>(), plan), patience);
       env_->judge().check(
           network.clock().now() <= patience.at + std::chrono::seconds(env_->simulated() ? 0 : 2),
           "deadline", "dial returned after its deadline");

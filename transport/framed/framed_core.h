@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// TcpCore: what the reader and the writer of one connection share. Private to transport/tcp/.
+// FramedCore: what the reader and the writer of one connection share. Private to transport/framed/.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <vector>
 
+#include "transport/conn_options.h"
 #include "transport/fiber/wait_queue.h"
 #include "transport/net/network.h"
-#include "transport/tcp/tcp_options.h"
 #include "transport/wire/frame_decoder.h"
 
 namespace twinwire {
 
-class TcpCore {
+class FramedCore {
  public:
-  TcpCore(Network& n, std::unique_ptr<ByteStream> s, bool verify_seal) noexcept
+  FramedCore(Network& n, std::unique_ptr<ByteStream> s, bool verify_seal) noexcept
       : network(&n), stream(std::move(s)), decoder(n.buffers(), verify_seal) {}
 
   // Ends the connection by a reset, for `why`. The first reason stays. Never suspends.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What can be set on a TCP listener or connection. The defaults suit a server.
+// ConnOptions: what can be set on a listener or connection of any transport. The defaults suit a server.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@
 
 namespace twinwire {
 
-struct TcpOptions {
+struct ConnOptions {
   StreamOptions stream;
   int backlog = 1024;
   AcceptOptions accept;

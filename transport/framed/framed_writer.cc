@@ -4,15 +4,15 @@
 #include <cstddef>
 
 #include "transport/base/plant.h"
-#include "transport/tcp/tcp_conn.h"
-#include "transport/tcp/tcp_core.h"
+#include "transport/framed/framed_conn.h"
+#include "transport/framed/framed_core.h"
 
 namespace twinwire {
 namespace {
 
 class WritingMark {
  public:
-  explicit WritingMark(TcpCore& core) noexcept : core_(core) {
+  explicit WritingMark(FramedCore& core) noexcept : core_(core) {
     TWINWIRE_CHECK(!core.writing, "two fibers inside one writer");
     core.writing = true;
   }
@@ -21,7 +21,7 @@ class WritingMark {
   ~WritingMark() { core_.writing = false; }
 
  private:
-  TcpCore& core_;
+  FramedCore& core_;
 };
 
 // Moves past the first `written` bytes: pieces that are done go, the one that was cut is shortened from its front.
@@ -47,7 +47,7 @@ Result<void> write_all(ByteStream& stream, std::span<iovec> pieces, Deadline dea
 }
 
 // Waits until no fiber is inside read_message: from then on close() alone reads.
-Result<void> take_over_reading(TcpCore& core, Deadline deadline) {
+Result<void> take_over_reading(FramedCore& core, Deadline deadline) {
   while (core.reading != nullptr) {
     core.scheduler().interrupt(*core.reading);
     const Wake wake = core.reader_left.wait(core.scheduler(), deadline, "the reader to leave");
@@ -56,14 +56,11 @@ Result<void> take_over_reading(TcpCore& core, Deadline deadline) {
   return {};
 }
 
-Result<void> end_both_sides(TcpCore& core, Deadline deadline) {
-  if (auto shut = core.stream->shutdown_write(); !shut) return shut;
+Result<void> end_both_sides(FramedCore& core, Deadline deadline) {
+  if (auto shut = core.stream->shutdown_write(deadline); !shut) return shut;
   if (PLANT(close_without_drain)) return {};
   if (auto alone = take_over_reading(core, deadline); !alone) return alone;
-  if (core.read_error) {
-    if (*core.read_error == Errc::closed) return {};  // the reader has seen the peer's end
-    return *core.read_error;
-  }
+  if (core.read_error && *core.read_error != Errc::closed) return *core.read_error;
   core.read_error = Error{Errc::closed, 0};
   core.first_message.reset();
   core.decoder.discard();
@@ -87,7 +84,7 @@ std::size_t gather(const Batch& batch, std::span<iovec, batch_messages_max> piec
 
 #ifdef TWINWIRE_PLANTS
 // PLANT(success_before_accepted): one write, and what it left is owed until the next call.
-Result<void> write_some(TcpCore& core, std::span<iovec> pieces, Deadline deadline) {
+Result<void> write_some(FramedCore& core, std::span<iovec> pieces, Deadline deadline) {
   if (!core.owed.empty()) {
     iovec owed{core.owed.data(), core.owed.size()};
     auto paid = write_all(*core.stream, {&owed, 1}, deadline);
@@ -103,13 +100,13 @@ Result<void> write_some(TcpCore& core, std::span<iovec> pieces, Deadline deadlin
   return {};
 }
 #else
-Result<void> write_some(TcpCore&, std::span<iovec>, Deadline) { return {}; }
+Result<void> write_some(FramedCore&, std::span<iovec>, Deadline) { return {}; }
 #endif
 
 }  // namespace
 
-Result<void> TcpWriter::send_batch(Batch& batch, Deadline deadline) {
-  TcpCore& core = *core_.operator->();
+Result<void> FramedWriter::send_batch(Batch& batch, Deadline deadline) {
+  FramedCore& core = *core_.operator->();
   WritingMark mark(core);
   if (core.write_error) return *core.write_error;
   if (core.closing) return Errc::closed;
@@ -139,8 +136,8 @@ Result<void> TcpWriter::send_batch(Batch& batch, Deadline deadline) {
   return {};
 }
 
-Result<void> TcpWriter::close(Duration grace) {
-  TcpCore& core = *core_.operator->();
+Result<void> FramedWriter::close(Duration grace) {
+  FramedCore& core = *core_.operator->();
   WritingMark mark(core);
   if (core.close_result) return *core.close_result;
   if (core.write_error) return *core.write_error;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// TcpConn, TcpReader, TcpWriter: one TCP connection and its two halves.
+// FramedConn, FramedReader, FramedWriter: frames back to back on a byte stream, and the two halves of such a connection.
+//
+// What TCP is as it stands, and TLS over a stream that encrypts (transport/tls/tls_stream.h).
 #pragma once
 
 #include <cstddef>
@@ -8,40 +10,40 @@
 
 #include "transport/base/error.h"
 #include "transport/base/time.h"
+#include "transport/conn_options.h"
 #include "transport/net/network.h"
-#include "transport/tcp/tcp_options.h"
 #include "transport/wire/batch.h"
 #include "transport/wire/message.h"
 
 namespace twinwire {
 
-class TcpCore;
+class FramedCore;
 
 // A half's reference to what both share. Destroying a half aborts the connection, without suspending; but not a half
 // that has come to its end: a reader that yielded `closed`, or either half once close() was called.
-class TcpHalf {
+class FramedHalf {
  public:
   enum class Role : bool { reader, writer };
 
-  TcpHalf(TcpCore* core, Role role) noexcept : core_(core), role_(role) {}
-  TcpHalf(TcpHalf&& other) noexcept
+  FramedHalf(FramedCore* core, Role role) noexcept : core_(core), role_(role) {}
+  FramedHalf(FramedHalf&& other) noexcept
       : core_(std::exchange(other.core_, nullptr)), role_(other.role_) {}
-  TcpHalf& operator=(TcpHalf&& other) noexcept {
+  FramedHalf& operator=(FramedHalf&& other) noexcept {
     std::swap(core_, other.core_);
     std::swap(role_, other.role_);
     return *this;
   }
-  ~TcpHalf();
-  TcpCore* operator->() const noexcept { return core_; }
+  ~FramedHalf();
+  FramedCore* operator->() const noexcept { return core_; }
 
  private:
-  TcpCore* core_;
+  FramedCore* core_;
   Role role_;
 };
 
-class TcpWriter {
+class FramedWriter {
  public:
-  explicit TcpWriter(TcpHalf half) noexcept : core_(std::move(half)) {}
+  explicit FramedWriter(FramedHalf half) noexcept : core_(std::move(half)) {}
 
   // Hands `batch` to the connection, in order and adjacent, as one unit.
   //
@@ -71,12 +73,12 @@ class TcpWriter {
   Result<void> close(Duration grace);
 
  private:
-  TcpHalf core_;
+  FramedHalf core_;
 };
 
-class TcpReader {
+class FramedReader {
  public:
-  explicit TcpReader(TcpHalf half) noexcept : core_(std::move(half)) {}
+  explicit FramedReader(FramedHalf half) noexcept : core_(std::move(half)) {}
 
   // The next message: exactly one frame, whole, in the order in which the peer sent them.
   //
@@ -94,33 +96,33 @@ class TcpReader {
   Result<Message> read_message(std::size_t max, Deadline deadline);
 
  private:
-  TcpHalf core_;
+  FramedHalf core_;
 };
 
-class TcpConn {
+class FramedConn {
  public:
-  using Reader = TcpReader;
-  using Writer = TcpWriter;
+  using Reader = FramedReader;
+  using Writer = FramedWriter;
 
   // A connection over a stream of any network.
   // Errors     no_resources
-  static Result<TcpConn> over(Network& network, std::unique_ptr<ByteStream> stream,
-                              const TcpOptions& options);
+  static Result<FramedConn> over(Network& network, std::unique_ptr<ByteStream> stream,
+                                 const ConnOptions& options);
 
   // Reads the first message and keeps it for the first read_message: the accept side's handshake, where it is wanted.
   // Errors     as read_message
   Result<void> await_first_message(std::size_t max, Deadline deadline);
 
-  friend std::pair<TcpReader, TcpWriter> split(TcpConn&& conn) {
-    return {TcpReader(std::move(conn.reader_half_)), TcpWriter(std::move(conn.writer_half_))};
+  friend std::pair<FramedReader, FramedWriter> split(FramedConn&& conn) {
+    return {FramedReader(std::move(conn.reader_half_)), FramedWriter(std::move(conn.writer_half_))};
   }
 
  private:
-  TcpConn(TcpHalf reader_half, TcpHalf writer_half) noexcept
+  FramedConn(FramedHalf reader_half, FramedHalf writer_half) noexcept
       : reader_half_(std::move(reader_half)), writer_half_(std::move(writer_half)) {}
 
-  TcpHalf reader_half_;
-  TcpHalf writer_half_;
+  FramedHalf reader_half_;
+  FramedHalf writer_half_;
 };
 
 }  // namespace twinwire

@@ -3,15 +3,15 @@
 #include <cstring>
 
 #include "transport/base/plant.h"
-#include "transport/tcp/tcp_conn.h"
-#include "transport/tcp/tcp_core.h"
+#include "transport/framed/framed_conn.h"
+#include "transport/framed/framed_core.h"
 
 namespace twinwire {
 namespace {
 
 class ReadingMark {
  public:
-  explicit ReadingMark(TcpCore& core) noexcept : core_(core) {
+  explicit ReadingMark(FramedCore& core) noexcept : core_(core) {
     TWINWIRE_CHECK(core.reading == nullptr, "two fibers inside one reader");
     core.reading = &core.scheduler().current();
   }
@@ -23,11 +23,11 @@ class ReadingMark {
   }
 
  private:
-  TcpCore& core_;
+  FramedCore& core_;
 };
 
 // PLANT(yield_cut_off_message): completes the frame that the stream's end cut off, with zeros.
-void pad_with_zeros(TcpCore& core) {
+void pad_with_zeros(FramedCore& core) {
   Block* zeros = core.network->buffers().allocate(64 * 1024);
   if (zeros == nullptr) return;
   std::memset(zeros->data, 0, zeros->capacity);
@@ -36,7 +36,7 @@ void pad_with_zeros(TcpCore& core) {
 
 // One read's worth of bytes into the decoder.
 // Errors     closed or broken at the end of the stream, and those of ByteStream::read
-Result<void> fill(TcpCore& core, Deadline deadline) {
+Result<void> fill(FramedCore& core, Deadline deadline) {
   std::size_t arrived = 0;
   if (const auto space = core.decoder.direct_space(); !space.empty()) {
     auto n = core.stream->read_into(space, deadline);
@@ -58,7 +58,7 @@ Result<void> fill(TcpCore& core, Deadline deadline) {
 }
 
 // Final errors end the connection; the others leave everything as it was.
-Error read_failed(TcpCore& core, Error error) {
+Error read_failed(FramedCore& core, Error error) {
   switch (error.code) {
     case Errc::timed_out:
     case Errc::no_resources:
@@ -83,7 +83,7 @@ Error read_failed(TcpCore& core, Error error) {
   }
 }
 
-Result<Message> read_one(TcpCore& core, std::size_t max, Deadline deadline) {
+Result<Message> read_one(FramedCore& core, std::size_t max, Deadline deadline) {
   if (core.read_error) return *core.read_error;
   if (core.closing) return Errc::closed;
   if (core.scheduler().cancel_pending()) return Errc::canceled;
@@ -101,8 +101,8 @@ Result<Message> read_one(TcpCore& core, std::size_t max, Deadline deadline) {
 
 }  // namespace
 
-Result<Message> TcpReader::read_message(std::size_t max, Deadline deadline) {
-  TcpCore& core = *core_.operator->();
+Result<Message> FramedReader::read_message(std::size_t max, Deadline deadline) {
+  FramedCore& core = *core_.operator->();
   TWINWIRE_CHECK(max >= header_size, "no frame is smaller than its header");
   ReadingMark mark(core);
   if (core.first_message && !core.closing && !core.read_error) {
@@ -114,8 +114,8 @@ Result<Message> TcpReader::read_message(std::size_t max, Deadline deadline) {
   return read_one(core, max, deadline);
 }
 
-Result<void> TcpConn::await_first_message(std::size_t max, Deadline deadline) {
-  TcpCore& core = *reader_half_.operator->();
+Result<void> FramedConn::await_first_message(std::size_t max, Deadline deadline) {
+  FramedCore& core = *reader_half_.operator->();
   ReadingMark mark(core);
   auto message = read_one(core, max, deadline);
   if (!message) return message.error();
