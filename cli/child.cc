@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -77,6 +78,12 @@ unsigned processors() noexcept {
 
 TimePoint real_now() noexcept {
   return {std::chrono::steady_clock::now().time_since_epoch().count()};
+}
+
+TimePoint processor_now() noexcept {
+  timespec used{};
+  (void)::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return {used.tv_sec * 1'000'000'000LL + used.tv_nsec};
 }
 
 std::string Death::failure_key() const {

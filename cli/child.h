@@ -92,6 +92,8 @@ unsigned processors() noexcept;
 
 // CLOCK_MONOTONIC of the real world: cli/ is outside of every simulated one.
 TimePoint real_now() noexcept;
+// Processor time that this process has used: what a rate is measured by where others use the machine, too.
+TimePoint processor_now() noexcept;
 
 // Runs a verb's body in a child and gives back its exit code; where it crashes or hangs, `on_death` says what to do.
 // `in_process`: no child, for a debugger.

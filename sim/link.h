@@ -119,6 +119,7 @@ class Link {
   };
 
   Link& reverse() noexcept;
+  bool send_at_once(std::span<const iovec> pieces, std::size_t n);
   // When what leaves now, from this offset on, arrives.
   TimePoint next_arrival(std::uint64_t offset);
   void transmit();

@@ -49,7 +49,7 @@ Result<std::size_t> SimStream::write(std::span<const iovec> pieces, Deadline dea
                  "a write has at least one byte and at most 1,024 pieces");
   World& world = connection_->world();
   Scheduler& scheduler = world.scheduler();
-  if (const auto refused = scheduler.refuses(deadline)) return *refused;
+  if (const auto refused = scheduler.refuses(deadline, world.now())) return *refused;
   End& end = connection_->end(side_);
   Link& link = connection_->link(side_);
   TWINWIRE_CHECK(end.writer == nullptr, "another write is in progress");
@@ -83,8 +83,9 @@ Result<std::size_t> SimStream::write(std::span<const iovec> pieces, Deadline dea
 }
 
 Result<bool> SimStream::wait_readable(Deadline deadline) {
-  Scheduler& scheduler = connection_->world().scheduler();
-  if (const auto refused = scheduler.refuses(deadline)) return *refused;
+  World& world = connection_->world();
+  Scheduler& scheduler = world.scheduler();
+  if (const auto refused = scheduler.refuses(deadline, world.now())) return *refused;
   End& end = connection_->end(side_);
   Link& link = connection_->link(1 - side_);
   TWINWIRE_CHECK(end.reader == nullptr, "another read is in progress");

@@ -195,10 +195,9 @@ void Scheduler::push_ready(Fiber& fiber) noexcept {
   fiber.priority_drawn = false;
   fiber.ready_order = ++ready_order_;
   // Draws are keyed, not streamed, so a priority that decides nothing need not be drawn.
+  if (heap_.empty()) return heap_.push_back(&fiber);
   if (heap_.size() == 1) draw_priority(*heap_.front());
-  if (!heap_.empty()) {
-    draw_priority(fiber);
-  }
+  draw_priority(fiber);
   heap_.push_back(&fiber);
   std::push_heap(heap_.begin(), heap_.end(),
                  [](const Fiber* a, const Fiber* b) { return runs_before(b, a); });
@@ -211,8 +210,9 @@ Fiber* Scheduler::pop_ready() noexcept {
     if (fifo_first_ == nullptr) fifo_last_ = nullptr;
     return fiber;
   }
-  std::pop_heap(heap_.begin(), heap_.end(),
-                [](const Fiber* a, const Fiber* b) { return runs_before(b, a); });
+  if (heap_.size() > 1)
+    std::pop_heap(heap_.begin(), heap_.end(),
+                  [](const Fiber* a, const Fiber* b) { return runs_before(b, a); });
   Fiber* fiber = heap_.back();
   heap_.pop_back();
   return fiber;
@@ -233,7 +233,7 @@ Scheduler::Outcome Scheduler::run() {
     if (live_count_ == 0) return Outcome::finished;
     const bool idle = !any_ready();
     if (!host_->turn(timers_.earliest(), idle)) return Outcome::stuck;
-    if (!timers_.empty()) fire_timers();
+    if (timers_.earliest() <= host_->now()) fire_timers();
     if (stop_requested_) return Outcome::stopped;
   }
 }

@@ -90,8 +90,12 @@ class Scheduler {
   // What an operation returns instead of starting, in both worlds alike: its fiber was told to stop, or its deadline
   // has passed. Not even what is ready is taken then.
   std::optional<Errc> refuses(Deadline deadline) noexcept {
+    return refuses(deadline, host_->now());
+  }
+  // The same for whoever knows the time already.
+  std::optional<Errc> refuses(Deadline deadline, TimePoint time) noexcept {
     if (cancel_pending()) return Errc::canceled;
-    if (deadline.at <= host_->now()) return Errc::timed_out;
+    if (deadline.at <= time) return Errc::timed_out;
     return std::nullopt;
   }
 

@@ -83,16 +83,15 @@ Error read_failed(FramedCore& core, Error error) {
   }
 }
 
-Result<Message> read_one(FramedCore& core, std::size_t max, Deadline deadline) {
+Result<void> read_one(FramedCore& core, std::size_t max, Deadline deadline, Message& message) {
   if (core.read_error) return *core.read_error;
   if (core.closing) return Errc::closed;
   if (core.scheduler().cancel_pending()) return Errc::canceled;
   if (PLANT(read_ignores_deadline)) deadline = Deadline::never();
-  Message message;
   for (;;) {
     const auto whole = core.decoder.next(max, message);
     if (!whole) return read_failed(core, whole.error());
-    if (*whole) return message;
+    if (*whole) return {};
     // close() has begun while this fiber was on its way here, too late to be interrupted: the stream is close()'s now.
     if (core.closing) return Errc::closed;
     if (auto filled = fill(core, deadline); !filled) return read_failed(core, filled.error());
@@ -105,22 +104,27 @@ Result<Message> FramedReader::read_message(std::size_t max, Deadline deadline) {
   FramedCore& core = *core_.operator->();
   TWINWIRE_CHECK(max >= header_size, "no frame is smaller than its header");
   ReadingMark mark(core);
+  Result<Message> message{std::in_place};  // the one that is returned, so that it is never moved
   if (core.first_message && !core.closing && !core.read_error) {
-    if (core.first_message->size() > max) return read_failed(core, {Errc::invalid, 0});
-    Message message = std::move(*core.first_message);
-    core.first_message.reset();
-    return message;
+    if (core.first_message->size() > max) {
+      message = read_failed(core, {Errc::invalid, 0});
+    } else {
+      message = std::move(*core.first_message);
+      core.first_message.reset();
+    }
+  } else if (auto read = read_one(core, max, deadline, *message); !read) {
+    message = read.error();
   }
-  return read_one(core, max, deadline);
+  return message;
 }
 
 Result<void> FramedConn::await_first_message(std::size_t max, Deadline deadline) {
   FramedCore& core = *reader_half_.operator->();
   ReadingMark mark(core);
-  auto message = read_one(core, max, deadline);
-  if (!message) return message.error();
-  core.first_message = std::move(*message);
-  return {};
+  Message message;
+  auto read = read_one(core, max, deadline, message);
+  if (read) core.first_message = std::move(message);
+  return read;
 }
 
 }  // namespace twinwire
