@@ -42,7 +42,7 @@ struct Lease {
             const std::string who = "client" + std::to_string(i);
             scope.spawn(who, [&, who] {
               for (std::int64_t turn = 0; turn < turns; ++turn)
-                take_turn<T>(env.node(who), listener->local(), who, holder);
+                take_turn<T>(env, listener->local(), who, holder);
             });
           }
         });
@@ -97,8 +97,9 @@ struct Lease {
   }
 
   template <Transport T>
-  static void take_turn(Network& network, const Address& server, const std::string& who,
+  static void take_turn(laws::Env& env, const Address& server, const std::string& who,
                         Holder& holder) {
+    Network& network = env.node(who);
     auto conn = T::dial(network, server, env.dial_options<T>(),
                         network.clock().in(std::chrono::seconds(1)));
     if (!conn) return;
