@@ -18,7 +18,9 @@ SEES = {
     "cli": LAYERS,
     "docs": LAYERS,
 }
+# What .gitignore names, for a machine without git.
 SKIPPED_FOLDERS = {".git", ".cache", "build", "__pycache__"}
+SKIPPED_SUFFIXES = (".capsule",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +53,8 @@ class Tree:
         found = []
         for folder, subfolders, names in os.walk(self.root):
             subfolders[:] = [name for name in subfolders if name not in SKIPPED_FOLDERS]
-            found += [os.path.relpath(os.path.join(folder, name), self.root) for name in names]
+            found += [os.path.relpath(os.path.join(folder, name), self.root) for name in names
+                      if not name.endswith(SKIPPED_SUFFIXES)]
         return sorted(found)
 
     def sources(self, *folders):

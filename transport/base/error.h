@@ -56,8 +56,8 @@ class [[nodiscard]] Result : public std::expected<T, Error> {
   Result(Errc code) noexcept : std::expected<T, Error>(std::unexpect, Error{code, 0}) {}
   Result(Error error) noexcept : std::expected<T, Error>(std::unexpect, error) {}
 
-  // Not trivial, so that a Result is returned in memory. In registers its parts, written byte by byte, would be read back
-  // as whole words, which no processor forwards from its store buffer: a fifth of the World's time went into that.
+  // Not trivial, so that a Result is returned in memory. In registers its parts, written byte by byte, would be read
+  // back as whole words, which no processor forwards from its store buffer: a stall in every call.
   Result(Result&& other) noexcept(std::is_nothrow_move_constructible_v<std::expected<T, Error>>)
       : std::expected<T, Error>(static_cast<std::expected<T, Error>&&>(other)) {}
   Result(const Result&) = default;
