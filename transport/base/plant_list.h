@@ -49,7 +49,18 @@ namespace twinwire::plant {
   X(handshakes_without_bound, "unfinished handshakes pile up", "accept")                        \
   X(evict_newest_handshake, "at the bound the newest handshake makes room", "accept")           \
   X(accept_error_ends_listener, "one failed accept ends the listener", "accept")                \
-  X(accept_spins_without_descriptors, "accept spins while descriptors are out", "accept")
+  X(accept_spins_without_descriptors, "accept spins while descriptors are out", "accept")       \
+  X(eof_without_close_notify_is_closed, "a TLS stream cut off between records ends cleanly",    \
+    "read_end")                                                                                 \
+  X(write_returns_before_flush, "a TLS write succeeds while its ciphertext is still queued",    \
+    "accepted")                                                                                 \
+  X(ciphertext_held_back, "the end of the ciphertext waits for the next write", "accepted")     \
+  X(close_notify_not_sent, "a TLS stream is ended without close_notify", "close_delivers")      \
+  X(abort_sends_close_notify, "a TLS connection that is dropped says good-bye", "drop")         \
+  X(canceled_read_loses_plaintext, "a TLS read that is told to stop loses what comes next",     \
+    "read_checks")                                                                              \
+  X(inbound_without_bound, "decrypted bytes pile up while nobody reads", "backpressure")        \
+  X(verify_off, "the server's certificate is not verified", "identity")
 
 enum class Id : std::uint16_t {
   none,
