@@ -69,4 +69,17 @@ concept Transport = MessageListener<typename T::Listener> && MessageConn<typenam
                       } -> std::same_as<Result<typename T::Conn>>;
                     };
 
+// What a transport says of itself beyond the concept, by a `static constexpr bool` of that name; no where it is silent.
+// The laws are as strict with it as it promises to be.
+
+// zero_copy: a batch is written from where it lies, and nothing else is.
+template <class T>
+inline constexpr bool is_zero_copy = requires { requires T::zero_copy; };
+// bare_frames: the bytes of the stream are the frames.
+template <class T>
+inline constexpr bool has_bare_frames = requires { requires T::bare_frames; };
+// authentic_end: `closed` was said by the peer, and by nobody else.
+template <class T>
+inline constexpr bool has_authentic_end = requires { requires T::authentic_end; };
+
 }  // namespace twinwire

@@ -18,7 +18,7 @@ TestCertificates mint_all() {
   const auto spec = [&](std::string_view name, std::int64_t from, std::int64_t until) {
     CertificateSpec s;
     s.common_name = name;
-    s.names = {std::string(name), "127.0.0.1", "10.0.0.1", "10.0.0.2"};
+    s.names = {std::string(name), "127.0.0.1"};
     s.not_before = year(from);
     s.not_after = year(until);
     s.serial = ++serial;
@@ -50,6 +50,21 @@ TestCertificates mint_all() {
 
 const TestCertificates& test_certificates() {
   static const TestCertificates all = mint_all();
+  return all;
+}
+
+const TestCredentials& test_credentials() {
+  static const TestCredentials all = [] {
+    const TestCertificates& certificates = test_certificates();
+    const auto load = [&](std::vector<TlsIdentity> identities) {
+      auto loaded = TlsCredentials::load({.identities = std::move(identities),
+                                          .authorities = certificates.authority.certificates});
+      TWINWIRE_CHECK(loaded.has_value(), "no credentials for a scenario");
+      return std::move(*loaded);
+    };
+    return TestCredentials{
+        load({certificates.server}), load({}), load({certificates.client})};
+  }();
   return all;
 }
 

@@ -2,6 +2,7 @@
 // Certificates for scenarios and tests: minted once in a process, always the same ones. Nobody outside trusts them.
 #pragma once
 
+#include <memory>
 #include <string_view>
 
 #include "transport/tls/credentials.h"
@@ -22,5 +23,13 @@ struct TestCertificates {
 inline constexpr std::string_view test_server_name = "server.twinwire.test";
 
 const TestCertificates& test_certificates();
+
+// Loaded, trusting the authority; share() them.
+struct TestCredentials {
+  std::shared_ptr<TlsCredentials> server;
+  std::shared_ptr<TlsCredentials> client;            // shows nothing
+  std::shared_ptr<TlsCredentials> client_with_name;  // shows the client's certificate
+};
+const TestCredentials& test_credentials();
 
 }  // namespace twinwire::laws

@@ -49,7 +49,10 @@ namespace twinwire::plant {
   X(handshakes_without_bound, "unfinished handshakes pile up", "accept")                        \
   X(evict_newest_handshake, "at the bound the newest handshake makes room", "accept")           \
   X(accept_error_ends_listener, "one failed accept ends the listener", "accept")                \
-  X(accept_spins_without_descriptors, "accept spins while descriptors are out", "accept")       \
+  X(accept_spins_without_descriptors, "accept spins while descriptors are out", "accept")
+
+// The same for bugs in TLS: to be looked for over that transport.
+#define TWINWIRE_TLS_PLANT_LIST(X)                                                              \
   X(eof_without_close_notify_is_closed, "a TLS stream cut off between records ends cleanly",    \
     "read_end")                                                                                 \
   X(write_returns_before_flush, "a TLS write succeeds while its ciphertext is still queued",    \
@@ -65,7 +68,7 @@ namespace twinwire::plant {
 enum class Id : std::uint16_t {
   none,
 #define TWINWIRE_PLANT_ID(name, what, law) name,
-  TWINWIRE_PLANT_LIST(TWINWIRE_PLANT_ID)
+  TWINWIRE_PLANT_LIST(TWINWIRE_PLANT_ID) TWINWIRE_TLS_PLANT_LIST(TWINWIRE_PLANT_ID)
 #undef TWINWIRE_PLANT_ID
 };
 
@@ -74,6 +77,7 @@ struct Entry {
   std::string_view name;
   std::string_view what;
   std::string_view law;
+  std::string_view transport;  // over which it shows
 };
 std::span<const Entry> catalogue() noexcept;
 

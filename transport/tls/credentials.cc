@@ -86,6 +86,10 @@ Result<void> TlsCredentials::reload(const TlsMaterial& material) {
   return {};
 }
 
+std::shared_ptr<TlsCredentials> TlsCredentials::share() const {
+  return std::shared_ptr<TlsCredentials>(new TlsCredentials(current_));
+}
+
 void TlsCredentials::enable_tickets(Random& random) noexcept {
   random.fill(ticket_key_);
   has_tickets_ = true;

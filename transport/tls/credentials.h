@@ -44,6 +44,9 @@ class TlsCredentials {
   // once and outlives a reload; GnuTLS derives a new one from it for each period of some hours.
   void enable_tickets(Random& random) noexcept;
 
+  // Another holder of the same certificates, with tickets and reloads of its own.
+  std::shared_ptr<TlsCredentials> share() const;
+
   // --- For the engine --------------------------------------------------------------------------------------------
 
   using TicketKey = std::array<std::byte, 64>;

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t write_max = 256 * 1024;  // plaintext that one write() takes
 constexpr std::size_t pieces_max = 16;         // of one write to the stream below
+constexpr Duration key_update_pause = std::chrono::milliseconds(500);  // TlsEngine::update_keys
 
 }  // namespace
 
@@ -90,6 +91,10 @@ Result<std::size_t> TlsCore::write(std::span<const iovec> pieces, Deadline deadl
     return *error;
   }
   auto sealed = engine_->seal(pieces, write_max);
+  if (sealed && engine_->wants_new_keys() && clock_->now() >= next_key_update_) {
+    next_key_update_ = clock_->now() + key_update_pause;
+    if (auto updated = engine_->update_keys(); !updated) sealed = updated.error();
+  }
   if (!sealed) {
     drop_write(sealed.error());
     give_turn();

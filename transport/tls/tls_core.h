@@ -57,6 +57,7 @@ class TlsCore : public std::enable_shared_from_this<TlsCore> {
   bool take_in(Slice ciphertext);
   Result<void> wait_for_room();
   void tell_violation();
+  void tell_refusal(Deadline deadline);
 
   Scheduler* scheduler_;
   Scope* background_;
@@ -75,6 +76,7 @@ class TlsCore : public std::enable_shared_from_this<TlsCore> {
   bool shut_ = false;         // ... and has succeeded
   bool lower_ended_ = false;  // the stream below ended, in order or not
   bool turn_taken_ = false;
+  TimePoint next_key_update_;
 #ifdef TWINWIRE_PLANTS
   bool lose_next_ = false;  // PLANT(canceled_read_loses_plaintext)
 #endif

@@ -305,8 +305,6 @@ Result<std::size_t> TlsEngine::seal(std::span<const iovec> pieces, std::size_t m
   if (record != nullptr) Slice(record, record->data, 0).release();
   if (!sent) return sent.error();
   sealed_ += total;
-  if (config_.key_update_after != 0 && sealed_ >= config_.key_update_after)
-    if (auto updated = update_keys(); !updated) return updated.error();
   return total;
 }
 

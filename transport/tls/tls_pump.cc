@@ -10,7 +10,7 @@ namespace {
 
 // Plaintext that waits for the reader. Beyond it the pump reads no more, and the network pushes back on the peer.
 constexpr std::size_t plaintext_max = 128 * 1024;
-constexpr Duration farewell_max = std::chrono::seconds(1);  // for an alert to a peer that failed
+constexpr Duration farewell_max = std::chrono::seconds(2);  // for an alert to a peer that failed
 constexpr Duration shortage_pause = std::chrono::milliseconds(1);
 
 }  // namespace
@@ -18,15 +18,25 @@ constexpr Duration shortage_pause = std::chrono::milliseconds(1);
 Result<void> TlsCore::handshake(Deadline deadline) {
   for (;;) {
     const auto done = engine_->handshake();
-    // Also where it failed: the peer learns why, if it takes it at once.
-    const auto flushed = flush(done ? deadline : earlier(deadline, clock_->in(farewell_max)));
-    if (!done) return done.error();
-    if (!flushed) return flushed.error();
+    if (!done) {
+      tell_refusal(earlier(deadline, clock_->in(farewell_max)));
+      return done.error();
+    }
+    if (auto flushed = flush(deadline); !flushed) return flushed.error();
     if (*done) return {};
     auto bytes = lower_->read(deadline);
     if (!bytes) return bytes.error();
     if (bytes->empty()) return Errc::broken;
     engine_->feed(std::move(*bytes));
+  }
+}
+
+// The alert that says why, and time for the peer to read it: a reset at once could destroy it on its way.
+void TlsCore::tell_refusal(Deadline deadline) {
+  if (!flush(deadline) || !lower_->shutdown_write(deadline)) return;
+  for (;;) {
+    const auto bytes = lower_->read(deadline);
+    if (!bytes || bytes->empty()) return;
   }
 }
 
