@@ -36,7 +36,8 @@ struct TlsConfig {
   // Dialer: where tickets are kept for resuming. nullptr: none are asked for.
   std::shared_ptr<TlsSessionCache> sessions;
 
-  // New keys for both directions after so many bytes sent (TLS 1.3). Far below what AES-GCM bears; 0: never.
+  // New keys after so many bytes sent, but not twice within half a second (TLS 1.3). Far below what AES-GCM bears; 0:
+  // never.
   std::uint64_t key_update_after = std::uint64_t{16} << 30;
 };
 

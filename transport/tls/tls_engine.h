@@ -64,8 +64,8 @@ class TlsEngine {
   void pretend_peer_ended() noexcept { peer_ended_ = true; }
 #endif
 
-  // New keys for this side, and the peer is asked for its own. TLS 1.2: does nothing. Not more than four times in a
-  // second: GnuTLS as a peer takes more than eight for an attack.
+  // New keys for what this side sends; the peer does the same for its direction. TLS 1.2: does nothing. Not more than
+  // eight times in a second: GnuTLS as a peer takes that for an attack.
   Result<void> update_keys() noexcept;
   bool wants_new_keys() const noexcept {
     return config_.key_update_after != 0 && sealed_ >= config_.key_update_after;

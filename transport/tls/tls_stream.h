@@ -41,7 +41,7 @@ class TlsStream final : public ByteStream {
   Address local() const noexcept override;
   Address peer() const noexcept override;
 
-  // New keys in both directions. It happens by itself after TlsConfig::key_update_after.
+  // New keys for what this side sends. It happens by itself after TlsConfig::key_update_after.
   // Requires   no write in progress. TLS 1.2: does nothing.
   // Errors     as write
   Result<void> update_keys(Deadline deadline);

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <string>
+#include <vector>
 
 #include "props/laws/env.h"
 #include "props/laws/test_credentials.h"
@@ -138,15 +139,16 @@ struct Impostors {
       run_scope(scheduler, [&](Scope& background) {
         auto listener = T::listen(*server_, background, env_->bind_address("server"), listening);
         if (!env_->judge().check(listener.has_value(), "accept", "nobody could listen")) return;
-        std::size_t accepted = 0;
+        std::vector<typename T::Conn> accepted;  // kept: a connection dropped at once would look like one refused
         run_scope(scheduler, [&](Scope& ends) {
           const FiberHandle accepting = ends.spawn("server", [&] {
-            while (auto conn = listener->accept(Deadline::never())) ++accepted;
+            while (auto conn = listener->accept(Deadline::never()))
+              accepted.push_back(std::move(conn->first));
           });
           auto conn =
               T::dial(*client_, listener->local(), dialing, client_->clock().in(patience));
           (void)scheduler.sleep_for(std::chrono::seconds(5));
-          judge(conn, accepted);
+          judge(conn, accepted.size());
           scheduler.cancel(accepting);
         });
         background.cancel();
