@@ -33,7 +33,8 @@ void run_clients(Network& network, const Address& server, const Options& options
     for (std::uint64_t i = 0; i < options.connections; ++i) {
       const std::uint64_t share = options.messages / options.connections +
                                   (i < options.messages % options.connections ? 1 : 0);
-      clients.push_back(std::make_unique<LoadClient<T>>(network, options, dialing, share, results[i]));
+      clients.push_back(
+          std::make_unique<LoadClient<T>>(network, options, dialing, share, results[i]));
       scope.spawn("client", [&server, client = clients.back().get()] { client->run(server); });
     }
   });
@@ -111,8 +112,7 @@ ExitCode load(Options& options) {
   with_transport(transport, [&]<class T>() {
     const auto dialing = dial_options<T>(options.tls, *address);
     Scope root(ring->scheduler());
-    root.spawn("load",
-               [&] { run_clients<T>(network, *address, options, dialing, results); });
+    root.spawn("load", [&] { run_clients<T>(network, *address, options, dialing, results); });
     (void)ring->scheduler().run();
     root.rethrow_failure();
   });

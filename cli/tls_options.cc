@@ -25,7 +25,8 @@ std::string read_file(const std::string& path) {
 std::shared_ptr<TlsCredentials> load(const TlsMaterial& material) {
   auto credentials = TlsCredentials::load(material);
   if (!credentials)
-    bad("the certificates are of no use: give PEM files, and the key that belongs to the certificate (" +
+    bad("the certificates are of no use: give PEM files, and the key that belongs to the "
+        "certificate (" +
         to_string(credentials.error()) + ")");
   return std::move(*credentials);
 }
@@ -80,7 +81,8 @@ TlsConfig tls_listener_config(const TlsOptionsText& text, Network& network) {
   else if (!text.cert.empty() || !text.key.empty())
     material.identities.push_back(identity_of(text));
   else
-    bad("this transport needs a certificate: give --cert and --key, or --self-signed to try it out");
+    bad("this transport needs a certificate: give --cert and --key, or --self-signed to try it "
+        "out");
   if (!text.ca.empty()) {
     material.authorities = read_file(text.ca);
     config.require_client_certificate = true;

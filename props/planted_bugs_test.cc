@@ -26,8 +26,8 @@ std::set<std::string> laws_broken(std::string_view transport, int seeds) {
   for (const ScenarioEntry& scenario : registry.entries()) {
     WorldRun run;
     run.scenario = &scenario;
-    run.transport = static_cast<std::size_t>(
-        std::find(names.begin(), names.end(), transport) - names.begin());
+    run.transport =
+        static_cast<std::size_t>(std::find(names.begin(), names.end(), transport) - names.begin());
     for (run.options.seed = 1; run.options.seed <= static_cast<std::uint64_t>(seeds);
          ++run.options.seed) {
       run.options.faults = sim::FaultPlan::swarm(run.options.seed);

@@ -62,8 +62,7 @@ const TestCredentials& test_credentials() {
       TWINWIRE_CHECK(loaded.has_value(), "no credentials for a scenario");
       return std::move(*loaded);
     };
-    return TestCredentials{
-        load({certificates.server}), load({}), load({certificates.client})};
+    return TestCredentials{load({certificates.server}), load({}), load({certificates.client})};
   }();
   return all;
 }

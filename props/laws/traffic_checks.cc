@@ -19,8 +19,7 @@ void SideChecks::batch_sent(const Batch& batch, const Message* allocation, std::
   const std::uint64_t accepted = record_->accepted - accepted_before_;
   judge().check(accepted >= sent_->accepted_bytes(), "accepted", [&] {
     return label_ + ": send_batch reported success when the network had taken " +
-           std::to_string(accepted) + " of " + std::to_string(sent_->accepted_bytes()) +
-           " bytes";
+           std::to_string(accepted) + " of " + std::to_string(sent_->accepted_bytes()) + " bytes";
   });
 }
 

@@ -9,7 +9,7 @@ constexpr Entry entries[] = {
     TWINWIRE_PLANT_LIST(TWINWIRE_PLANT_ENTRY)
 #undef TWINWIRE_PLANT_ENTRY
 #define TWINWIRE_PLANT_ENTRY(name, what, law) {Id::name, #name, what, law, "tls"},
-    TWINWIRE_TLS_PLANT_LIST(TWINWIRE_PLANT_ENTRY)
+        TWINWIRE_TLS_PLANT_LIST(TWINWIRE_PLANT_ENTRY)
 #undef TWINWIRE_PLANT_ENTRY
 };
 

@@ -113,8 +113,8 @@ struct Farewell {
         if (!follows) wait_for_all(env, network, seen, ended);
         const auto closed = writer.close(patience);
         env.judge().check(closed.has_value(), "close_delivers", [&] {
-          return sent.label() + ": nothing was in the way, and close failed: " +
-                 to_string(closed.error());
+          return sent.label() +
+                 ": nothing was in the way, and close failed: " + to_string(closed.error());
         });
       });
     });

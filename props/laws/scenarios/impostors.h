@@ -49,14 +49,21 @@ struct Impostors {
     no_client_certificate,
     strange_client,
   };
-  static constexpr std::array all_cases = {
-      Case::stranger,          Case::expired,           Case::not_yet,
-      Case::other_name,        Case::no_trust,          Case::no_common_alpn,
-      Case::no_common_version, Case::no_client_certificate, Case::strange_client};
+  static constexpr std::array all_cases = {Case::stranger,          Case::expired,
+                                           Case::not_yet,           Case::other_name,
+                                           Case::no_trust,          Case::no_common_alpn,
+                                           Case::no_common_version, Case::no_client_certificate,
+                                           Case::strange_client};
   static constexpr std::array<std::string_view, all_cases.size()> case_names = {
-      "a certificate of a stranger", "an expired certificate",  "a certificate not yet good",
-      "another's certificate",       "no trusted authority",    "no common protocol",
-      "no common version",           "no client certificate",   "a client's certificate of a stranger"};
+      "a certificate of a stranger",
+      "an expired certificate",
+      "a certificate not yet good",
+      "another's certificate",
+      "no trusted authority",
+      "no common protocol",
+      "no common version",
+      "no client certificate",
+      "a client's certificate of a stranger"};
 
   template <Transport T>
   class Run {
@@ -139,14 +146,14 @@ struct Impostors {
       run_scope(scheduler, [&](Scope& background) {
         auto listener = T::listen(*server_, background, env_->bind_address("server"), listening);
         if (!env_->judge().check(listener.has_value(), "accept", "nobody could listen")) return;
-        std::vector<typename T::Conn> accepted;  // kept: a connection dropped at once would look like one refused
+        std::vector<typename T::Conn>
+            accepted;  // kept: a connection dropped at once would look like one refused
         run_scope(scheduler, [&](Scope& ends) {
           const FiberHandle accepting = ends.spawn("server", [&] {
             while (auto conn = listener->accept(Deadline::never()))
               accepted.push_back(std::move(conn->first));
           });
-          auto conn =
-              T::dial(*client_, listener->local(), dialing, client_->clock().in(patience));
+          auto conn = T::dial(*client_, listener->local(), dialing, client_->clock().in(patience));
           (void)scheduler.sleep_for(std::chrono::seconds(5));
           judge(conn, accepted.size());
           scheduler.cancel(accepting);

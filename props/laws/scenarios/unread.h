@@ -13,7 +13,8 @@ namespace twinwire::laws {
 
 struct Unread {
   static constexpr std::string_view name = "unread";
-  static constexpr std::string_view summary = "a peer that sends while nobody reads; memory is bounded";
+  static constexpr std::string_view summary =
+      "a peer that sends while nobody reads; memory is bounded";
 
   template <Transport T>
   static void run(Env& env) {
@@ -55,8 +56,7 @@ struct Unread {
     Batch batch(8);
     for (std::size_t i = 0; i < batches; ++i) {
       for (int n = 0; n < 5; ++n)
-        if (auto message = witness.make(network.buffers(), 30'000))
-          batch.push(std::move(*message));
+        if (auto message = witness.make(network.buffers(), 30'000)) batch.push(std::move(*message));
       witness.offered(batch);
       if (!writer.send_batch(batch, network.clock().in(send_patience))) return true;
       witness.succeeded();
@@ -73,7 +73,8 @@ struct Unread {
     (void)network.scheduler().sleep_for(std::chrono::seconds(20));
     if (record != nullptr)
       env.judge().check(record->received <= waiting_max, "backpressure", [&] {
-        return std::to_string(record->received) + " bytes were taken from the network, and nobody reads";
+        return std::to_string(record->received) +
+               " bytes were taken from the network, and nobody reads";
       });
     env.judge().check(witness.accepted_count() < 5 * batches, "backpressure",
                       "the sender felt nothing of a peer that does not read");
