@@ -270,7 +270,7 @@ TEST(tls_session, a_write_of_many_pieces_fills_its_records) {
   });
 }
 
-// ---- Peers that speak something else ---------------------------------------------------------------------------------
+// ---- Peers that speak something else --------------------------------------------------------
 
 TEST(tls_session, garbage_and_plain_peers_fail_the_handshake_and_nothing_else) {
   for (const char* bytes :

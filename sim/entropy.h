@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Entropy in the World: what GnuTLS draws for itself, and the time it reads, come from the node on whose behalf it runs.
+// Entropy in the World: what GnuTLS draws for itself, and the time it reads, come from the node for which it runs.
 //
-// entropy.cc defines gnutls_rnd, clock_gettime and time. A definition in the executable takes the place of the library's
-// own, also where libgnutls calls itself; so keys, nonces and tickets are the same to the byte from run to run. Where no
-// EntropyScope of a SeededRandom lives, they pass through. It fails silently where the linker binds otherwise: hence
-// the self-test. The production archives hold none of it.
+// entropy.cc defines gnutls_rnd, clock_gettime and time. A definition in the executable takes the place of the
+// library's own, also where libgnutls calls itself; so keys, nonces and tickets are the same to the byte from run to
+// run. Where no EntropyScope of a SeededRandom lives, they pass through. It fails silently where the linker binds
+// otherwise: hence the self-test. The production archives hold none of it.
 #pragma once
 
 #include <cstdint>
@@ -43,7 +43,8 @@ class SeededRandom final : public Random {
 // Whether libgnutls's own draws reach the hook.
 bool entropy_hook_is_live() noexcept;
 
-// While alive, this thread's hook passes everything through, as if the linker had bound past it. For the self-test's test.
+// While alive, this thread's hook passes everything through, as if the linker had bound past it. For the test of the
+// self-test.
 class EntropyHookOff {
  public:
   EntropyHookOff() noexcept;

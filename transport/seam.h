@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The message seam: what every transport promises, as concepts. Code that uses a transport is compiled for it.
 //
-// The contract is in docs/contract.md, clause by clause; FramedReader, FramedWriter and FramedListener document each call.
-// Whoever claims to model a concept says so with a static_assert beside its definition.
+// The contract is in docs/contract.md, clause by clause; FramedReader, FramedWriter and FramedListener document each
+// call. Whoever claims to model a concept says so with a static_assert beside its definition.
 #pragma once
 
 #include <concepts>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// BlockQueue: bytes in pooled blocks, first in first out. What is in it does not move: it may be lent to a write while more
-// is appended. Its links lie in the blocks themselves, so that only the pool can run out.
+// BlockQueue: bytes in pooled blocks, first in first out. What is in it does not move: it may be lent to a write
+// while more is appended. Its links lie in the blocks themselves, so that only the pool can run out.
 #pragma once
 
 #include <sys/uio.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// TlsCredentialSet: one loaded set of certificates, immutable. Private to transport/tls/: the only header with GnuTLS in it.
+// TlsCredentialSet: one loaded set of certificates, immutable. Private to transport/tls/: the only header with GnuTLS.
 #pragma once
 
 #include <gnutls/gnutls.h>

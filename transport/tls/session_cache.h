@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// TlsSessionCache: what a dialer keeps of past sessions, so that the next one to the same server needs no full handshake.
+// TlsSessionCache: what a dialer keeps of past sessions, so that the next one to the same server needs no full
+// handshake.
 #pragma once
 
 #include <cstddef>

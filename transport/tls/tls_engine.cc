@@ -312,7 +312,8 @@ Result<void> TlsEngine::update_keys() noexcept {
   sealed_ = 0;
   if (said_bye_ || ::gnutls_protocol_get_version(session_->handle) != GNUTLS_TLS1_3) return {};
   const EntropyScope entropy(*random_);
-  // Asking the peer for its own (GNUTLS_KU_PEER) is not safe: GnuTLS takes two such requests that cross for a violation.
+  // Asking the peer for its own (GNUTLS_KU_PEER) is not safe: GnuTLS takes two such requests that cross for a
+  // violation.
   const int rc = ::gnutls_session_key_update(session_->handle, 0);
   if (rc < 0 && ::gnutls_error_is_fatal(rc) != 0)
     return out_of_memory_ ? Errc::no_resources : Errc::broken;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// TlsEngine: one TLS session as a sans-IO state machine. Bytes in, bytes out; no stream, no wait, never suspends, so any
-// fiber of the connection may call it.
+// TlsEngine: one TLS session as a sans-IO state machine. Bytes in, bytes out; no stream, no wait, never suspends, so
+// any fiber of the connection may call it.
 //
 //   engine->feed(slice);            // ciphertext of the peer
 //   engine->handshake();            // until it returns true

@@ -3,8 +3,8 @@
 //
 //   auto stream = tls_connect(network, std::move(tcp), config, deadline);   // or tls_accept
 //
-// TLS as a transport is FramedConn over it (tls.h). Around it two fibers of network.background() work while nobody reads or
-// writes; they end by themselves soon after the stream was destroyed (tls_core.h).
+// TLS as a transport is FramedConn over it (tls.h). Around it two fibers of network.background() work while nobody
+// reads or writes; they end by themselves soon after the stream was destroyed (tls_core.h).
 #pragma once
 
 #include <memory>
@@ -29,9 +29,9 @@ class TlsStream final : public ByteStream {
   //            to wait for its turn, the session cannot be written to any more, and every later write is broken.
   // Memory     Encrypting copies once.
   Result<std::size_t> write(std::span<const iovec> pieces, Deadline deadline) override;
-  // The end of the stream is the peer's close_notify. A stream below that ends without it is `broken`: whoever can cut the
-  // connection cannot forge it. After shutdown_write() the end is told once the stream below has ended, too, so that
-  // destroying is a plain close.
+  // The end of the stream is the peer's close_notify. A stream below that ends without it is `broken`: whoever can
+  // cut the connection cannot forge it. After shutdown_write() the end is told once the stream below has ended, too,
+  // so that destroying is a plain close.
   Result<Slice> read(Deadline deadline) override;
   Result<std::size_t> read_into(std::span<std::byte> into, Deadline deadline) override;
   // close_notify, then the same of the stream below.

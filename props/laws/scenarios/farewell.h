@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// farewell: messages both ways and then the end, with nothing that kills a connection. So both sides must part in peace:
-// every message arrives, both readers say closed and both closes succeed, whoever was first.
+// farewell: messages both ways and then the end, with nothing that kills a connection. So both sides must part in
+// peace: every message arrives, both readers say closed and both closes succeed, whoever was first.
 #pragma once
 
 #include <string>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// impostors: servers and clients that cannot show who they are. Each is refused in the handshake, costs the listener its
-// own connection only, and an honest peer is served afterwards. Of transports that encrypt; of others nothing is asked.
+// impostors: servers and clients that cannot show who they are. Each is refused in the handshake, costs the listener
+// its own connection only, and an honest peer is served afterwards. Of transports that encrypt; of others nothing is
+// asked.
 #pragma once
 
 #include <array>
