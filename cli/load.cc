@@ -110,7 +110,7 @@ ExitCode load(Options& options) {
   std::vector<LoadResult> results(options.connections);
   const TimePoint start = real_now();
   with_transport(transport, [&]<class T>() {
-    const auto dialing = dial_options<T>(options.tls, *address);
+    const auto dialing = dial_options<T>(options.tls);
     Scope root(ring->scheduler());
     root.spawn("load", [&] { run_clients<T>(network, *address, options, dialing, results); });
     (void)ring->scheduler().run();

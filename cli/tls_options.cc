@@ -36,13 +36,6 @@ TlsIdentity identity_of(const TlsOptionsText& text) {
   return {read_file(text.cert), read_file(text.key)};
 }
 
-// "127.0.0.1" or "::1": the address without its port.
-std::string ip_text(const Address& address) {
-  std::string text = to_string(address);
-  text.resize(text.rfind(':'));
-  return text.front() == '[' ? text.substr(1, text.size() - 2) : text;
-}
-
 // Good for a day, from now on.
 TlsIdentity self_signed(Network& network) {
   const std::int64_t now = network.clock().unix_now_ns() / 1'000'000'000;
@@ -92,7 +85,7 @@ TlsConfig tls_listener_config(const TlsOptionsText& text, Network& network) {
   return config;
 }
 
-TlsConfig tls_dialer_config(const TlsOptionsText& text, const Address& server) {
+TlsConfig tls_dialer_config(const TlsOptionsText& text) {
   TlsConfig config;
   TlsMaterial material;
   if (text.ca.empty() && !text.self_signed)
@@ -100,7 +93,7 @@ TlsConfig tls_dialer_config(const TlsOptionsText& text, const Address& server) {
   if (!text.ca.empty()) material.authorities = read_file(text.ca);
   if (!text.cert.empty() || !text.key.empty()) material.identities.push_back(identity_of(text));
   config.credentials = load(material);
-  config.server_name = text.server_name.empty() ? ip_text(server) : text.server_name;
+  config.server_name = text.server_name;
   config.verify_server = !text.self_signed;
   return config;
 }

@@ -26,7 +26,7 @@ void add_tls_dialer_options(CLI::App& verb, TlsOptionsText& text);
 
 // Throws Failure with one sentence where a file cannot be read, or something is missing.
 TlsConfig tls_listener_config(const TlsOptionsText& text, Network& network);
-TlsConfig tls_dialer_config(const TlsOptionsText& text, const Address& server);
+TlsConfig tls_dialer_config(const TlsOptionsText& text);
 [[noreturn]] void refuse_tls_options(std::string_view transport);
 
 // The options of a transport, with what was given for TLS in it.
@@ -40,10 +40,10 @@ typename T::Options listen_options(const TlsOptionsText& text, Network& network)
   return options;
 }
 template <class T>
-typename T::Options dial_options(const TlsOptionsText& text, const Address& server) {
+typename T::Options dial_options(const TlsOptionsText& text) {
   typename T::Options options;
   if constexpr (requires { options.tls; })
-    options.tls = tls_dialer_config(text, server);
+    options.tls = tls_dialer_config(text);
   else if (text.any())
     refuse_tls_options(T::name);
   return options;

@@ -27,7 +27,7 @@ void expect_traffic(TlsRig& rig, std::size_t size = 5000) {
   }
 }
 
-TEST(tls_session, a_host_name_or_an_address_names_the_server) {
+TEST(tls_session, a_host_name_or_an_address_names_the_server_and_by_default_the_address_dialled) {
   for (const char* name : {"server.twinwire.test", "127.0.0.1", ""}) {
     TlsConfig client = tls_client_config();
     client.server_name = name;

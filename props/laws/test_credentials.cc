@@ -18,7 +18,7 @@ TestCertificates mint_all() {
   const auto spec = [&](std::string_view name, std::int64_t from, std::int64_t until) {
     CertificateSpec s;
     s.common_name = name;
-    s.names = {std::string(name), "127.0.0.1"};
+    s.names = {std::string(name), "127.0.0.1", "10.0.0.1"};
     s.not_before = year(from);
     s.not_after = year(until);
     s.serial = ++serial;

@@ -21,7 +21,7 @@ struct TlsConfig {
   std::shared_ptr<TlsCredentials> credentials;
 
   // Dialer: whom to expect, a host name or a numeric IP address; its certificate must name it. A host name is sent, too
-  // (SNI). Empty: any name that an authority has certified will do.
+  // (SNI). Empty: the address that was dialled.
   std::string server_name;
   // Dialer: refuse a server whose certificate is not vouched for. Off only for trying out.
   bool verify_server = true;

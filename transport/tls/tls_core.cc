@@ -140,8 +140,9 @@ Result<void> TlsCore::shutdown_write(Deadline deadline) {
 
 // ---- The end --------------------------------------------------------------------------------------------------------
 
+// Whatever it was, for the user the connection is broken: nothing that could be tried again.
 void TlsCore::fail(Error why) noexcept {
-  if (!failure_) failure_ = why;
+  if (!failure_) failure_ = Error{Errc::broken, why.os_errno};
   readable_.wake_all(*scheduler_);
   turn_.wake_all(*scheduler_);
 }

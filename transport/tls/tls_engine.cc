@@ -24,6 +24,13 @@ gnutls_datum_t datum(const std::string& text) noexcept {
           static_cast<unsigned>(text.size())};
 }
 
+// "127.0.0.1" or "::1".
+std::string without_port(const Address& address) {
+  std::string text = to_string(address);
+  text.resize(text.rfind(':'));
+  return text.front() == '[' ? text.substr(1, text.size() - 2) : text;
+}
+
 bool is_numeric(const std::string& name) {
   return parse_address(name.find(':') != std::string::npos ? "[" + name + "]:1" : name + ":1")
       .has_value();
@@ -96,7 +103,7 @@ TlsEngine::~TlsEngine() {
 }
 
 Result<std::unique_ptr<TlsEngine>> TlsEngine::create(Role role, const TlsConfig& config,
-                                                     const std::string& peer, BufferPool& pool,
+                                                     const Address& peer, BufferPool& pool,
                                                      Random& random) {
   if (config.credentials == nullptr) return Errc::handshake;
   try {
@@ -109,13 +116,17 @@ Result<std::unique_ptr<TlsEngine>> TlsEngine::create(Role role, const TlsConfig&
   }
 }
 
-Result<void> TlsEngine::set_up(const std::string& peer) {
+Result<void> TlsEngine::set_up(const Address& peer) {
   Session& session = *session_;
   session.credentials = config_.credentials->current();
+  if (role_ == Role::client && config_.server_name.empty())
+    config_.server_name = without_port(peer);
   const bool tickets = role_ == Role::client ? config_.sessions != nullptr
                                              : config_.credentials->ticket_key() != nullptr;
+  // One key pair in the first flight, not two: who lacks X25519 asks for another.
   const unsigned flags = (role_ == Role::client ? GNUTLS_CLIENT : GNUTLS_SERVER) | GNUTLS_NONBLOCK |
-                         GNUTLS_NO_SIGNAL | (tickets ? 0U : GNUTLS_NO_TICKETS);
+                         GNUTLS_NO_SIGNAL | GNUTLS_KEY_SHARE_TOP |
+                         (tickets ? 0U : GNUTLS_NO_TICKETS);
   if (::gnutls_init(&session.handle, flags) < 0) return Errc::no_resources;
   gnutls_session_t handle = session.handle;
   ::gnutls_session_set_ptr(handle, this);
@@ -147,13 +158,13 @@ Result<void> TlsEngine::set_up_verification() {
     return {};
   }
   const std::string& name = config_.server_name;
-  if (!name.empty() && !is_numeric(name) &&
+  if (!is_numeric(name) &&
       ::gnutls_server_name_set(handle, GNUTLS_NAME_DNS, name.data(), name.size()) < 0)
     return Errc::handshake;
   if (!config_.verify_server || PLANT(verify_off)) return {};
   expected[1] = {GNUTLS_DT_DNS_HOSTNAME,
                  reinterpret_cast<unsigned char*>(config_.server_name.data()), 0};
-  ::gnutls_session_set_verify_cert2(handle, expected.data(), name.empty() ? 1 : 2, 0);
+  ::gnutls_session_set_verify_cert2(handle, expected.data(), 2, 0);
   return {};
 }
 
@@ -169,7 +180,7 @@ Result<void> TlsEngine::set_up_alpn() {
   return {};
 }
 
-void TlsEngine::set_up_resumption(const std::string& peer) {
+void TlsEngine::set_up_resumption(const Address& peer) {
   gnutls_session_t handle = session_->handle;
   if (role_ == Role::server) {
     auto key = *config_.credentials->ticket_key();
@@ -178,7 +189,7 @@ void TlsEngine::set_up_resumption(const std::string& peer) {
     (void)::gnutls_session_ticket_enable_server(handle, &ticket_key);
     return;
   }
-  cache_key_ = config_.server_name + "|" + peer;
+  cache_key_ = config_.server_name + "|" + to_string(peer);
   ::gnutls_handshake_set_hook_function(handle, GNUTLS_HANDSHAKE_NEW_SESSION_TICKET,
                                        GNUTLS_HOOK_POST, &Calls::ticket);
   // What is too old, or of another version, only means a full handshake.
@@ -333,6 +344,9 @@ Result<void> TlsEngine::open(BlockQueue& plaintext) noexcept {
     const ssize_t n = ::gnutls_record_recv(session_->handle, space.data(), space.size());
     if (n > 0) {
       plaintext.commit(static_cast<std::size_t>(n));
+      if (input_.empty() && ::gnutls_record_check_pending(session_->handle) == 0 &&
+          !ticket_arrived_)
+        return {};
       continue;
     }
     if (ticket_arrived_) keep_session();

@@ -22,6 +22,7 @@
 #include <string_view>
 
 #include "transport/base/error.h"
+#include "transport/net/address.h"
 #include "transport/net/random.h"
 #include "transport/tls/block_queue.h"
 #include "transport/tls/tls_config.h"
@@ -32,10 +33,10 @@ class TlsEngine {
  public:
   enum class Role : bool { client, server };
 
-  // `peer` names the server in a client's session cache.
+  // `peer`: of the stream; a client expects it where the configuration names nobody, and caches sessions under it.
   // Errors     handshake (no credentials, or none that such a side can use) · no_resources
   static Result<std::unique_ptr<TlsEngine>> create(Role role, const TlsConfig& config,
-                                                   const std::string& peer, BufferPool& pool,
+                                                   const Address& peer, BufferPool& pool,
                                                    Random& random);
   TlsEngine(const TlsEngine&) = delete;
   TlsEngine& operator=(const TlsEngine&) = delete;
@@ -86,10 +87,10 @@ class TlsEngine {
  private:
   TlsEngine(Role role, const TlsConfig& config, BufferPool& pool, Random& random);
 
-  Result<void> set_up(const std::string& peer);
+  Result<void> set_up(const Address& peer);
   Result<void> set_up_verification();
   Result<void> set_up_alpn();
-  void set_up_resumption(const std::string& peer);
+  void set_up_resumption(const Address& peer);
   Result<bool> handshake_done();
   Errc failed(int code) noexcept;
   Result<void> send(const std::byte* bytes, std::size_t size) noexcept;

@@ -60,7 +60,7 @@ void TlsCore::pump_in() {
     }
     if (!bytes) {
       lower_ended_ = true;
-      return fail(bytes.error() == Errc::canceled ? Error{Errc::broken, 0} : bytes.error());
+      return fail(bytes.error());
     }
     if (bytes->empty()) {
       lower_ended_ = true;

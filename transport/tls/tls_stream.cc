@@ -14,8 +14,8 @@ Result<std::unique_ptr<TlsStream>> make(TlsEngine::Role role, Network& network,
                                         std::unique_ptr<ByteStream> stream, const TlsConfig& config,
                                         Deadline deadline) {
   try {
-    auto engine = TlsEngine::create(role, config, to_string(stream->peer()), network.buffers(),
-                                    network.random());
+    auto engine =
+        TlsEngine::create(role, config, stream->peer(), network.buffers(), network.random());
     if (!engine) return engine.error();
     auto core = std::make_shared<TlsCore>(network, std::move(stream), std::move(*engine));
     if (auto done = core->handshake(deadline); !done) return done.error();
