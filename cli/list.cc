@@ -58,7 +58,8 @@ void list_plants(const Tool& tool) {
   rows.reserve(tool.plants.plants.size());
   for (const PlantSet::Plant& plant : tool.plants.plants)
     rows.push_back(
-        {std::string(plant.name), std::string(plant.what), "caught by " + std::string(plant.law)});
+        {std::string(plant.name), std::string(plant.what),
+         "over " + std::string(plant.transport) + ", caught by " + std::string(plant.law)});
   std::printf("Planted bugs, for --plant (each proves that a law catches it)\n%s",
               format_table(rows, false).c_str());
 }

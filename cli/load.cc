@@ -8,6 +8,7 @@
 #include "cli/ring.h"
 #include "cli/run_spec.h"
 #include "cli/text.h"
+#include "cli/tls_options.h"
 #include "cli/verbs.h"
 #include "cli/whole_number.h"
 #include "cli/with_transport.h"
@@ -21,17 +22,19 @@ struct Options : LoadOptions {
   std::string transport = "tcp";
   std::string time_text;
   std::string patience_text = "10s";
+  TlsOptionsText tls;
 };
 
 template <Transport T>
 void run_clients(Network& network, const Address& server, const Options& options,
-                 std::vector<LoadResult>& results) {
+                 const typename T::Options& dialing, std::vector<LoadResult>& results) {
   std::vector<std::unique_ptr<LoadClient<T>>> clients;
   run_scope(network.scheduler(), [&](Scope& scope) {
     for (std::uint64_t i = 0; i < options.connections; ++i) {
       const std::uint64_t share = options.messages / options.connections +
                                   (i < options.messages % options.connections ? 1 : 0);
-      clients.push_back(std::make_unique<LoadClient<T>>(network, options, share, results[i]));
+      clients.push_back(
+          std::make_unique<LoadClient<T>>(network, options, dialing, share, results[i]));
       scope.spawn("client", [&server, client = clients.back().get()] { client->run(server); });
     }
   });
@@ -106,13 +109,13 @@ ExitCode load(Options& options) {
   real::RingNetwork network(*ring);
   std::vector<LoadResult> results(options.connections);
   const TimePoint start = real_now();
-  Scope root(ring->scheduler());
-  root.spawn("load", [&] {
-    with_transport(transport,
-                   [&]<class T>() { run_clients<T>(network, *address, options, results); });
+  with_transport(transport, [&]<class T>() {
+    const auto dialing = dial_options<T>(options.tls);
+    Scope root(ring->scheduler());
+    root.spawn("load", [&] { run_clients<T>(network, *address, options, dialing, results); });
+    (void)ring->scheduler().run();
+    root.rethrow_failure();
   });
-  (void)ring->scheduler().run();
-  root.rethrow_failure();
   return print_results(options, results, real_now() - start);
 }
 
@@ -145,6 +148,7 @@ void add_load(CLI::App& app, const Tool&, ExitCode& code) {
                    "send for so long (30s, 5m) instead of a number of messages");
   verb->add_option("--patience", options->patience_text, "how long the server may be silent")
       ->capture_default_str();
+  add_tls_dialer_options(*verb, options->tls);
   verb->callback([&code, options] { code = load(*options); });
 }
 

@@ -35,17 +35,18 @@ struct LoadResult {
 template <Transport T>
 class LoadClient {
  public:
-  LoadClient(Network& network, const LoadOptions& options, std::uint64_t messages,
-             LoadResult& result)
+  LoadClient(Network& network, const LoadOptions& options, const typename T::Options& dialing,
+             std::uint64_t messages, LoadResult& result)
       : network_(&network),
         options_(&options),
+        dialing_(&dialing),
         messages_(messages),
         result_(&result),
         room_(network.scheduler()),
         sent_at_(options.batch * (options.in_flight + 1)) {}
 
   void run(const Address& server) {
-    auto conn = T::dial(*network_, server, {}, network_->clock().in(options_->patience));
+    auto conn = T::dial(*network_, server, *dialing_, network_->clock().in(options_->patience));
     if (!conn) {
       result_->problem = "cannot connect to " + to_string(server) + ": " + to_string(conn.error());
       return;
@@ -144,6 +145,7 @@ class LoadClient {
 
   Network* network_;
   const LoadOptions* options_;
+  const typename T::Options* dialing_;
   std::uint64_t messages_;
   LoadResult* result_;
   Event room_;

@@ -13,8 +13,9 @@ namespace twinwire::cli {
 struct PlantSet {
   struct Plant {
     std::string_view name;
-    std::string_view what;  // what the bug does
-    std::string_view law;   // the law that is meant to catch it
+    std::string_view what;       // what the bug does
+    std::string_view law;        // the law that is meant to catch it
+    std::string_view transport;  // over which it shows
   };
   std::vector<Plant> plants;
   bool (*activate)(std::string_view name) = nullptr;  // "": none

@@ -64,7 +64,7 @@ ExitCode plants(const Tool& tool, Options& options) {
   for (const std::string& name : options.names) require_plant(tool, name);
   if (options.names.empty())
     for (const auto& plant : tool.plants.plants) options.names.emplace_back(plant.name);
-  (void)transport_named(options.plan.transport);
+  if (!options.plan.transport.empty()) (void)transport_named(options.plan.transport);
   for (const std::string& scenario : options.plan.scenarios) (void)scenario_named(tool, scenario);
   if (options.plan.scenarios.empty())
     for (const auto& scenario : tool.registry->entries())
@@ -112,8 +112,8 @@ void add_plants(CLI::App& app, const Tool& tool, ExitCode& code) {
   verb->add_option("--rounds", options->plan.rounds, "starting points for each bug")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  verb->add_option("--transport", options->plan.transport, "over which transport")
-      ->capture_default_str();
+  verb->add_option("--transport", options->plan.transport,
+                   "over which transport; the one of each bug unless given");
   verb->add_option("--scenario", options->plan.scenarios,
                    "only this one, may be repeated; each in turn unless given")
       ->allow_extra_args(false);

@@ -49,6 +49,11 @@ int PlantsCrew::work(Slot& slot) {
   }
 }
 
+std::string PlantsCrew::transport_of(const std::string& plant) const {
+  if (!plan_.transport.empty()) return plan_.transport;
+  return std::string(tool_->plants.find(plant)->transport);
+}
+
 // A seed that fails on the healthy transport, too, detects nothing.
 bool PlantsCrew::fails_without_plant(const laws::WorldRun& run, StackPool& stacks) {
   tool_->plants.activate("");
@@ -62,7 +67,7 @@ void PlantsCrew::run_round(Slot& slot, std::uint64_t job, StackPool& stacks) {
   tool_->plants.activate(plant_);
   PlantRound& round = rounds_[job];
   RunSpec spec;
-  spec.transport = plan_.transport;
+  spec.transport = transport_of(plant_);
   std::vector<laws::WorldRun> runs;
   const std::uint64_t first = PlantsPlan::first_seed(job % plan_.rounds);
   for (const std::string& scenario : plan_.scenarios) {
@@ -90,7 +95,7 @@ void PlantsCrew::run_round(Slot& slot, std::uint64_t job, StackPool& stacks) {
 // The same for a seed on which a worker died.
 bool PlantsCrew::dies_without_plant(const Slot& slot) {
   RunSpec spec;
-  spec.transport = plan_.transport;
+  spec.transport = transport_of(plan_.plants[slot.job.load() / plan_.rounds]);
   spec.scenario = slot.scenario.data();
   const std::uint64_t seed =
       PlantsPlan::first_seed(slot.job.load() % plan_.rounds) + slot.seeds.load() - 1;

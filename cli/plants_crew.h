@@ -20,7 +20,7 @@ namespace twinwire::cli {
 struct PlantsPlan {
   std::vector<std::string> plants;
   std::vector<std::string> scenarios;
-  std::string transport = "tcp";
+  std::string transport;  // empty: the one over which each plant shows
   unsigned rounds = 20;
   std::uint64_t seeds_max = 20'000;  // of one round
 
@@ -64,6 +64,7 @@ class PlantsCrew {
 
   void start(std::size_t worker);
   int work(Slot& slot);
+  std::string transport_of(const std::string& plant) const;
   void run_round(Slot& slot, std::uint64_t job, StackPool& stacks);
   bool fails_without_plant(const laws::WorldRun& run, StackPool& stacks);
   bool dies_without_plant(const Slot& slot);

@@ -10,6 +10,7 @@
 #include "cli/ring.h"
 #include "cli/run_spec.h"
 #include "cli/text.h"
+#include "cli/tls_options.h"
 #include "cli/verbs.h"
 #include "cli/with_transport.h"
 #include "real/ring_network.h"
@@ -21,6 +22,7 @@ namespace {
 struct Options {
   std::string listen = "127.0.0.1:4000";
   std::string transport = "tcp";
+  TlsOptionsText tls;
 };
 
 constexpr std::size_t echo_batch = 256;
@@ -153,13 +155,13 @@ void accept_all(Network& network, typename T::Listener& listener, Scope& session
 // In a fiber. Returns the sentence why it could not listen, or nothing once a signal has ended it.
 template <Transport T>
 std::string serve_until_signal(real::Ring& ring, Network& network, const Address& address,
-                               Totals& totals) {
+                               const typename T::Options& options, Totals& totals) {
   auto signals = real::SignalWait::create(ring, {SIGINT, SIGTERM});
   if (!signals) return "cannot wait for signals: " + to_string(signals.error());
   std::string problem;
   bool stopping = false;
   run_scope(network.scheduler(), [&](Scope& background) {
-    auto listener = T::listen(network, background, address, {});
+    auto listener = T::listen(network, background, address, options);
     if (!listener) {
       problem =
           "cannot listen on " + to_string(address) + ": " +
@@ -206,14 +208,15 @@ ExitCode serve(const Options& options) {
   real::RingNetwork network(*ring);
   Totals totals;
   std::string problem;
-  Scope root(ring->scheduler());
-  root.spawn("serve", [&] {
-    with_transport(transport, [&]<class T>() {
-      problem = serve_until_signal<T>(*ring, network, *address, totals);
+  with_transport(transport, [&]<class T>() {
+    const auto listening = listen_options<T>(options.tls, network);
+    Scope root(ring->scheduler());
+    root.spawn("serve", [&] {
+      problem = serve_until_signal<T>(*ring, network, *address, listening, totals);
     });
+    (void)ring->scheduler().run();
+    root.rethrow_failure();
   });
-  (void)ring->scheduler().run();
-  root.rethrow_failure();
   if (!problem.empty()) throw Failure(ExitCode::environment, problem);
   print_totals(totals);
   if (totals.damaged != 0) return ExitCode::law_broken;
@@ -229,6 +232,7 @@ void add_serve(CLI::App& app, const Tool&, ExitCode& code) {
       ->capture_default_str();
   verb->add_option("--transport", options->transport, "over which transport")
       ->capture_default_str();
+  add_tls_listener_options(*verb, options->tls);
   verb->callback([&code, options] { code = serve(*options); });
 }
 

@@ -39,7 +39,7 @@ namespace {
   PlantSet plants;
 #ifdef TWINWIRE_PLANTS
   for (const plant::Entry& entry : plant::catalogue())
-    plants.plants.push_back({entry.name, entry.what, entry.law});
+    plants.plants.push_back({entry.name, entry.what, entry.law, entry.transport});
   plants.activate = &plant::activate;
 #endif
   return run_tool({&registry, std::move(plants), argc, argv, argc > 0 ? argv[0] : "twinwire"});

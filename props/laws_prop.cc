@@ -30,6 +30,9 @@ std::vector<Cell> cells() {
                                           {"strict_reader", 5000},
                                           {"accepting", 3000},
                                           {"limits", 1000},
+                                          {"farewell", 1000},
+                                          {"unread", 300},
+                                          {"impostors", 100},
                                           {"ping_pong", 200}})
       all.push_back({scenario, transport, seeds});
   return all;

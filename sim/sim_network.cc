@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include "sim/sim_acceptor.h"
 #include "sim/sim_datagram.h"
@@ -56,16 +55,6 @@ struct PortLease {
 
 }  // namespace
 
-void SimNetwork::NodeRandom::fill(std::span<std::byte> out) noexcept {
-  while (!out.empty()) {
-    // Little-endian by hand: the same bytes on every machine.
-    std::uint64_t bits = next();
-    const std::size_t some = std::min<std::size_t>(out.size(), 8);
-    for (std::size_t i = 0; i < some; ++i, bits >>= 8) out[i] = static_cast<std::byte>(bits & 0xff);
-    out = out.subspan(some);
-  }
-}
-
 SimNetwork::SimNetwork(World& world, Fabric& fabric, std::string_view name, std::size_t ordinal)
     : world_(&world),
       fabric_(&fabric),
@@ -73,7 +62,7 @@ SimNetwork::SimNetwork(World& world, Fabric& fabric, std::string_view name, std:
       ordinal_(ordinal),
       entity_(child_entity(world.entity(), ordinal)),
       clock_(world),
-      random_(mix(world.decisions().seed(), child_entity(entity_, randomness))),
+      random_(mix(world.decisions().seed(), child_entity(entity_, randomness)), &clock_),
       background_(world.scheduler(), child_entity(entity_, background_fibers)) {
   TWINWIRE_CHECK(ordinal < 65'000, "a world has at most 65,000 nodes");
   fabric.add(*this);

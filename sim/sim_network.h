@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sim/entropy.h"
 #include "sim/fabric.h"
 #include "sim/ports.h"
 #include "sim/world.h"
@@ -67,18 +68,6 @@ class SimNetwork final : public Network {
    private:
     World* world_;
   };
-  // A counter, scrambled with a key from (seed, node): the nth value is the same whatever else happens.
-  class NodeRandom final : public Random {
-   public:
-    explicit NodeRandom(std::uint64_t key) noexcept : key_(key) {}
-    void fill(std::span<std::byte> out) noexcept override;
-    std::uint64_t next() noexcept override { return scramble(mix(key_, ++count_)); }
-
-   private:
-    std::uint64_t key_;
-    std::uint64_t count_ = 0;
-  };
-
   // Whether a socket of this node may have this local address: its own, or unspecified.
   bool is_ours(const Address& address) const noexcept;
   // Waits for the answer of an attempt to connect, due at `at`.
@@ -90,7 +79,7 @@ class SimNetwork final : public Network {
   std::size_t ordinal_;
   EntityId entity_;
   NodeClock clock_;
-  NodeRandom random_;
+  SeededRandom random_;  // keyed by (seed, node)
   Scope background_;
   Ports stream_ports_;
   Ports datagram_ports_;

@@ -2,8 +2,7 @@
 // The message seam: what every transport promises, as concepts. Code that uses a transport is compiled for it.
 //
 // The contract is in docs/contract.md, clause by clause; FramedReader, FramedWriter and FramedListener document each
-// call.
-// Whoever claims to model a concept says so with a static_assert beside its definition.
+// call. Whoever claims to model a concept says so with a static_assert beside its definition.
 #pragma once
 
 #include <concepts>
@@ -69,5 +68,18 @@ concept Transport = MessageListener<typename T::Listener> && MessageConn<typenam
                         T::dial(network, address, options, deadline)
                       } -> std::same_as<Result<typename T::Conn>>;
                     };
+
+// What a transport says of itself beyond the concept, by a `static constexpr bool` of that name; no where it is silent.
+// The laws are as strict with it as it promises to be.
+
+// zero_copy: a batch is written from where it lies, and nothing else is.
+template <class T>
+inline constexpr bool is_zero_copy = requires { requires T::zero_copy; };
+// bare_frames: the bytes of the stream are the frames.
+template <class T>
+inline constexpr bool has_bare_frames = requires { requires T::bare_frames; };
+// authentic_end: `closed` was said by the peer, and by nobody else.
+template <class T>
+inline constexpr bool has_authentic_end = requires { requires T::authentic_end; };
 
 }  // namespace twinwire

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "props/laws/registry.h"
 #include "props/laws/scenarios/accepting.h"
+#include "props/laws/scenarios/farewell.h"
+#include "props/laws/scenarios/impostors.h"
 #include "props/laws/scenarios/limits.h"
 #include "props/laws/scenarios/ping_pong.h"
 #include "props/laws/scenarios/strict_reader.h"
 #include "props/laws/scenarios/traffic.h"
+#include "props/laws/scenarios/unread.h"
 
 namespace twinwire::laws {
 
@@ -14,6 +17,9 @@ Registry built_in_scenarios() {
   registry.add<StrictReader>();
   registry.add<Accepting>();
   registry.add<Limits>();
+  registry.add<Farewell>();
+  registry.add<Unread>();
+  registry.add<Impostors>();
   registry.add<PingPong>();
   return registry;
 }

@@ -10,6 +10,7 @@
 #include "props/laws/judge.h"
 #include "transport/fiber/scope.h"
 #include "transport/net/network.h"
+#include "transport/tls/tls_config.h"
 
 namespace twinwire::laws {
 
@@ -29,14 +30,20 @@ class Env {
   // Where a listener of that node may bind: its own address, port 0 (the network chooses; ask the listener).
   virtual Address bind_address(std::string_view name) = 0;
   virtual bool simulated() const noexcept = 0;
-  // The options of a transport for a scenario that has no wishes of its own: the defaults.
+  // The options of a transport for a scenario that has no wishes of its own: the defaults, and where the transport
+  // encrypts, certificates with which both sides know each other. The seed chooses what varies: version, mutual
+  // authentication, tickets, key updates.
   template <class T>
   typename T::Options listen_options() {
-    return {};
+    typename T::Options options;
+    if constexpr (requires { options.tls; }) options.tls = tls_config(true);
+    return options;
   }
   template <class T>
   typename T::Options dial_options() {
-    return {};
+    typename T::Options options;
+    if constexpr (requires { options.tls; }) options.tls = tls_config(false);
+    return options;
   }
   // A line for the trace.
   virtual void note(std::string_view who, std::string_view text) = 0;
@@ -52,6 +59,8 @@ class Env {
   Scope& scope() noexcept { return *scope_; }
   Judge& judge() noexcept { return *judge_; }
   std::uint64_t seed() const noexcept { return seed_; }
+  TlsConfig tls_config(bool listener);
+
   // Knobs in the order in which they were read, with the values used; and those set that nobody read.
   const std::vector<Knob>& knobs_read() const noexcept { return read_; }
   std::vector<std::string> knobs_unread() const;
@@ -63,6 +72,7 @@ class Env {
   std::uint64_t draws_ = 0;
   std::vector<Knob> set_;
   std::vector<Knob> read_;
+  TlsConfig tls_[2];  // a dialer's and a listener's, once one was asked for
 };
 
 }  // namespace twinwire::laws

@@ -4,12 +4,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <vector>
 
 #include "props/laws/env.h"
 #include "transport/base/error.h"
 #include "transport/net/byte_stream.h"
+#include "transport/tls/tls_stream.h"
 
 namespace twinwire::laws {
 
@@ -36,6 +38,20 @@ struct RudePlan {
   Errc expected = Errc::closed;  // how reading ends if every byte arrived
 };
 RudePlan rude_plan_of(Env& env);
+
+// Connects as the transport does below its frames: what is written on this stream its reader takes for frames.
+template <class T>
+Result<std::unique_ptr<ByteStream>> dial_below_frames(Env& env, Network& network,
+                                                      const Address& server, Deadline deadline) {
+  auto stream = network.dial(server, {}, deadline);
+  if constexpr (requires(typename T::Options options) { options.tls; }) {
+    if (!stream) return stream;
+    auto secured = tls_connect(network, std::move(*stream), env.dial_options<T>().tls, deadline);
+    if (!secured) return secured.error();
+    return std::move(*secured);
+  }
+  return stream;
+}
 
 // Writes all the bytes in pieces of drawn sizes. False if the network failed first.
 bool write_bytes(Env& env, Network& network, ByteStream& stream,

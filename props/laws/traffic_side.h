@@ -22,14 +22,27 @@ struct SideOutcome {
   std::optional<Result<void>> close;  // what close() returned, if it was called
 };
 
+// How strict a transport lets its laws be (transport/seam.h).
+struct Traits {
+  bool zero_copy;
+  bool bare_frames;
+
+  template <class T>
+  static constexpr Traits of() {
+    return {is_zero_copy<T>, has_bare_frames<T>};
+  }
+};
+
 // The checks, apart from the transport's types: traffic_checks.cc.
 class SideChecks {
  public:
-  SideChecks(Env& env, std::string label, std::shared_ptr<StreamRecord> record, Witness& sent,
-             Witness& seen)
+  SideChecks(Env& env, std::string label, Traits traits, std::shared_ptr<StreamRecord> record,
+             Witness& sent, Witness& seen)
       : env_(&env),
         label_(std::move(label)),
+        traits_(traits),
         record_(std::move(record)),
+        accepted_before_(record_->accepted),
         sent_(&sent),
         seen_(&seen) {}
 
@@ -47,6 +60,7 @@ class SideChecks {
   void reading_stays_ended(Error first, const Result<Message>& again);
   void closed_gracefully();
 
+  const Traits& traits() const noexcept { return traits_; }
   StreamRecord& record() noexcept { return *record_; }
   Witness& sent() noexcept { return *sent_; }
   Witness& seen() noexcept { return *seen_; }
@@ -56,7 +70,9 @@ class SideChecks {
  private:
   Env* env_;
   std::string label_;
+  Traits traits_;
   std::shared_ptr<StreamRecord> record_;
+  std::uint64_t accepted_before_;  // by the handshake
   Witness* sent_;
   Witness* seen_;
 };
@@ -184,7 +200,7 @@ class TrafficSide {
     const Message* allocation = batch.messages().data();
     const std::size_t capacity = batch.capacity();
     checks_.sent().offered(batch);
-    checks_.record().in_flight = &before;
+    checks_.record().in_flight = checks_.traits().zero_copy ? &before : nullptr;
     auto sent = writer_.send_batch(batch, deadline);
     checks_.record().in_flight = nullptr;
     checks_.in_time("deadline", "send_batch", network_->clock().now(), deadline.at);

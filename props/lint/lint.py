@@ -18,7 +18,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 def archives(build):
     found = {}
-    for name in ("transport", "transport_planted", "sim"):
+    for name in ("transport", "transport_planted", "sim", "real"):
         path = pathlib.Path(build) / f"libtwinwire_{name}.a"
         if path.exists():
             found[name] = str(path)

@@ -236,6 +236,12 @@ int f(int x) {
         self.assertEqual(words.count("lose_a_byte"), 2)
         self.assertIn("plant", words)
 
+    def test_the_worlds_entropy_in_production_is_reported(self):
+        hook = self.archive("hook", 'extern "C" int gnutls_rnd(int, void*, unsigned long) { return 0; }\n')
+        for layer in ("transport", "real"):
+            self.assertEqual(self.words(tool_rules.symbols, {layer: hook}), ["gnutls_rnd"])
+        self.assertEqual(self.words(tool_rules.symbols, {"sim": hook}), [])
+
     def test_an_absolute_source_path_in_an_archive_is_reported(self):
         leaky = self.archive("leaky", "const char* f() { return __FILE__; }\n", "-ffile-prefix-map=/none=")
         self.put("transport/leaky.cc", "")

@@ -158,6 +158,8 @@ BANNED_SYMBOLS = [(kind, re.compile(pattern)) for kind, pattern in (
     ("unordered iteration", r"^std::_Hash_bytes|^std::__detail::_Prime_rehash_policy|^std::_Fnv_hash_bytes"),
     ("the environment", r"^((secure_)?getenv|getpid|gettid|uname|gethostname)$"),
 )]
+# What the World puts in front of GnuTLS (sim/entropy.cc). In production nobody may stand there.
+HOOKS = {"gnutls_rnd", "clock_gettime", "time"}
 FLOATING_SYMBOLS = re.compile(r"^(log\w*|exp\w*|pow\w?|sqrt\w?|[lt]gamma\w?|sin\w?|cos\w?|fmod\w?|round\w?)$")
 
 
@@ -175,6 +177,13 @@ def symbols(tree, archives, binaries=()):
                     yield Finding(name, 0, symbol.split("(")[0], f"{layer}/ must not know of {kind}")
             if layer == "sim" and FLOATING_SYMBOLS.search(symbol):
                 yield Finding(name, 0, symbol, "sim/ computes with integers only")
+
+    for layer in ("transport", "real"):
+        if layer in archives:
+            output = _run(["nm", "--defined-only", archives[layer]], check=True).stdout
+            for symbol in sorted(HOOKS & {line.split()[-1] for line in output.splitlines() if line.strip()}):
+                yield Finding(os.path.basename(archives[layer]), 0, symbol,
+                              "the World's entropy must not get into production")
 
     plants = _plant_names(tree)
     if "transport" in archives:

@@ -5,8 +5,11 @@ namespace twinwire::plant {
 namespace {
 
 constexpr Entry entries[] = {
-#define TWINWIRE_PLANT_ENTRY(name, what, law) {Id::name, #name, what, law},
+#define TWINWIRE_PLANT_ENTRY(name, what, law) {Id::name, #name, what, law, "tcp"},
     TWINWIRE_PLANT_LIST(TWINWIRE_PLANT_ENTRY)
+#undef TWINWIRE_PLANT_ENTRY
+#define TWINWIRE_PLANT_ENTRY(name, what, law) {Id::name, #name, what, law, "tls"},
+        TWINWIRE_TLS_PLANT_LIST(TWINWIRE_PLANT_ENTRY)
 #undef TWINWIRE_PLANT_ENTRY
 };
 

@@ -51,10 +51,24 @@ namespace twinwire::plant {
   X(accept_error_ends_listener, "one failed accept ends the listener", "accept")                \
   X(accept_spins_without_descriptors, "accept spins while descriptors are out", "accept")
 
+// The same for bugs in TLS: to be looked for over that transport.
+#define TWINWIRE_TLS_PLANT_LIST(X)                                                           \
+  X(eof_without_close_notify_is_closed, "a TLS stream cut off between records ends cleanly", \
+    "read_end")                                                                              \
+  X(write_returns_before_flush, "a TLS write succeeds while its ciphertext is still queued", \
+    "accepted")                                                                              \
+  X(ciphertext_held_back, "the end of the ciphertext waits for the next write", "accepted")  \
+  X(close_notify_not_sent, "a TLS stream is ended without close_notify", "close_delivers")   \
+  X(abort_sends_close_notify, "a TLS connection that is dropped says good-bye", "drop")      \
+  X(canceled_read_loses_plaintext, "a TLS read that is told to stop loses what comes next",  \
+    "read_checks")                                                                           \
+  X(inbound_without_bound, "decrypted bytes pile up while nobody reads", "backpressure")     \
+  X(verify_off, "the server's certificate is not verified", "identity")
+
 enum class Id : std::uint16_t {
   none,
 #define TWINWIRE_PLANT_ID(name, what, law) name,
-  TWINWIRE_PLANT_LIST(TWINWIRE_PLANT_ID)
+  TWINWIRE_PLANT_LIST(TWINWIRE_PLANT_ID) TWINWIRE_TLS_PLANT_LIST(TWINWIRE_PLANT_ID)
 #undef TWINWIRE_PLANT_ID
 };
 
@@ -63,6 +77,7 @@ struct Entry {
   std::string_view name;
   std::string_view what;
   std::string_view law;
+  std::string_view transport;  // over which it shows
 };
 std::span<const Entry> catalogue() noexcept;
 

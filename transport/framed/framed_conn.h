@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// FramedConn, FramedReader, FramedWriter: frames back to back on a byte stream, and a connection's two halves.
+// FramedConn, FramedReader, FramedWriter: frames back to back on a byte stream, and the two halves of such a
+// connection.
 //
 // What TCP is as it stands, and TLS over a stream that encrypts (transport/tls/tls_stream.h).
 #pragma once

@@ -57,6 +57,12 @@ Result<void> fill(FramedCore& core, Deadline deadline) {
   return core.decoder.end_of_stream();
 }
 
+// close() has taken over: nothing more is yielded, also where close() itself fails later.
+Error end_by_close(FramedCore& core) {
+  if (!core.read_error) core.read_error = Error{Errc::closed, 0};
+  return *core.read_error;
+}
+
 // Final errors end the connection; the others leave everything as it was.
 Error read_failed(FramedCore& core, Error error) {
   switch (error.code) {
@@ -67,7 +73,7 @@ Error read_failed(FramedCore& core, Error error) {
     case Errc::canceled:
       if (PLANT(lose_bytes_when_read_stops)) core.decoder.discard();
       // close() has interrupted this read to take over the stream.
-      return core.closing ? Error{Errc::closed, 0} : error;
+      return core.closing ? end_by_close(core) : error;
     case Errc::closed: core.read_error = error; return error;
     default:
       if (core.read_error) {  // dropped on this side while we waited
@@ -85,7 +91,7 @@ Error read_failed(FramedCore& core, Error error) {
 
 Result<void> read_one(FramedCore& core, std::size_t max, Deadline deadline, Message& message) {
   if (core.read_error) return *core.read_error;
-  if (core.closing) return Errc::closed;
+  if (core.closing) return end_by_close(core);
   if (core.scheduler().cancel_pending()) return Errc::canceled;
   if (PLANT(read_ignores_deadline)) deadline = Deadline::never();
   for (;;) {
@@ -93,7 +99,7 @@ Result<void> read_one(FramedCore& core, std::size_t max, Deadline deadline, Mess
     if (!whole) return read_failed(core, whole.error());
     if (*whole) return {};
     // close() has begun while this fiber was on its way here, too late to be interrupted: the stream is close()'s now.
-    if (core.closing) return Errc::closed;
+    if (core.closing) return end_by_close(core);
     if (auto filled = fill(core, deadline); !filled) return read_failed(core, filled.error());
   }
 }

@@ -18,8 +18,26 @@ class Random {
     return static_cast<std::uint64_t>((static_cast<unsigned __int128>(next()) * bound) >> 64);
   }
 
+  // Between the two, libraries that fetch entropy and time for themselves (GnuTLS) get this node's: see EntropyScope.
+  // Production has nothing to do; they have the kernel. begin_use() returns what was in use before, for end_use().
+  virtual const void* begin_use() noexcept { return nullptr; }
+  virtual void end_use(const void* /*before*/) noexcept {}
+
  protected:
   ~Random() = default;
+};
+
+// Stands around every call into such a library. No fiber switch while it lives: another node would draw from this one.
+class EntropyScope {
+ public:
+  explicit EntropyScope(Random& random) noexcept : random_(&random), before_(random.begin_use()) {}
+  EntropyScope(const EntropyScope&) = delete;
+  EntropyScope& operator=(const EntropyScope&) = delete;
+  ~EntropyScope() { random_->end_use(before_); }
+
+ private:
+  Random* random_;
+  const void* before_;
 };
 
 }  // namespace twinwire

@@ -20,6 +20,8 @@ namespace twinwire {
 
 struct Tcp {
   static constexpr std::string_view name = "tcp";
+  static constexpr bool zero_copy = true;
+  static constexpr bool bare_frames = true;
   using Options = ConnOptions;
   using Listener = FramedListener;
   using Conn = FramedConn;

@@ -122,6 +122,8 @@ struct Accepting {
       for (int attempt = 0; attempt < 40; ++attempt) {
         auto conn =
             T::dial(network, server, env_->dial_options<T>(), network.clock().in(honest_patience));
+        // Where the transport has a handshake of its own, it is that which is evicted.
+        if (!has_bare_frames<T> && !conn && conn.error() == Errc::broken) continue;
         if (!env_->judge().check(conn.has_value(), "accept", [&] {
               return "an honest client could not connect: " + to_string(conn.error());
             }))

@@ -22,7 +22,8 @@ struct StrictReader {
     const RudePlan plan = rude_plan_of(env);
     env.note("rude peer", laws::name(plan.rudeness));
     TapNetwork server(env.node("server"), env.judge());
-    Network& peer = env.node("peer");
+    TapNetwork peer(env.node("peer"), env.judge());
+    Sent sent;
     run_scope(server.scheduler(), [&](Scope& background) {
       typename T::Options options = env.listen_options<T>();
       options.verify_seal = plan.sealed;
@@ -30,11 +31,12 @@ struct StrictReader {
       if (!env.judge().check(listener.has_value(), "accept", "nobody could listen")) return;
       run_scope(server.scheduler(), [&](Scope& ends) {
         const FiberHandle reading = ends.spawn("reader", [&] {
-          auto accepted = listener->accept(Deadline::never());
-          if (accepted) read<T>(env, server, std::move(accepted->first), accepted->second, plan);
+          auto accepted = listener->accept(server.clock().in(accept_patience));
+          if (accepted)
+            read<T>(env, server, std::move(accepted->first), accepted->second, plan, sent);
         });
         ends.spawn("rude peer", [&, reading] {
-          const bool connected = be_rude(env, peer, listener->local(), plan);
+          const bool connected = be_rude<T>(env, peer, listener->local(), plan, sent);
           (void)server.scheduler().sleep_for(std::chrono::seconds(120));
           if (!connected) server.scheduler().cancel(reading);
         });
@@ -44,10 +46,23 @@ struct StrictReader {
   }
 
  private:
-  static bool be_rude(Env& env, Network& network, const Address& server, const RudePlan& plan) {
-    auto stream = network.dial(server, {}, network.clock().in(std::chrono::seconds(10)));
+  // A dial may succeed and the server's part of the handshake fail.
+  static constexpr Duration accept_patience = std::chrono::minutes(5);
+  // What the rude peer handed to its network.
+  struct Sent {
+    std::shared_ptr<StreamRecord> record;
+    bool everything = false;
+  };
+
+  template <Transport T>
+  static bool be_rude(Env& env, TapNetwork& network, const Address& server, const RudePlan& plan,
+                      Sent& sent) {
+    auto stream =
+        dial_below_frames<T>(env, network, server, network.clock().in(std::chrono::seconds(10)));
     if (!stream) return false;
+    sent.record = network.records().front();
     if (!write_bytes(env, network, **stream, plan.bytes)) return true;
+    sent.everything = true;
     if (plan.ends_stream) (void)(*stream)->shutdown_write(Deadline::never());
     // Until the reader has drawn its conclusions.
     for (;;) {
@@ -58,7 +73,7 @@ struct StrictReader {
 
   template <Transport T>
   static void read(Env& env, TapNetwork& network, typename T::Conn conn, const Address& peer,
-                   const RudePlan& plan) {
+                   const RudePlan& plan, const Sent& sent) {
     const auto record = network.record_of(peer);
     auto [reader, writer] = split(std::move(conn));
     const std::size_t memory_before = network.buffers().bytes_in_use_max();
@@ -76,8 +91,11 @@ struct StrictReader {
                std::string(laws::name(plan.rudeness)) + ")";
       });
     }
-    const bool everything =
+    bool everything =
         record->received >= plan.bytes.size() && (!plan.ends_stream || record->end_seen);
+    if constexpr (!has_bare_frames<T>)
+      everything = sent.everything && record->received >= sent.record->accepted &&
+                   (!plan.ends_stream || record->end_seen || end == Error{Errc::closed});
     if (!everything && !(end == Error{Errc::invalid})) return;  // the network failed first
     env.judge().check(yielded == plan.good_frames, "prefix", [&] {
       return std::to_string(yielded) + " of " + std::to_string(plan.good_frames) +

@@ -94,8 +94,8 @@ struct Traffic {
       TrafficSide<typename T::Reader, typename T::Writer> side(
           *env_, network, std::move(reader), std::move(writer), plan.client,
           message_count(plan.server),
-          SideChecks(*env_, "client" + std::to_string(i), network.records().front(), pair.up,
-                     pair.down),
+          SideChecks(*env_, "client" + std::to_string(i), Traits::of<T>(),
+                     network.records().front(), pair.up, pair.down),
           mix(env_->seed(), 2 * i));
       pair.client = side.run();
     }
@@ -138,14 +138,21 @@ struct Traffic {
       TrafficSide<typename T::Reader, typename T::Writer> side(
           *env_, server_, std::move(reader), std::move(writer), plan.server,
           message_count(plan.client),
-          SideChecks(*env_, "server" + std::to_string(i), server_.record_of(peer), pair.down,
-                     pair.up),
+          SideChecks(*env_, "server" + std::to_string(i), Traits::of<T>(), server_.record_of(peer),
+                     pair.down, pair.up),
           mix(env_->seed(), 2 * i + 1));
       pair.server = side.run();
     }
 
     // Clause 5: every message of a successful batch arrives if close returned ok and the peer read to the end.
     void delivered(const Witness& direction, const SideOutcome& sender, const SideOutcome& reader) {
+      if constexpr (has_authentic_end<T>) {
+        const bool read_closed =
+            reader.read_end == Error{Errc::closed} && reader.read_end_before_own_close;
+        env_->judge().check(!read_closed || sender.close.has_value(), "read_end", [&] {
+          return direction.label() + ": it read as closed, and nobody had closed it";
+        });
+      }
       if (!sender.close || !*sender.close) return;
       if (reader.read_end != Error{Errc::closed} || !reader.read_end_before_own_close) return;
       env_->judge().check(

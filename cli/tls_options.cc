@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/tls_options.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "cli/exit_code.h"
+#include "transport/tls/self_signed.h"
+
+namespace twinwire::cli {
+namespace {
+
+[[noreturn]] void bad(const std::string& sentence) { throw Failure(ExitCode::bad_usage, sentence); }
+
+std::string read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  if (file) text << file.rdbuf();
+  if (!file || !text) bad("cannot read " + path + ": " + std::strerror(errno));
+  return std::move(text).str();
+}
+
+std::shared_ptr<TlsCredentials> load(const TlsMaterial& material) {
+  auto credentials = TlsCredentials::load(material);
+  if (!credentials)
+    bad("the certificates are of no use: give PEM files, and the key that belongs to the "
+        "certificate (" +
+        to_string(credentials.error()) + ")");
+  return std::move(*credentials);
+}
+
+TlsIdentity identity_of(const TlsOptionsText& text) {
+  if (text.cert.empty() != text.key.empty()) bad("--cert and --key belong together: give both");
+  return {read_file(text.cert), read_file(text.key)};
+}
+
+// Good for a day, from now on.
+TlsIdentity self_signed(Network& network) {
+  const std::int64_t now = network.clock().unix_now_ns() / 1'000'000'000;
+  CertificateSpec spec{"twinwire, self-signed", {}, now - 3600, now + 86'400, 1};
+  auto authority = mint_authority(network.random(), spec);
+  spec = {"localhost", {"localhost", "127.0.0.1", "::1"}, now - 3600, now + 86'400, 2};
+  auto identity = authority ? mint_certificate(network.random(), spec, *authority) : authority;
+  if (!identity) bad("cannot make a certificate: " + to_string(identity.error()));
+  return std::move(*identity);
+}
+
+}  // namespace
+
+void add_tls_listener_options(CLI::App& verb, TlsOptionsText& text) {
+  verb.add_option("--cert", text.cert, "PEM file: the certificate to show, then its chain");
+  verb.add_option("--key", text.key, "PEM file: its private key");
+  verb.add_option("--ca", text.ca, "PEM file: demand client certificates that these vouch for");
+  verb.add_flag("--self-signed", text.self_signed,
+                "a certificate made on the spot; `load --self-signed` does not verify it");
+}
+
+void add_tls_dialer_options(CLI::App& verb, TlsOptionsText& text) {
+  verb.add_option("--ca", text.ca, "PEM file: whom to trust");
+  verb.add_option("--server-name", text.server_name,
+                  "whom the certificate must name; the address unless given");
+  verb.add_option("--cert", text.cert, "PEM file: the certificate to show, if the server asks");
+  verb.add_option("--key", text.key, "PEM file: its private key");
+  verb.add_flag("--self-signed", text.self_signed, "do not verify the server: for trying out");
+}
+
+TlsConfig tls_listener_config(const TlsOptionsText& text, Network& network) {
+  TlsConfig config;
+  TlsMaterial material;
+  if (text.self_signed)
+    material.identities.push_back(self_signed(network));
+  else if (!text.cert.empty() || !text.key.empty())
+    material.identities.push_back(identity_of(text));
+  else
+    bad("this transport needs a certificate: give --cert and --key, or --self-signed to try it "
+        "out");
+  if (!text.ca.empty()) {
+    material.authorities = read_file(text.ca);
+    config.require_client_certificate = true;
+  }
+  config.credentials = load(material);
+  config.credentials->enable_tickets(network.random());
+  return config;
+}
+
+TlsConfig tls_dialer_config(const TlsOptionsText& text) {
+  TlsConfig config;
+  TlsMaterial material;
+  if (text.ca.empty() && !text.self_signed)
+    bad("whom to trust? give --ca, or --self-signed to try it out without verifying the server");
+  if (!text.ca.empty()) material.authorities = read_file(text.ca);
+  if (!text.cert.empty() || !text.key.empty()) material.identities.push_back(identity_of(text));
+  config.credentials = load(material);
+  config.server_name = text.server_name;
+  config.verify_server = !text.self_signed;
+  return config;
+}
+
+void refuse_tls_options(std::string_view transport) {
+  bad("the transport " + std::string(transport) +
+      " does not encrypt: leave out --cert, --key, --ca, --server-name and --self-signed");
+}
+
+}  // namespace twinwire::cli

@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transport/tls/tls_engine.h"
+
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <new>
+
+#include "transport/base/plant.h"
+#include "transport/net/address.h"
+#include "transport/tls/credential_set.h"
+
+namespace twinwire {
+namespace {
+
+constexpr std::size_t record_max = 16 * 1024;  // plaintext bytes (RFC 8446, section 5.1)
+
+gnutls_datum_t datum(const std::string& text) noexcept {
+  return {reinterpret_cast<unsigned char*>(const_cast<char*>(text.data())),
+          static_cast<unsigned>(text.size())};
+}
+
+// "127.0.0.1" or "::1".
+std::string without_port(const Address& address) {
+  std::string text = to_string(address);
+  text.resize(text.rfind(':'));
+  return text.front() == '[' ? text.substr(1, text.size() - 2) : text;
+}
+
+bool is_numeric(const std::string& name) {
+  return parse_address(name.find(':') != std::string::npos ? "[" + name + "]:1" : name + ":1")
+      .has_value();
+}
+
+}  // namespace
+
+struct TlsEngine::Session {
+  std::shared_ptr<const TlsCredentialSet> credentials;
+  gnutls_session_t handle = nullptr;
+  std::array<gnutls_typed_vdata_st, 2> expected{};
+
+  Session() noexcept = default;
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session() {
+    if (handle != nullptr) ::gnutls_deinit(handle);
+  }
+};
+
+// The stream as GnuTLS sees it: memory.
+struct TlsEngine::Calls {
+  static ssize_t pull(gnutls_transport_ptr_t self, void* data, std::size_t size) noexcept {
+    auto& engine = *static_cast<TlsEngine*>(self);
+    if (engine.input_.empty()) {
+      ::gnutls_transport_set_errno(engine.session_->handle, EAGAIN);
+      return -1;
+    }
+    const std::size_t n = std::min(size, engine.input_.size());
+    std::memcpy(data, engine.input_.data(), n);
+    engine.input_.drop_front(n);
+    if (engine.input_.empty()) engine.input_.release();
+    return static_cast<ssize_t>(n);
+  }
+  static int pull_timeout(gnutls_transport_ptr_t self, unsigned) noexcept {
+    return static_cast<TlsEngine*>(self)->input_.empty() ? 0 : 1;
+  }
+  static ssize_t push(gnutls_transport_ptr_t self, const giovec_t* pieces, int count) noexcept {
+    auto& engine = *static_cast<TlsEngine*>(self);
+    ssize_t total = 0;
+    for (int i = 0; i < count; ++i) {
+      const auto* bytes = static_cast<const std::byte*>(pieces[i].iov_base);
+      if (!engine.output_.append({bytes, pieces[i].iov_len})) {
+        engine.out_of_memory_ = true;
+        ::gnutls_transport_set_errno(engine.session_->handle, ENOMEM);
+        return -1;
+      }
+      total += static_cast<ssize_t>(pieces[i].iov_len);
+    }
+    return total;
+  }
+  static int ticket(gnutls_session_t session, unsigned, unsigned, unsigned,
+                    const gnutls_datum_t*) noexcept {
+    static_cast<TlsEngine*>(::gnutls_session_get_ptr(session))->ticket_arrived_ = true;
+    return 0;
+  }
+};
+
+TlsEngine::TlsEngine(Role role, const TlsConfig& config, BufferPool& pool, Random& random)
+    : role_(role),
+      config_(config),
+      pool_(&pool),
+      random_(&random),
+      session_(std::make_unique<Session>()),
+      output_(pool) {}
+
+TlsEngine::~TlsEngine() {
+  const EntropyScope entropy(*random_);
+  session_.reset();
+}
+
+Result<std::unique_ptr<TlsEngine>> TlsEngine::create(Role role, const TlsConfig& config,
+                                                     const Address& peer, BufferPool& pool,
+                                                     Random& random) {
+  if (config.credentials == nullptr) return Errc::handshake;
+  try {
+    std::unique_ptr<TlsEngine> engine(new TlsEngine(role, config, pool, random));
+    const EntropyScope entropy(random);
+    if (auto ready = engine->set_up(peer); !ready) return ready.error();
+    return engine;
+  } catch (const std::bad_alloc&) {
+    return Errc::no_resources;
+  }
+}
+
+Result<void> TlsEngine::set_up(const Address& peer) {
+  Session& session = *session_;
+  session.credentials = config_.credentials->current();
+  if (role_ == Role::client && config_.server_name.empty())
+    config_.server_name = without_port(peer);
+  const bool tickets = role_ == Role::client ? config_.sessions != nullptr
+                                             : config_.credentials->ticket_key() != nullptr;
+  // One key pair in the first flight, not two: who lacks X25519 asks for another.
+  const unsigned flags = (role_ == Role::client ? GNUTLS_CLIENT : GNUTLS_SERVER) | GNUTLS_NONBLOCK |
+                         GNUTLS_NO_SIGNAL | GNUTLS_KEY_SHARE_TOP |
+                         (tickets ? 0U : GNUTLS_NO_TICKETS);
+  if (::gnutls_init(&session.handle, flags) < 0) return Errc::no_resources;
+  gnutls_session_t handle = session.handle;
+  ::gnutls_session_set_ptr(handle, this);
+  ::gnutls_transport_set_ptr(handle, this);
+  ::gnutls_transport_set_pull_function(handle, &Calls::pull);
+  ::gnutls_transport_set_pull_timeout_function(handle, &Calls::pull_timeout);
+  ::gnutls_transport_set_vec_push_function(handle, &Calls::push);
+  ::gnutls_handshake_set_timeout(handle, 0);  // time-outs are the caller's deadlines
+  if (::gnutls_priority_set(handle, session.credentials->priority(config_.versions)) < 0 ||
+      ::gnutls_credentials_set(handle, GNUTLS_CRD_CERTIFICATE,
+                               session.credentials->certificates()) < 0)
+    return Errc::no_resources;
+  if (auto verification = set_up_verification(); !verification) return verification;
+  if (auto alpn = set_up_alpn(); !alpn) return alpn;
+  if (tickets) set_up_resumption(peer);
+  return {};
+}
+
+Result<void> TlsEngine::set_up_verification() {
+  gnutls_session_t handle = session_->handle;
+  const char* purpose = role_ == Role::client ? GNUTLS_KP_TLS_WWW_SERVER : GNUTLS_KP_TLS_WWW_CLIENT;
+  auto& expected = session_->expected;
+  expected[0] = {GNUTLS_DT_KEY_PURPOSE_OID,
+                 reinterpret_cast<unsigned char*>(const_cast<char*>(purpose)), 0};
+  if (role_ == Role::server) {
+    if (!config_.require_client_certificate) return {};
+    ::gnutls_certificate_server_set_request(handle, GNUTLS_CERT_REQUIRE);
+    ::gnutls_session_set_verify_cert2(handle, expected.data(), 1, 0);
+    return {};
+  }
+  const std::string& name = config_.server_name;
+  if (!is_numeric(name) &&
+      ::gnutls_server_name_set(handle, GNUTLS_NAME_DNS, name.data(), name.size()) < 0)
+    return Errc::handshake;
+  if (!config_.verify_server || PLANT(verify_off)) return {};
+  expected[1] = {GNUTLS_DT_DNS_HOSTNAME,
+                 reinterpret_cast<unsigned char*>(config_.server_name.data()), 0};
+  ::gnutls_session_set_verify_cert2(handle, expected.data(), 2, 0);
+  return {};
+}
+
+Result<void> TlsEngine::set_up_alpn() {
+  if (config_.alpn.empty()) return {};
+  std::vector<gnutls_datum_t> protocols;
+  protocols.reserve(config_.alpn.size());
+  for (const std::string& protocol : config_.alpn) protocols.push_back(datum(protocol));
+  if (::gnutls_alpn_set_protocols(session_->handle, protocols.data(),
+                                  static_cast<unsigned>(protocols.size()),
+                                  GNUTLS_ALPN_MANDATORY | GNUTLS_ALPN_SERVER_PRECEDENCE) < 0)
+    return Errc::handshake;
+  return {};
+}
+
+void TlsEngine::set_up_resumption(const Address& peer) {
+  gnutls_session_t handle = session_->handle;
+  if (role_ == Role::server) {
+    auto key = *config_.credentials->ticket_key();
+    const gnutls_datum_t ticket_key{reinterpret_cast<unsigned char*>(key.data()),
+                                    static_cast<unsigned>(key.size())};
+    (void)::gnutls_session_ticket_enable_server(handle, &ticket_key);
+    return;
+  }
+  cache_key_ = config_.server_name + "|" + to_string(peer);
+  ::gnutls_handshake_set_hook_function(handle, GNUTLS_HANDSHAKE_NEW_SESSION_TICKET,
+                                       GNUTLS_HOOK_POST, &Calls::ticket);
+  // What is too old, or of another version, only means a full handshake.
+  if (const auto session = config_.sessions->take(cache_key_))
+    (void)::gnutls_session_set_data(handle, session->data(), session->size());
+}
+
+void TlsEngine::feed(Slice bytes) noexcept {
+  TWINWIRE_CHECK(input_.empty(), "the engine has not consumed what it was fed before");
+  input_ = std::move(bytes);
+}
+
+// A fatal error of GnuTLS: tells the peer, if it has not told us, and says what it is to our caller.
+Errc TlsEngine::failed(int code) noexcept {
+  input_.release();
+  try {
+    description_ = ::gnutls_strerror(code);
+  } catch (const std::bad_alloc&) {
+    description_.clear();
+  }
+  if (out_of_memory_ || code == GNUTLS_E_MEMORY_ERROR) return Errc::no_resources;
+  if (code != GNUTLS_E_FATAL_ALERT_RECEIVED)
+    (void)::gnutls_alert_send_appropriate(session_->handle, code);
+  return Errc::broken;
+}
+
+Result<bool> TlsEngine::handshake() noexcept {
+  const EntropyScope entropy(*random_);
+  for (;;) {
+    const int rc = ::gnutls_handshake(session_->handle);
+    if (rc == GNUTLS_E_SUCCESS) {
+      try {
+        return handshake_done();
+      } catch (const std::bad_alloc&) {
+        return Errc::no_resources;
+      }
+    }
+    if (::gnutls_error_is_fatal(rc) != 0) {
+      const Errc error = failed(rc);
+      return error == Errc::no_resources ? error : Errc::handshake;
+    }
+    // What is not fatal is a lack of input, or a warning.
+    if (input_.empty()) return false;
+  }
+}
+
+Result<bool> TlsEngine::handshake_done() {
+  gnutls_session_t handle = session_->handle;
+  gnutls_datum_t protocol{};
+  if (::gnutls_alpn_get_selected_protocol(handle, &protocol) == 0) {
+    alpn_.assign(reinterpret_cast<const char*>(protocol.data), protocol.size);
+  } else if (!config_.alpn.empty()) {
+    (void)failed(GNUTLS_E_NO_APPLICATION_PROTOCOL);
+    return Errc::handshake;
+  }
+  resumed_ = ::gnutls_session_is_resumed(handle) != 0;
+  const gnutls_protocol_t version = ::gnutls_protocol_get_version(handle);
+  description_ = std::string(::gnutls_protocol_get_name(version)) + " " +
+                 ::gnutls_cipher_get_name(::gnutls_cipher_get(handle));
+  if (role_ == Role::client && config_.sessions != nullptr) {
+    if (resumed_) config_.sessions->count_resumed();
+    if (version != GNUTLS_TLS1_3) ticket_arrived_ = true;
+    keep_session();
+  }
+  return true;
+}
+
+void TlsEngine::keep_session() noexcept {
+  if (!std::exchange(ticket_arrived_, false) || config_.sessions == nullptr) return;
+  gnutls_datum_t data{};
+  if (::gnutls_session_get_data2(session_->handle, &data) < 0) return;
+  config_.sessions->put(cache_key_, reinterpret_cast<const std::byte*>(data.data), data.size);
+  ::gnutls_free(data.data);
+}
+
+Result<void> TlsEngine::send(const std::byte* bytes, std::size_t size) noexcept {
+  while (size > 0) {
+    const ssize_t n = ::gnutls_record_send(session_->handle, bytes, size);
+    if (n == GNUTLS_E_AGAIN || n == GNUTLS_E_INTERRUPTED) continue;
+    if (n <= 0) return out_of_memory_ ? Errc::no_resources : Errc::broken;
+    bytes += n;
+    size -= static_cast<std::size_t>(n);
+  }
+  return {};
+}
+
+Result<std::size_t> TlsEngine::seal(std::span<const iovec> pieces, std::size_t max) noexcept {
+  if (said_bye_) return Error{Errc::broken, EPIPE};
+  const EntropyScope entropy(*random_);
+  Block* record = nullptr;  // where small pieces are put together
+  std::size_t filled = 0;
+  std::size_t total = 0;
+  Result<void> sent;
+  for (std::size_t i = 0; i < pieces.size() && total < max && sent; ++i) {
+    const auto* bytes = static_cast<const std::byte*>(pieces[i].iov_base);
+    std::size_t left = std::min(pieces[i].iov_len, max - total);
+    total += left;
+    const bool last = i + 1 == pieces.size() || total == max;
+    while (left > 0 && sent) {
+      if (filled == 0 && (last || left >= record_max)) {
+        // From where it lies: whole records, and at the end whatever there is.
+        const std::size_t n = last ? left : left / record_max * record_max;
+        sent = send(bytes, n);
+        bytes += n;
+        left -= n;
+        continue;
+      }
+      if (record == nullptr && (record = pool_->allocate(record_max)) == nullptr) {
+        sent = Errc::no_resources;
+        break;
+      }
+      const std::size_t n = std::min(left, record_max - filled);
+      std::memcpy(record->data + filled, bytes, n);
+      filled += n;
+      bytes += n;
+      left -= n;
+      if (filled == record_max) {
+        sent = send(record->data, filled);
+        filled = 0;
+      }
+    }
+  }
+  if (sent && filled != 0) sent = send(record->data, filled);
+  if (record != nullptr) Slice(record, record->data, 0).release();
+  if (!sent) return sent.error();
+  sealed_ += total;
+  return total;
+}
+
+Result<void> TlsEngine::update_keys() noexcept {
+  sealed_ = 0;
+  if (said_bye_ || ::gnutls_protocol_get_version(session_->handle) != GNUTLS_TLS1_3) return {};
+  const EntropyScope entropy(*random_);
+  // Asking the peer for its own (GNUTLS_KU_PEER) is not safe: GnuTLS takes two such requests that cross for a
+  // violation.
+  const int rc = ::gnutls_session_key_update(session_->handle, 0);
+  if (rc < 0 && ::gnutls_error_is_fatal(rc) != 0)
+    return out_of_memory_ ? Errc::no_resources : Errc::broken;
+  return {};
+}
+
+Result<void> TlsEngine::open(BlockQueue& plaintext) noexcept {
+  const EntropyScope entropy(*random_);
+  for (;;) {
+    if (peer_ended_) {  // what follows a good-bye means nothing (RFC 8446, section 6.1)
+      input_.release();
+      return {};
+    }
+    const auto space = plaintext.space(std::clamp<std::size_t>(input_.size(), 1, record_max));
+    if (space.empty()) return Errc::no_resources;
+    const std::size_t input_before = input_.size();
+    const ssize_t n = ::gnutls_record_recv(session_->handle, space.data(), space.size());
+    if (n > 0) {
+      plaintext.commit(static_cast<std::size_t>(n));
+      if (input_.empty() && ::gnutls_record_check_pending(session_->handle) == 0 &&
+          !ticket_arrived_)
+        return {};
+      continue;
+    }
+    if (ticket_arrived_) keep_session();
+    if (n == 0) {
+      peer_ended_ = true;
+      continue;
+    }
+    // A request to negotiate anew (TLS 1.2) is refused: nobody needs it, and it has been a hole before.
+    if (n == GNUTLS_E_REHANDSHAKE || ::gnutls_error_is_fatal(static_cast<int>(n)) != 0)
+      return failed(static_cast<int>(n));
+    if (input_.empty()) return {};
+    TWINWIRE_CHECK(input_.size() < input_before, "GnuTLS neither takes bytes nor fails");
+  }
+}
+
+Result<void> TlsEngine::bye() noexcept {
+  if (std::exchange(said_bye_, true) || PLANT(close_notify_not_sent)) return {};
+  const EntropyScope entropy(*random_);
+  if (::gnutls_bye(session_->handle, GNUTLS_SHUT_WR) < 0)
+    return out_of_memory_ ? Errc::no_resources : Errc::broken;
+  return {};
+}
+
+}  // namespace twinwire
