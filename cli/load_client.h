@@ -71,6 +71,11 @@ class LoadClient {
   Deadline patience() { return network_->clock().in(options_->patience); }
 
   void send_all(Writer& writer) {
+    send_until_done(writer);
+    all_sent_ = true;
+  }
+
+  void send_until_done(Writer& writer) {
     const TimePoint start = real_now();
     Batch batch(options_->batch);
     while (sent_ < messages_) {
@@ -86,7 +91,9 @@ class LoadClient {
       if (auto sent = writer.send_batch(batch, patience()); !sent)
         return stop_sending("the server took no more messages", sent.error());
     }
-    if (auto ping = make_ping(network_->buffers())) batch.push(std::move(*ping));
+    auto ping = make_ping(network_->buffers());
+    if (!ping) return stop_sending("no memory for the good-bye", ping.error());
+    batch.push(std::move(*ping));
     if (auto sent = writer.send_batch(batch, patience()); !sent)
       stop_sending("the server took no good-bye", sent.error());
   }
@@ -107,8 +114,9 @@ class LoadClient {
     LoadTotals& echoed = result_->echoed;
     for (;;) {
       // One-way there is nothing to read until everything was sent; the sender's own deadline watches meanwhile.
-      const Deadline deadline = options_->one_way ? Deadline::never() : patience();
-      auto message = reader.read_message(default_max_message, deadline);
+      const bool may_be_silent = options_->one_way && !all_sent_;
+      auto message = reader.read_message(default_max_message, patience());
+      if (!message && message.error() == Errc::timed_out && may_be_silent) continue;
       if (!message) return lost(message.error());
       LoadTotals by_server;
       if (read_pong(*message, by_server)) return finish(by_server);
@@ -151,6 +159,7 @@ class LoadClient {
   Event room_;
   std::vector<std::int64_t> sent_at_;  // by number, for those that are in flight
   std::uint64_t sent_ = 0;
+  bool all_sent_ = false;
   bool failed_ = false;
 };
 

@@ -51,7 +51,7 @@ class Session {
     if (said_ping_ && !damaged_ && !ended && ended.error() == Errc::closed) {
       (void)writer_.close(close_grace);
       ++totals_->clean;
-    } else if (*stopping_ && !damaged_) {
+    } else if (*stopping_ && !damaged_ && !send_failed_) {
       const CancelShield shield(network_->scheduler());
       (void)writer_.close(close_grace);
       ++totals_->stopped;
@@ -60,7 +60,9 @@ class Session {
       totals_->damaged += damaged_ ? 1 : 0;
       const std::string why =
           damaged_ ? "it sent a message that is damaged or out of turn"
-                   : "it ended without a good-bye (" + to_string(ended.error()) + ")";
+          : send_failed_ && *stopping_
+              ? "it took no more answers when it was time to stop"
+              : "it ended without a good-bye (" + to_string(ended.error()) + ")";
       std::fprintf(stderr, "twinwire: connection from %s lost after %s messages: %s\n",
                    to_string(peer_).c_str(), with_commas(verified_.messages).c_str(), why.c_str());
     }
@@ -93,7 +95,10 @@ class Session {
         if (answers_.size() == echo_batch) break;
         message = reader_.read_message(default_max_message, {network_->clock().now()});
       }
-      if (auto sent = writer_.send_batch(answers_, Deadline::never()); !sent) return sent;
+      if (auto sent = writer_.send_batch(answers_, Deadline::never()); !sent) {
+        send_failed_ = true;
+        return sent;
+      }
       if (!message && message.error() != Errc::timed_out) return message.error();
     }
   }
@@ -127,6 +132,7 @@ class Session {
   Fiber* reading_ = nullptr;
   bool said_ping_ = false;
   bool damaged_ = false;
+  bool send_failed_ = false;
 };
 
 template <Transport T>
@@ -174,6 +180,8 @@ std::string serve_until_signal(real::Ring& ring, Network& network, const Address
                 to_string(listener->local()).c_str());
     std::fflush(stdout);
     std::list<Session<T>*> sessions;
+    FiberHandle hurry;
+    bool over = false;
     run_scope(network.scheduler(), [&](Scope& scope) {
       const FiberHandle acceptor = scope.spawn(
           "accept", [&] { accept_all<T>(network, *listener, scope, sessions, totals, stopping); });
@@ -181,7 +189,13 @@ std::string serve_until_signal(real::Ring& ring, Network& network, const Address
       stopping = true;
       network.scheduler().cancel(acceptor);
       for (Session<T>* session : sessions) session->stop();
+      // A peer that reads nothing must not keep us: after the grace, or a second signal, what is still sent is given up.
+      hurry = background.spawn("hurry", [&] {
+        const auto told = signals->wait(network.clock().in(close_grace));
+        if (!over && (told || told.error() == Errc::timed_out)) scope.cancel();
+      });
     });
+    over = true;
     background.cancel();
   });
   return problem;

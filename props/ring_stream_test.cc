@@ -282,12 +282,12 @@ TEST_F(RingStreamLimits, provided_buffers_that_run_short_are_replenished) {
   EXPECT_GT(counters.buffers_short, 0u);
 }
 
-TEST_F(RingStreamLimits, a_reader_that_holds_every_buffer_gets_no_resources_and_recovers) {
+TEST_F(RingStreamLimits, a_reader_that_finds_every_buffer_lent_out_waits_until_one_comes_back) {
   for (const std::uint32_t provided : {0u, 4u}) {
     RingOptions options;
     options.provided_buffers = provided;
     options.receive_buffers_max = 3;
-    run(options, [&](RingNetwork& network, Scope&) {
+    run(options, [&](RingNetwork& network, Scope& scope) {
       auto [near, far] = connect(network);
       std::vector<Slice> held;
       for (int i = 0; i < 3; ++i) {
@@ -297,9 +297,17 @@ TEST_F(RingStreamLimits, a_reader_that_holds_every_buffer_gets_no_resources_and_
         held.push_back(std::move(*bytes));
       }
       ASSERT_TRUE(write_all(*near, pattern(10), soon()));
-      EXPECT_EQ(far->read(soon()).error(), Errc::no_resources);
-      held.pop_back();
+      const Deadline shortly = network.clock().in(std::chrono::milliseconds(20));
+      EXPECT_EQ(far->read(shortly).error(), Errc::timed_out);
+      EXPECT_GE(network.clock().now(), shortly.at);
+      scope.spawn("gives one back", [&] { held.pop_back(); });
       EXPECT_EQ(far->read(soon())->size(), 10u);
+      std::byte own[16];
+      ASSERT_TRUE(write_all(*near, pattern(16), soon()));
+      EXPECT_EQ(*far->read_into(own, soon()), 16u) << "memory of one's own needs none";
+      scope.spawn("aborts", [&] { far->abort(); });
+      EXPECT_EQ(far->read(soon()).error(), Errc::broken) << "an abort ends the wait";
+      scope.join();
     });
   }
 }

@@ -166,6 +166,24 @@ TEST(sim_determinism, a_run_does_not_depend_on_the_worlds_before_it) {
   }
 }
 
+// Runs that differ in nothing but one byte that is delivered.
+TEST(sim_determinism, one_byte_of_a_payload_changes_the_hash) {
+  const auto hash_of = [](std::size_t changed) {
+    return run_rig([&](Rig& rig) {
+             Bytes bytes = pattern(1000);
+             if (changed < bytes.size()) bytes[changed] ^= std::byte{1};
+             ASSERT_TRUE(write_all(*rig.client, bytes).has_value());
+             ASSERT_TRUE(rig.client->shutdown_write(Deadline::never()).has_value());
+             EXPECT_EQ(read_to_end(*rig.server), bytes);
+           })
+        .hash;
+  };
+  std::set<std::uint64_t> hashes;
+  for (const std::size_t changed : {0, 1, 63, 64, 500, 998, 999, 1000})
+    hashes.insert(hash_of(changed));
+  EXPECT_EQ(hashes.size(), 8u);
+}
+
 TEST(sim_determinism, no_choice_is_drawn_twice_under_one_key) {
   for (std::uint64_t seed = 0; seed < 50; ++seed) {
     std::vector<Decision> all = play(swarm(seed), test_stacks()).recorded;

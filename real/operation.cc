@@ -93,7 +93,7 @@ Completion Operations::perform(io_uring_sqe& request, Descriptor& target, Operat
     id = {};
     if (end != Wake::ready && completion.result >= 0) ++counters_->cancels_too_late;
     const bool again = completion.result == -EINTR || completion.result == -EAGAIN;
-    if (!again || target.aborted()) return completion;
+    if (!again || end != Wake::ready || target.aborted()) return completion;
   }
 }
 

@@ -85,6 +85,7 @@ Block* ReceiveBuffers::allocate() noexcept {
 void ReceiveBuffers::reclaim(Block* block) noexcept {
   --lent_;
   free_.push_back(static_cast<std::uint16_t>(block->tag));
+  if (!waiters_.empty()) waiters_.wake_one(*scheduler_);
 }
 
 bool ReceiveBuffers::begin_receive() noexcept {

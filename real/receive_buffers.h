@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "real/kernel_ring.h"
+#include "transport/fiber/wait_queue.h"
 #include "transport/wire/block.h"
 
 namespace twinwire::real {
@@ -39,6 +40,11 @@ class ReceiveBuffers final : public BlockOwner {
 
   // A buffer of the caller's own, with one reference, page-aligned; nullptr: every buffer is lent out.
   Block* allocate() noexcept;
+  // Waits until a buffer comes back. The fibers of `scheduler` are then woken one by one, in order.
+  Wake wait(Scheduler& scheduler, Deadline deadline) {
+    scheduler_ = &scheduler;
+    return waiters_.wait(scheduler, deadline, "a receive buffer to come back");
+  }
   void reclaim(Block* block) noexcept override;
 
   std::size_t lent() const noexcept { return lent_; }
@@ -53,6 +59,8 @@ class ReceiveBuffers final : public BlockOwner {
   std::vector<std::uint16_t> free_;
   std::vector<std::byte*> slabs_;
   std::size_t lent_ = 0;
+  Scheduler* scheduler_ = nullptr;  // of those who wait
+  WaitQueue waiters_;
 
   io_uring_buf_ring* ring_ = nullptr;
   std::uint32_t entries_ = 0;

@@ -40,6 +40,20 @@ void RingStream::abort() noexcept {
   if (socket_->aborted()) return;
   ++ring_->count().resets_sent;
   socket_->abort();
+  if (starved_ != nullptr) ring_->scheduler().wake(*starved_);
+}
+
+Result<void> RingStream::wait_for_buffer(Deadline deadline) {
+  const DescriptorRef socket = socket_;  // this stream may be gone when the wait is over
+  Scheduler& scheduler = ring_->scheduler();
+  if (const auto refused = scheduler.refuses(deadline)) return *refused;
+  ++ring_->count().buffers_short;
+  starved_ = &scheduler.current();
+  const Wake wake = ring_->receive_buffers().wait(scheduler, deadline);
+  if (socket->aborted()) return Errc::broken;
+  starved_ = nullptr;
+  if (wake != Wake::ready) return to_errc(wake);
+  return {};
 }
 
 Result<std::size_t> RingStream::write(std::span<const iovec> pieces, Deadline deadline) {
@@ -79,13 +93,19 @@ Result<Slice> RingStream::read(Deadline deadline) {
     io_uring_sqe request{};
     Block* block = nullptr;
     if (buffers.provided()) {
-      if (!buffers.begin_receive()) return Errc::no_resources;
+      if (!buffers.begin_receive()) {
+        if (auto waited = wait_for_buffer(deadline); !waited) return waited.error();
+        continue;
+      }
       ::io_uring_prep_recv(&request, socket->fd(), nullptr, 0, 0);
       request.flags |= IOSQE_BUFFER_SELECT;
       request.buf_group = ReceiveBuffers::group;
     } else {
       block = buffers.allocate();
-      if (block == nullptr) return Errc::no_resources;
+      if (block == nullptr) {
+        if (auto waited = wait_for_buffer(deadline); !waited) return waited.error();
+        continue;
+      }
       ::io_uring_prep_recv(&request, socket->fd(), block->data, block->capacity, 0);
     }
     if (!more_waits_) request.ioprio |= IORING_RECVSEND_POLL_FIRST;

@@ -32,11 +32,16 @@ class RingStream final : public ByteStream {
   // What a receive of `completion` comes to where it brought no byte: the end of the stream (success), or an error.
   Result<void> end_or_error(Descriptor& socket, const Completion& completion) noexcept;
 
+  // Parks until a receive buffer comes back.
+  // Errors     broken (aborted meanwhile) · timed_out · canceled
+  Result<void> wait_for_buffer(Deadline deadline);
+
   Ring* ring_;
   DescriptorRef socket_;
   Address local_;
   Address peer_;
-  bool more_waits_ = true;  // the last receive left bytes in the socket: do not poll first
+  Fiber* starved_ = nullptr;  // the reader, while every receive buffer is lent out
+  bool more_waits_ = true;    // the last receive left bytes in the socket: do not poll first
   bool end_was_read_ = false;
   bool write_ended_ = false;
 };

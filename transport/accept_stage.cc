@@ -73,11 +73,10 @@ Result<void> AcceptLoop::pause_after(const Error& error) {
 
 void AcceptLoop::start_handshake(std::unique_ptr<ByteStream> stream) {
   try {
-    unfinished_.emplace_back();  // room for the handle, before there is a fiber to forget
+    unfinished_.emplace_back();  // a place for the handle, before there is a fiber to forget
   } catch (const std::bad_alloc&) {
     return report({Errc::no_resources, 0});
   }
-  unfinished_.pop_back();
   if (unfinished_count_ >= options_.handshakes_max && !PLANT(handshakes_without_bound))
     evict_oldest();
   auto fiber = background_->try_spawn(
@@ -85,9 +84,12 @@ void AcceptLoop::start_handshake(std::unique_ptr<ByteStream> stream) {
         run_handshake(std::move(stream));
         --unfinished_count_;
       });
-  if (!fiber) return report(fiber.error());
+  if (!fiber) {
+    unfinished_.pop_back();
+    return report(fiber.error());
+  }
   ++unfinished_count_;
-  unfinished_.push_back(*fiber);
+  unfinished_.back() = *fiber;
   // Handles of ended handshakes are swept out now and then, so that each costs a constant.
   if (unfinished_.size() > 2 * unfinished_count_ + 16)
     std::erase_if(unfinished_, [](const FiberHandle& handle) { return handle.get() == nullptr; });
@@ -105,13 +107,11 @@ void AcceptLoop::run_handshake(std::unique_ptr<ByteStream> stream) {
 }
 
 void AcceptLoop::evict_oldest() noexcept {
-  while (!unfinished_.empty()) {
-    const FiberHandle oldest =
-        PLANT(evict_newest_handshake) ? unfinished_.back() : unfinished_.front();
-    if (PLANT(evict_newest_handshake))
-      unfinished_.pop_back();
-    else
-      unfinished_.pop_front();
+  while (unfinished_.size() > 1) {
+    // The last place is kept for the handshake that is about to begin.
+    const auto at = PLANT(evict_newest_handshake) ? unfinished_.end() - 2 : unfinished_.begin();
+    const FiberHandle oldest = *at;
+    unfinished_.erase(at);
     if (oldest.get() == nullptr) continue;
     ++counters.handshakes_evicted;
     network_->scheduler().cancel(oldest);

@@ -56,6 +56,17 @@ Result<void> take_over_reading(FramedCore& core, Deadline deadline) {
   return {};
 }
 
+// Reads and discards to the peer's end: data left unread would turn the close into a reset and destroy what is still on
+// its way to the peer. Into memory of its own, since every receive buffer may be lent out.
+Result<void> drain(ByteStream& stream, Deadline deadline) {
+  std::array<std::byte, 16 * 1024> discarded;
+  for (;;) {
+    const auto n = stream.read_into(discarded, deadline);
+    if (!n) return n.error();
+    if (*n == 0) return {};
+  }
+}
+
 Result<void> end_both_sides(FramedCore& core, Deadline deadline) {
   if (auto shut = core.stream->shutdown_write(deadline); !shut) return shut;
   if (PLANT(close_without_drain)) return {};
@@ -64,12 +75,7 @@ Result<void> end_both_sides(FramedCore& core, Deadline deadline) {
   core.read_error = Error{Errc::closed, 0};
   core.first_message.reset();
   core.decoder.discard();
-  // Data left unread would turn the close into a reset and destroy what is still on its way to the peer.
-  for (;;) {
-    const auto bytes = core.stream->read(deadline);
-    if (!bytes) return bytes.error();
-    if (bytes->empty()) return {};
-  }
+  return drain(*core.stream, deadline);
 }
 
 // One piece a message, in order; returns how many.

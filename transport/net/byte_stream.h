@@ -43,8 +43,8 @@ class ByteStream {
   //
   // Promise    Success: at least one byte, or an empty slice: the peer ended its side, now and for every later call.
   //            A call that fails with timed_out or canceled has consumed nothing.
-  // Suspends   While nothing has arrived.
-  // Errors     broken (reset; after abort) · timed_out · canceled · no_resources (every receive buffer is lent out)
+  // Suspends   While nothing has arrived; and while every receive buffer is lent out, until one comes back.
+  // Errors     broken (reset; after abort) · timed_out · canceled · no_resources
   virtual Result<Slice> read(Deadline deadline) = 0;
 
   // The same into the caller's memory: 1 <= n <= into.size(), or 0 at the end of the stream. For bodies larger than a

@@ -28,6 +28,9 @@ struct Accepting {
     plan[Site::wake_order] = ppm;
     for (const Site site : {Site::short_read, Site::short_write, Site::accept_failure})
       plan[site] = all[site];
+    // An honest client tries forty times: where every accept fails it can never be served.
+    auto& failing = plan[Site::accept_failure];
+    failing.ppm = std::min(failing.ppm, sim::certain / 2);
   }
 
   template <Transport T>

@@ -91,6 +91,15 @@ struct StrictReader {
                std::string(laws::name(plan.rudeness)) + ")";
       });
     }
+    for (int again = 0; again < 2 && (end == Error{Errc::closed} || end == Error{Errc::broken} ||
+                                      end == Error{Errc::invalid});
+         ++again) {
+      auto message = reader.read_message(plan.max, network.clock().in(std::chrono::seconds(60)));
+      env.judge().check(!message && message.error() == end, "errors", [&] {
+        return "after " + to_string(end) + " the next read_message returned " +
+               (message ? "a message" : to_string(message.error()));
+      });
+    }
     bool everything =
         record->received >= plan.bytes.size() && (!plan.ends_stream || record->end_seen);
     if constexpr (!has_bare_frames<T>)
