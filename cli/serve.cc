@@ -189,7 +189,7 @@ std::string serve_until_signal(real::Ring& ring, Network& network, const Address
       stopping = true;
       network.scheduler().cancel(acceptor);
       for (Session<T>* session : sessions) session->stop();
-      // A peer that reads nothing must not keep us: after the grace, or a second signal, what is still sent is given up.
+      // A peer that reads nothing must not keep us: after the grace, or a second signal, what it has not taken is lost.
       hurry = background.spawn("hurry", [&] {
         const auto told = signals->wait(network.clock().in(close_grace));
         if (!over && (told || told.error() == Errc::timed_out)) scope.cancel();
