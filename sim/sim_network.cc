@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "sim/entropy.h"
 #include "sim/sim_acceptor.h"
 #include "sim/sim_datagram.h"
 #include "sim/sim_stream.h"
@@ -65,6 +66,9 @@ void SimNetwork::NodeRandom::fill(std::span<std::byte> out) noexcept {
     out = out.subspan(some);
   }
 }
+
+void SimNetwork::NodeRandom::begin_use() noexcept { (void)exchange_entropy(this); }
+void SimNetwork::NodeRandom::end_use() noexcept { (void)exchange_entropy(nullptr); }
 
 SimNetwork::SimNetwork(World& world, Fabric& fabric, std::string_view name, std::size_t ordinal)
     : world_(&world),

@@ -73,6 +73,8 @@ class SimNetwork final : public Network {
     explicit NodeRandom(std::uint64_t key) noexcept : key_(key) {}
     void fill(std::span<std::byte> out) noexcept override;
     std::uint64_t next() noexcept override { return scramble(mix(key_, ++count_)); }
+    void begin_use() noexcept override;
+    void end_use() noexcept override;
 
    private:
     std::uint64_t key_;

@@ -49,7 +49,9 @@ namespace twinwire::plant {
   X(handshakes_without_bound, "unfinished handshakes pile up", "accept")                        \
   X(evict_newest_handshake, "at the bound the newest handshake makes room", "accept")           \
   X(accept_error_ends_listener, "one failed accept ends the listener", "accept")                \
-  X(accept_spins_without_descriptors, "accept spins while descriptors are out", "accept")
+  X(accept_spins_without_descriptors, "accept spins while descriptors are out", "accept")       \
+  X(quic_reset_reads_as_closed, "QUIC: a connection that the peer dropped reads as closed",     \
+    "drop")
 
 enum class Id : std::uint16_t {
   none,

@@ -18,8 +18,26 @@ class Random {
     return static_cast<std::uint64_t>((static_cast<unsigned __int128>(next()) * bound) >> 64);
   }
 
+  // Around a cryptography library's calls (EntropyScope): where the library's own draws can be captured, as in the
+  // World, they come from here meanwhile. Elsewhere they do nothing.
+  virtual void begin_use() noexcept {}
+  virtual void end_use() noexcept {}
+
  protected:
   ~Random() = default;
+};
+
+// While alive, the cryptography libraries on this thread draw from `random`, if it can capture them. Not nested, and no
+// fiber suspends inside.
+class EntropyScope {
+ public:
+  explicit EntropyScope(Random& random) noexcept : random_(&random) { random_->begin_use(); }
+  EntropyScope(const EntropyScope&) = delete;
+  EntropyScope& operator=(const EntropyScope&) = delete;
+  ~EntropyScope() { random_->end_use(); }
+
+ private:
+  Random* random_;
 };
 
 }  // namespace twinwire
