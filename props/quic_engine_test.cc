@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "sim/world.h"
 #include "sim/sim_network.h"
+#include "sim/world.h"
 #include "transport/quic/quic_engine.h"
 #include "transport/quic/quic_self_signed.h"
 
@@ -91,14 +91,16 @@ TEST(QuicEngine, two_engines_shake_hands_and_exchange_messages_in_memory) {
   ASSERT_FALSE(up.empty());
   const QuicDatagram first = describe_quic_datagram(up.front());
   ASSERT_EQ(first.kind, QuicKind::initial);
-  server.engine = *QuicEngine::server(serving, random, {}, {there, here}, first.header, now, server);
+  server.engine =
+      *QuicEngine::server(serving, random, {}, {there, here}, first.header, now, server);
   for (int round = 0; round < 1000; ++round) {
     now = now + std::chrono::milliseconds(1);
     for (; !up.empty(); up.pop_front())
       ASSERT_EQ(server.engine->read({there, here}, Ecn::not_ect, up.front(), now), QuicFate::alive);
     flush(server, now, down);
     for (; !down.empty(); down.pop_front())
-      ASSERT_EQ(client.engine->read({here, there}, Ecn::not_ect, down.front(), now), QuicFate::alive)
+      ASSERT_EQ(client.engine->read({here, there}, Ecn::not_ect, down.front(), now),
+                QuicFate::alive)
           << client.engine->last_error();
     flush(client, now, up);
     for (Side* side : {&client, &server})

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "props/laws/credentials.h"
 #include "props/laws/judge.h"
 #include "transport/fiber/scope.h"
 #include "transport/net/network.h"
@@ -29,14 +30,19 @@ class Env {
   // Where a listener of that node may bind: its own address, port 0 (the network chooses; ask the listener).
   virtual Address bind_address(std::string_view name) = 0;
   virtual bool simulated() const noexcept = 0;
-  // The options of a transport for a scenario that has no wishes of its own: the defaults.
+  // The options of a transport for a scenario that has no wishes of its own: the defaults, and credentials where it
+  // needs some.
   template <class T>
   typename T::Options listen_options() {
-    return {};
+    typename T::Options options;
+    if constexpr (requires { options.tls; }) prepare_listener(options, simulated());
+    return options;
   }
   template <class T>
   typename T::Options dial_options() {
-    return {};
+    typename T::Options options;
+    if constexpr (requires { options.tls; }) prepare_dialer(options, simulated());
+    return options;
   }
   // A line for the trace.
   virtual void note(std::string_view who, std::string_view text) = 0;

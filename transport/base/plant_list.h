@@ -10,48 +10,57 @@
 namespace twinwire::plant {
 
 // X(name, what the bug does, the law that must catch it)
-#define TWINWIRE_PLANT_LIST(X)                                                                  \
-  X(resume_at_wrong_offset, "a short write resumes one byte early", "prefix")                   \
-  X(resume_at_piece_start, "a short write resumes at the start of the piece it stopped in",     \
-    "prefix")                                                                                   \
-  X(short_write_is_success, "a short write counts as the whole batch", "accepted")              \
-  X(success_before_accepted, "what a short write left is queued, and success reported at once", \
-    "accepted")                                                                                 \
-  X(retry_failed_batch, "a failed batch is sent again on the same connection", "drop")          \
-  X(keep_connection_after_failure, "a failed batch leaves the connection up", "drop")           \
-  X(drain_batch_on_failure, "a failed batch is emptied", "batch_kept")                          \
-  X(failed_batch_reports_success, "a failed batch reports success", "batch_reused")             \
-  X(free_batch_allocation, "success frees the batch's memory instead of keeping it",            \
-    "batch_reused")                                                                             \
-  X(swap_two_messages, "two messages of a batch change places", "prefix")                       \
-  X(skip_last_of_large_batch, "the last message of a batch of more than 64 is left out",        \
-    "accepted")                                                                                 \
-  X(drop_by_fin, "a dropped connection says good-bye instead of resetting", "drop")             \
-  X(reader_sleeps_when_writer_dies, "the writer's failure does not wake the reader", "drop")    \
-  X(reader_waits_for_dead_writer, "the reader of a dropped connection goes on waiting",         \
-    "reader_wakes")                                                                             \
-  X(lose_bytes_when_read_stops, "a read that is told to stop drops the partial frame",          \
-    "read_checks")                                                                              \
-  X(accept_oversize_frame, "a frame over the reader's maximum is accepted", "read_checks")      \
-  X(accept_unknown_command, "a frame with an unknown command is accepted", "read_checks")       \
-  X(allocate_before_size_check, "memory is taken before the size is checked", "read_bounded")   \
-  X(yield_cut_off_message, "a message cut off by the end of the stream is yielded", "prefix")   \
-  X(eof_inside_frame_is_closed, "the end of the stream inside a frame reads as a clean close",  \
-    "read_end")                                                                                 \
-  X(keep_connection_after_invalid, "a peer that violates the protocol stays connected",         \
-    "read_checks")                                                                              \
-  X(read_ignores_deadline, "read_message waits beyond its deadline", "deadline")                \
-  X(close_without_drain, "close does not wait for the peer's end", "close_delivers")            \
-  X(close_without_bound, "close waits for ever", "close_returns")                               \
-  X(close_ignores_timeout, "close reports success when its grace ran out", "close_delivers")    \
-  X(accept_waits_for_handshake, "the handshake runs inside the accept loop", "accept")          \
-  X(handshake_without_timeout, "a mute peer's handshake never ends", "accept")                  \
-  X(handshakes_without_bound, "unfinished handshakes pile up", "accept")                        \
-  X(evict_newest_handshake, "at the bound the newest handshake makes room", "accept")           \
-  X(accept_error_ends_listener, "one failed accept ends the listener", "accept")                \
-  X(accept_spins_without_descriptors, "accept spins while descriptors are out", "accept")       \
-  X(quic_reset_reads_as_closed, "QUIC: a connection that the peer dropped reads as closed",     \
-    "drop")
+#define TWINWIRE_PLANT_LIST(X)                                                                     \
+  X(resume_at_wrong_offset, "a short write resumes one byte early", "prefix")                      \
+  X(resume_at_piece_start, "a short write resumes at the start of the piece it stopped in",        \
+    "prefix")                                                                                      \
+  X(short_write_is_success, "a short write counts as the whole batch", "accepted")                 \
+  X(success_before_accepted, "what a short write left is queued, and success reported at once",    \
+    "accepted")                                                                                    \
+  X(retry_failed_batch, "a failed batch is sent again on the same connection", "drop")             \
+  X(keep_connection_after_failure, "a failed batch leaves the connection up", "drop")              \
+  X(drain_batch_on_failure, "a failed batch is emptied", "batch_kept")                             \
+  X(failed_batch_reports_success, "a failed batch reports success", "batch_reused")                \
+  X(free_batch_allocation, "success frees the batch's memory instead of keeping it",               \
+    "batch_reused")                                                                                \
+  X(swap_two_messages, "two messages of a batch change places", "prefix")                          \
+  X(skip_last_of_large_batch, "the last message of a batch of more than 64 is left out",           \
+    "accepted")                                                                                    \
+  X(drop_by_fin, "a dropped connection says good-bye instead of resetting", "drop")                \
+  X(reader_sleeps_when_writer_dies, "the writer's failure does not wake the reader", "drop")       \
+  X(reader_waits_for_dead_writer, "the reader of a dropped connection goes on waiting",            \
+    "reader_wakes")                                                                                \
+  X(lose_bytes_when_read_stops, "a read that is told to stop drops the partial frame",             \
+    "read_checks")                                                                                 \
+  X(accept_oversize_frame, "a frame over the reader's maximum is accepted", "read_checks")         \
+  X(accept_unknown_command, "a frame with an unknown command is accepted", "read_checks")          \
+  X(allocate_before_size_check, "memory is taken before the size is checked", "read_bounded")      \
+  X(yield_cut_off_message, "a message cut off by the end of the stream is yielded", "prefix")      \
+  X(eof_inside_frame_is_closed, "the end of the stream inside a frame reads as a clean close",     \
+    "read_end")                                                                                    \
+  X(keep_connection_after_invalid, "a peer that violates the protocol stays connected",            \
+    "read_checks")                                                                                 \
+  X(read_ignores_deadline, "read_message waits beyond its deadline", "deadline")                   \
+  X(close_without_drain, "close does not wait for the peer's end", "close_delivers")               \
+  X(close_without_bound, "close waits for ever", "close_returns")                                  \
+  X(close_ignores_timeout, "close reports success when its grace ran out", "close_delivers")       \
+  X(accept_waits_for_handshake, "the handshake runs inside the accept loop", "accept")             \
+  X(handshake_without_timeout, "a mute peer's handshake never ends", "accept")                     \
+  X(handshakes_without_bound, "unfinished handshakes pile up", "accept")                           \
+  X(evict_newest_handshake, "at the bound the newest handshake makes room", "accept")              \
+  X(accept_error_ends_listener, "one failed accept ends the listener", "accept")                   \
+  X(accept_spins_without_descriptors, "accept spins while descriptors are out", "accept")          \
+  X(quic_success_on_partial_write, "QUIC: a stream that is blocked counts as written", "accepted") \
+  X(quic_yield_out_of_order, "QUIC: a message is yielded before an older one", "prefix")           \
+  X(quic_yield_stream_without_fin, "QUIC: a message is yielded before its end arrived", "prefix")  \
+  X(quic_references_freed_before_ack,                                                              \
+    "QUIC: a message's memory changes before it is acknowledged", "prefix")                        \
+  X(quic_credit_never_extended, "QUIC: the peer gets no credit after the first", "batch_limit")    \
+  X(quic_close_before_acked, "QUIC: close does not wait for acknowledgements", "close_delivers")   \
+  X(quic_reset_reads_as_closed, "QUIC: a connection that the peer dropped reads as closed",        \
+    "drop")                                                                                        \
+  X(quic_drop_without_close_packet, "QUIC: a dropped connection tells the peer nothing", "drop")   \
+  X(quic_handshake_in_accept_loop, "QUIC: one unfinished handshake keeps others out", "accept")
 
 enum class Id : std::uint16_t {
   none,

@@ -17,7 +17,6 @@
 #include <string>
 #include <vector>
 
-#include "transport/base/plant.h"
 #include "transport/quic/quic_credentials_held.h"
 
 namespace twinwire {
@@ -135,8 +134,7 @@ class Engine final : public QuicEngine {
       if (initial->before_retry) {
         params.retry_scid = to_cid(initial->destination);
         params.retry_scid_present = 1;
-        settings.token = {const_cast<std::uint8_t*>(octets(initial->token)),
-                          initial->token.size()};
+        settings.token = {const_cast<std::uint8_t*>(octets(initial->token)), initial->token.size()};
       }
       params.stateless_reset_token_present = 1;
       if (!reset_token(params.stateless_reset_token, scid)) return false;
@@ -310,12 +308,10 @@ class Engine final : public QuicEngine {
       case NGTCP2_ERR_DRAINING: {
         ngtcp2_connection_close_error error;
         ngtcp2_conn_get_connection_close_error(conn_, &error);
-        const bool finished =
-            !reset_seen_ &&
-            error.type == NGTCP2_CONNECTION_CLOSE_ERROR_CODE_TYPE_APPLICATION &&
-            error.error_code == static_cast<std::uint64_t>(QuicCode::finished);
-        return finished || PLANT(quic_reset_reads_as_closed) ? QuicFate::peer_finished
-                                                            : QuicFate::peer_dropped;
+        const bool finished = !reset_seen_ &&
+                              error.type == NGTCP2_CONNECTION_CLOSE_ERROR_CODE_TYPE_APPLICATION &&
+                              error.error_code == static_cast<std::uint64_t>(QuicCode::finished);
+        return finished ? QuicFate::peer_finished : QuicFate::peer_dropped;
       }
       case NGTCP2_ERR_IDLE_CLOSE: return QuicFate::idle;
       case NGTCP2_ERR_DROP_CONN:
@@ -328,9 +324,9 @@ class Engine final : public QuicEngine {
   bool start_tls() {
     const QuicCredentials::Held* held = options_.tls.credentials.held();
     if (held == nullptr) return false;
-    const unsigned flags = (is_server_ ? GNUTLS_SERVER : GNUTLS_CLIENT) |
-                           GNUTLS_ENABLE_EARLY_DATA | GNUTLS_NO_END_OF_EARLY_DATA |
-                           GNUTLS_NO_TICKETS | GNUTLS_KEY_SHARE_TOP | GNUTLS_NO_SIGNAL;
+    const unsigned flags = (is_server_ ? GNUTLS_SERVER : GNUTLS_CLIENT) | GNUTLS_ENABLE_EARLY_DATA |
+                           GNUTLS_NO_END_OF_EARLY_DATA | GNUTLS_NO_TICKETS | GNUTLS_KEY_SHARE_TOP |
+                           GNUTLS_NO_SIGNAL;
     if (gnutls_init(&session_, flags) != 0) return false;
     gnutls_datum_t protocol{reinterpret_cast<unsigned char*>(options_.tls.protocol.data()),
                             static_cast<unsigned>(options_.tls.protocol.size())};
@@ -486,8 +482,8 @@ Result<std::unique_ptr<QuicEngine>> QuicEngine::server(const QuicOptions& option
 QuicDatagram describe_quic_datagram(std::span<const std::byte> datagram) noexcept {
   QuicDatagram description;
   ngtcp2_version_cid header;
-  const int result = ngtcp2_pkt_decode_version_cid(&header, octets(datagram), datagram.size(),
-                                                   quic_cid_size);
+  const int result =
+      ngtcp2_pkt_decode_version_cid(&header, octets(datagram), datagram.size(), quic_cid_size);
   if (result != 0 && result != NGTCP2_ERR_VERSION_NEGOTIATION) return description;
   if (header.dcidlen > 20 || header.scidlen > 20) return description;
   description.header.destination = from_cid(header.dcid, header.dcidlen);
@@ -548,10 +544,10 @@ bool verify_retry_token(QuicInitial& initial, const Address& remote, const QuicS
   const sockaddr_in6 peer = to_socket(remote);
   const ngtcp2_cid dcid = to_cid(initial.destination);
   ngtcp2_cid original;
-  if (ngtcp2_crypto_verify_retry_token(
-          &original, octets(initial.token), initial.token.size(), octets(std::span(secret)),
-          secret.size(), initial.version, reinterpret_cast<const sockaddr*>(&peer), sizeof peer,
-          &dcid, 10 * NGTCP2_SECONDS, stamp(now)) != 0)
+  if (ngtcp2_crypto_verify_retry_token(&original, octets(initial.token), initial.token.size(),
+                                       octets(std::span(secret)), secret.size(), initial.version,
+                                       reinterpret_cast<const sockaddr*>(&peer), sizeof peer, &dcid,
+                                       10 * NGTCP2_SECONDS, stamp(now)) != 0)
     return false;
   initial.before_retry = from_cid(original.data, original.datalen);
   return true;

@@ -32,7 +32,7 @@ struct QuicCid {
 
 inline constexpr std::size_t quic_cid_size = 8;       // of those that we choose
 inline constexpr std::size_t quic_packet_max = 1500;  // room that one written packet needs
-using QuicSecret = std::array<std::byte, 32>;         // of an endpoint: makes reset and retry tokens
+using QuicSecret = std::array<std::byte, 32>;  // of an endpoint: makes reset and retry tokens
 
 // Application error codes of CONNECTION_CLOSE.
 enum class QuicCode : std::uint64_t {

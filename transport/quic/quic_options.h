@@ -29,8 +29,8 @@ struct QuicTls {
 struct QuicOptions : ConnOptions {
   QuicTls tls;
 
-  Duration idle_timeout = std::chrono::seconds(30);  // of silence from the peer; then `broken`
-  Duration keep_alive{0};                            // a ping after so much silence; 0: none
+  Duration idle_timeout = std::chrono::seconds(30);       // of silence from the peer; then `broken`
+  Duration keep_alive{0};                                 // a ping after so much silence; 0: none
   Duration initial_rtt = std::chrono::milliseconds(333);  // until a round trip was measured
 
   // How much of what nobody has read yet may arrive: bytes of one message, bytes in all, messages. Under 256 KiB a
