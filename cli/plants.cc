@@ -63,7 +63,10 @@ ExitCode plants(const Tool& tool, Options& options) {
   require_plants(tool);
   for (const std::string& name : options.names) require_plant(tool, name);
   if (options.names.empty())
-    for (const auto& plant : tool.plants.plants) options.names.emplace_back(plant.name);
+    // A transport's own bugs begin with its name; the others are of frames on a byte stream.
+    for (const auto& plant : tool.plants.plants)
+      if (plant.name.starts_with("quic_") == (options.plan.transport == "quic"))
+        options.names.emplace_back(plant.name);
   (void)transport_named(options.plan.transport);
   for (const std::string& scenario : options.plan.scenarios) (void)scenario_named(tool, scenario);
   if (options.plan.scenarios.empty())

@@ -214,7 +214,12 @@ class Engine final : public QuicEngine {
     }
   }
 
-  void end_burst(TimePoint now) override { ngtcp2_conn_update_pkt_tx_time(conn_, stamp(now)); }
+  void end_burst(TimePoint now) override {
+    // Paces what follows. During the handshake the pace would be that of initial_rtt: the client's second flight would
+    // wait a tenth of it.
+    if (ngtcp2_conn_get_handshake_completed(conn_) != 0)
+      ngtcp2_conn_update_pkt_tx_time(conn_, stamp(now));
+  }
 
   TimePoint expiry() const noexcept override {
     const ngtcp2_tstamp at = ngtcp2_conn_get_expiry(conn_);
