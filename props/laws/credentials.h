@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What scenarios give to transports that need certificates: a test authority, minted once and the same in every process.
+// What scenarios give to transports that need certificates: a test authority, minted once, the same in every process.
 #pragma once
 
 #include "transport/quic/quic_options.h"

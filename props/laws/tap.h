@@ -32,7 +32,7 @@ struct StreamRecord {
   // While set, every piece that is written must lie inside a message of this batch.
   const Batch* in_flight = nullptr;
 
-  // --- Of datagrams between one socket and one peer; `writes` counts them, `accepted` and `received` their bytes -------
+  // --- Of datagrams between one socket and one peer; `writes` counts them, `accepted` and `received` their bytes ---
   bool datagrams = false;
   bool dropped = false;  // set by who saw its side drop the connection
   std::uint64_t sent_after_drop = 0;
