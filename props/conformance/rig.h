@@ -7,6 +7,7 @@
 
 #include "props/laws/env.h"
 #include "props/laws/tap.h"
+#include "props/laws/traits.h"
 #include "props/laws/witness.h"
 #include "transport/seam.h"
 
@@ -56,6 +57,8 @@ void with_pair(Env& env, const RigOptions& rig, Body&& body) {
                         client.records().front().get()};
       End<T> server_end{std::move(far.first), std::move(far.second), &server,
                         server.record_of(accepted->second).get()};
+      laws::describe<T>(*client_end.record, true);
+      laws::describe<T>(*server_end.record, false);
       body(client_end, server_end);
     }
     background.cancel();

@@ -24,11 +24,12 @@
 #include "props/laws/env.h"
 #include "sim/fault_plan.h"
 #include "transport/tcp/tcp.h"
+#include "transport/ws/ws.h"
 
 namespace twinwire::laws {
 
 // Every transport that there is, in the order of --transport's list.
-using Transports = std::tuple<Tcp>;
+using Transports = std::tuple<Tcp, Ws>;
 inline constexpr std::size_t transport_count = std::tuple_size_v<Transports>;
 
 constexpr std::array<std::string_view, transport_count> transport_names() noexcept {

@@ -9,11 +9,15 @@
 namespace twinwire::laws {
 namespace {
 
-// Every node is this machine; each has a network of its own over the one ring.
+// Every node is this machine; each has a network of its own over the one ring. They outlive every fiber, since
+// connections have fibers of their own (Network::background).
+using Nodes = std::vector<std::pair<std::string, std::unique_ptr<Network>>>;
+
 class RingEnv final : public Env {
  public:
-  RingEnv(real::Ring& ring, Scope& scope, Judge& judge, std::uint64_t seed, std::vector<Knob> knobs)
-      : Env(scope, judge, seed, std::move(knobs)), ring_(&ring) {}
+  RingEnv(real::Ring& ring, Nodes& nodes, Scope& scope, Judge& judge, std::uint64_t seed,
+          std::vector<Knob> knobs)
+      : Env(scope, judge, seed, std::move(knobs)), ring_(&ring), nodes_(nodes) {}
 
   Network& node(std::string_view name) override {
     for (const auto& [known, network] : nodes_)
@@ -27,7 +31,7 @@ class RingEnv final : public Env {
 
  private:
   real::Ring* ring_;
-  std::vector<std::pair<std::string, std::unique_ptr<Network>>> nodes_;
+  Nodes& nodes_;
 };
 
 }  // namespace
@@ -38,10 +42,11 @@ RingVerdict run_on_ring(const ScenarioEntry& scenario, std::size_t transport, st
   Judge judge;
   Scheduler& scheduler = ring.scheduler();
   const std::size_t buffers_before = ring.buffers().blocks_in_use();
+  Nodes nodes;
   Scope root(scheduler);
   root.spawn("main", [&] {
     run_scope(scheduler, [&](Scope& scope) {
-      RingEnv env(ring, scope, judge, seed, knobs);
+      RingEnv env(ring, nodes, scope, judge, seed, knobs);
       scenario.bodies[transport](env);
       scope.join();
       verdict.knobs_read = env.knobs_read();

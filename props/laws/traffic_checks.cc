@@ -55,6 +55,7 @@ void SideChecks::reading_ended(Error error, bool own_close_started) {
                     error == Error{Errc::no_resources},
                 "errors", [&] { return label_ + ": read_message ended with " + to_string(error); });
   if (own_close_started) return;
+  if (!record_->is_frames) return;
   const bool between = record_->received == seen_->yielded_bytes();
   if (error == Error{Errc::closed})
     judge().check(record_->end_seen && between, "read_end", [&] {

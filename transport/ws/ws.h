@@ -25,6 +25,13 @@ struct Ws {
   using Reader = WsReader;
   using Writer = WsWriter;
 
+  // For laws that look at a connection from outside (props/laws/traits.h).
+  static constexpr bool stream_is_frames = false;  // heads and control frames are between them
+  static constexpr bool handshake_at_dial = true;
+  static constexpr bool tells_the_end = true;  // a stream that ends without a Close is not `closed`
+  static constexpr bool client_copies = true;  // it masks
+  static constexpr bool heads_beside_messages = true;
+
   // Listens on `address` and accepts in fibers of `background`. Never suspends.
   // Errors     as Network::listen
   static Result<WsListener> listen(Network& network, Scope& background, const Address& address,

@@ -9,6 +9,7 @@
 
 #include "props/laws/env.h"
 #include "props/laws/tap.h"
+#include "props/laws/traits.h"
 #include "sim/fault_plan.h"
 #include "transport/seam.h"
 
@@ -122,6 +123,8 @@ struct Accepting {
       for (int attempt = 0; attempt < 40; ++attempt) {
         auto conn =
             T::dial(network, server, env_->dial_options<T>(), network.clock().in(honest_patience));
+        // Reset in the backlog, or evicted, while the handshake was under way: try again.
+        if (handshake_at_dial<T>() && !conn && conn.error() == Errc::broken) continue;
         if (!env_->judge().check(conn.has_value(), "accept", [&] {
               return "an honest client could not connect: " + to_string(conn.error());
             }))

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "props/laws/traffic_side.h"
+#include "props/laws/traits.h"
 
 namespace twinwire::laws {
 
@@ -73,6 +74,12 @@ struct Traffic {
     static typename T::Options with_buffers(typename T::Options options, const ConnPlan& conn) {
       options.stream.send_buffer = conn.send_buffer;
       options.stream.receive_buffer = conn.receive_buffer;
+      // Pings in the middle of everything, on every second connection; patient, so that they end none.
+      if constexpr (requires { options.ping_interval; })
+        if (conn.dial_after.count() % 2000 != 0) {
+          options.ping_interval = conn.dial_after + std::chrono::microseconds(100);
+          options.ping_timeout = std::chrono::minutes(10);
+        }
       return options;
     }
 
@@ -88,6 +95,7 @@ struct Traffic {
           "deadline", "dial returned after its deadline");
       if (!conn) return;
       pair.client_address = network.records().front()->local;
+      describe<T>(*network.records().front(), true);
       pair.dialed = true;
       dialed_.wake_all(scheduler());
       auto [reader, writer] = split(std::move(*conn));
@@ -134,6 +142,7 @@ struct Traffic {
       Pair& pair = *pairs_[i];
       const ConnPlan& plan = plan_.conns[i];
       pair.server_began = true;
+      describe<T>(*server_.record_of(peer), false);
       auto [reader, writer] = split(std::move(conn));
       TrafficSide<typename T::Reader, typename T::Writer> side(
           *env_, server_, std::move(reader), std::move(writer), plan.server,
@@ -156,8 +165,19 @@ struct Traffic {
           });
     }
 
+    // A reader that can tell says `closed` only where the peer closed.
+    void end_was_said(const Witness& direction, const SideOutcome& sender,
+                      const SideOutcome& reader) {
+      if (!tells_the_end<T>() || reader.read_end != Error{Errc::closed}) return;
+      env_->judge().check(
+          sender.close.has_value() || !reader.read_end_before_own_close, "read_end",
+          [&] { return direction.label() + ": read as closed, and the peer never called close"; });
+    }
+
     void judge_pair(const Pair& pair) {
       if (!pair.server_began) return;
+      end_was_said(pair.up, pair.client, pair.server);
+      end_was_said(pair.down, pair.server, pair.client);
       delivered(pair.up, pair.client, pair.server);
       delivered(pair.down, pair.server, pair.client);
     }
