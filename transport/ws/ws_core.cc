@@ -48,6 +48,7 @@ void WsCore::wake_everybody() noexcept {
 }
 
 void WsCore::drop(Error why, bool after_inbox) noexcept {
+  if (dropped_) return;  // the first reason stays, for both halves
   if (!write_error) write_error = why;
   const Error seen{why.code == Errc::invalid ? Errc::invalid : Errc::broken, why.os_errno};
   if (after_inbox) {
@@ -56,7 +57,6 @@ void WsCore::drop(Error why, bool after_inbox) noexcept {
     read_error = seen;
     inbox.clear();
   }
-  if (dropped_) return;
   dropped_ = true;
   if (stream != nullptr) stream->abort();
   if (PLANT(ws_reader_sleeps_when_dropped)) return;

@@ -8,6 +8,7 @@
 
 #include "props/laws/rude_peer.h"
 #include "props/laws/tap.h"
+#include "props/laws/traits.h"
 #include "transport/seam.h"
 
 namespace twinwire::laws {
@@ -19,7 +20,8 @@ struct StrictReader {
 
   template <Transport T>
   static void run(Env& env) {
-    const RudePlan plan = rude_plan_of(env);
+    const RudePlan plan =
+        stream_is_frames<T>() ? rude_plan_of(env) : rude_ws_plan_of(env);
     env.note("rude peer", laws::name(plan.rudeness));
     TapNetwork server(env.node("server"), env.judge());
     Network& peer = env.node("peer");
