@@ -37,6 +37,13 @@ std::string by_frequency(const std::map<std::string, int>& counts) {
   return text.empty() ? "-" : text;
 }
 
+// "ws: ..." is a bug of that transport alone; one without a transport's name is of frames on a plain stream.
+bool applies(const PlantSet::Plant& plant, std::string_view transport) {
+  for (const std::string_view name : laws::transport_names())
+    if (plant.what.starts_with(std::string(name) + ": ")) return name == transport;
+  return transport == laws::transport_names().front();
+}
+
 // One row of the table; false where a round went by without a detection.
 bool add_row(std::vector<std::vector<std::string>>& rows, const PlantSet::Plant& plant,
              const std::vector<PlantRound>& rounds) {
@@ -63,7 +70,8 @@ ExitCode plants(const Tool& tool, Options& options) {
   require_plants(tool);
   for (const std::string& name : options.names) require_plant(tool, name);
   if (options.names.empty())
-    for (const auto& plant : tool.plants.plants) options.names.emplace_back(plant.name);
+    for (const auto& plant : tool.plants.plants)
+      if (applies(plant, options.plan.transport)) options.names.emplace_back(plant.name);
   (void)transport_named(options.plan.transport);
   for (const std::string& scenario : options.plan.scenarios) (void)scenario_named(tool, scenario);
   if (options.plan.scenarios.empty())

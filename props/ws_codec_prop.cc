@@ -34,8 +34,8 @@ constexpr MaskKey key{std::byte{0x37}, std::byte{0xfa}, std::byte{0x21}, std::by
 Bytes frame(unsigned first, const Bytes& payload, bool masked = true, std::int64_t length = -1) {
   Bytes out(head_size_max + payload.size());
   const std::size_t head = write_head(
-      out.data(), Opcode::binary,
-      length >= 0 ? static_cast<std::uint64_t>(length) : payload.size(), masked ? &key : nullptr);
+      out.data(), Opcode::binary, length >= 0 ? static_cast<std::uint64_t>(length) : payload.size(),
+      masked ? &key : nullptr);
   out[0] = static_cast<std::byte>(first);
   if (masked)
     mask(out.data() + head, payload.data(), payload.size(), key, 0);
@@ -80,7 +80,8 @@ std::string decoded(const Bytes& stream, std::size_t cut, Role role = Role::serv
   std::string out;
   std::size_t at = 0;
   while (at < stream.size()) {
-    const std::size_t n = std::min(at == 0 && cut != 0 ? cut : stream.size() - at, stream.size() - at);
+    const std::size_t n =
+        std::min(at == 0 && cut != 0 ? cut : stream.size() - at, stream.size() - at);
     decoder.feed(lender.lend(std::span(stream).subspan(at, n)));
     at += n;
     for (Got got; (got = decoder.next({max, true})) != Got::more;) {
@@ -88,7 +89,8 @@ std::string decoded(const Bytes& stream, std::size_t cut, Role role = Role::serv
         case Got::message: {
           const Message message = decoder.take_message();
           const Bytes expected = wire(message.size());
-          const bool same = std::memcmp(message.bytes().data(), expected.data(), expected.size()) == 0;
+          const bool same =
+              std::memcmp(message.bytes().data(), expected.data(), expected.size()) == 0;
           out += (same ? "m" : "damaged") + std::to_string(message.size()) + " ";
           break;
         }
@@ -124,8 +126,8 @@ std::vector<Strictness> table() {
   for (const unsigned opcode : {3U, 4U, 5U, 6U, 7U, 11U, 12U, 13U, 14U, 15U})
     for (const bool fin : {true, false})
       for (const std::size_t size : {std::size_t{0}, std::size_t{100}})
-        add("reserved opcode " + std::to_string(opcode), frame((fin ? 0x80 : 0) | opcode, Bytes(size)),
-            "!1002 ");
+        add("reserved opcode " + std::to_string(opcode),
+            frame((fin ? 0x80 : 0) | opcode, Bytes(size)), "!1002 ");
   // Control frames (5.5): at most 125 bytes, never in fragments.
   for (const std::size_t size : {0, 1, 2, 64, 124, 125}) {
     add("ping", frame(0x89, Bytes(size)) + good, "p" + std::to_string(size) + " m300 ");
@@ -146,7 +148,8 @@ std::vector<Strictness> table() {
   // Lengths (5.2): the shortest form, and the top bit clear.
   for (const unsigned length : {0U, 1U, 125U})
     add("two bytes for " + std::to_string(length),
-        Bytes{std::byte{0x82}, std::byte{0xfe}, std::byte{0}, static_cast<std::byte>(length)} + Bytes(4),
+        Bytes{std::byte{0x82}, std::byte{0xfe}, std::byte{0}, static_cast<std::byte>(length)} +
+            Bytes(4),
         "!1002 ");
   for (const unsigned length : {0U, 125U, 126U, 65535U})
     add("eight bytes for " + std::to_string(length),
@@ -182,19 +185,20 @@ std::vector<Strictness> table() {
   // Close (5.5.1, 7.4).
   add("empty Close", frame(0x88, {}), "c0 ");
   add("Close of one byte", frame(0x88, Bytes(1)), "!1002 ");
-  for (const unsigned code : {1000U, 1001U, 1002U, 1003U, 1007U, 1008U, 1009U, 1010U, 1011U, 1012U, 1013U,
-                              1014U, 3000U, 3999U, 4000U, 4999U}) {
+  for (const unsigned code : {1000U, 1001U, 1002U, 1003U, 1007U, 1008U, 1009U, 1010U, 1011U, 1012U,
+                              1013U, 1014U, 3000U, 3999U, 4000U, 4999U}) {
     add("Close " + std::to_string(code), frame(0x88, close_payload(code)),
         "c" + std::to_string(code) + " ");
     add("Close with a reason", frame(0x88, close_payload(code, "gr\xc3\xbc\xc3\x9f")),
         "c" + std::to_string(code) + " ");
   }
-  for (const unsigned code : {0U, 1U, 999U, 1004U, 1005U, 1006U, 1015U, 1016U, 1100U, 2000U, 2999U, 5000U,
-                              65535U})
+  for (const unsigned code :
+       {0U, 1U, 999U, 1004U, 1005U, 1006U, 1015U, 1016U, 1100U, 2000U, 2999U, 5000U, 65535U})
     add("Close " + std::to_string(code), frame(0x88, close_payload(code)), "!1002 ");
   for (const std::string_view bad :
-       {"\x80", "\xff", "\xc3", "\xc0\xaf", "\xc1\xbf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xed\xbf\xbf",
-        "\xe2\x82", "\xf0\x80\x80\xaf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xf0\x9f\x98", "ok\xfe"})
+       {"\x80", "\xff", "\xc3", "\xc0\xaf", "\xc1\xbf", "\xe0\x80\xaf", "\xed\xa0\x80",
+        "\xed\xbf\xbf", "\xe2\x82", "\xf0\x80\x80\xaf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
+        "\xf0\x9f\x98", "ok\xfe"})
     add("a reason that is no UTF-8", frame(0x88, close_payload(1000, bad)), "!1007 ");
   for (const std::string_view fine :
        {"a", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf",
@@ -270,18 +274,20 @@ TEST(WsUpgrade, answers_what_it_is_asked) {
   EXPECT_EQ(status("nonsense\r\n\r\n"), 400U);
   policy.origins = {"https://good"};
   EXPECT_EQ(status(request()), 101U);
-  EXPECT_EQ(status(request("Upgrade: websocket", "Origin: https://evil\r\nUpgrade: websocket")), 403U);
-  EXPECT_EQ(status(request("Upgrade: websocket", "Origin: https://good\r\nUpgrade: websocket")), 101U);
+  EXPECT_EQ(status(request("Upgrade: websocket", "Origin: https://evil\r\nUpgrade: websocket")),
+            403U);
+  EXPECT_EQ(status(request("Upgrade: websocket", "Origin: https://good\r\nUpgrade: websocket")),
+            101U);
   policy.hosts = {"other"};
   EXPECT_EQ(status(request()), 403U);
   EXPECT_EQ(status(request("Host: host:80", "Host: OTHER")), 101U);
 }
 
 TEST(WsUpgrade, offered_compression_is_not_accepted_and_a_reply_with_it_is_refused) {
-  const auto answer = answer_upgrade(
-      request("Upgrade: websocket",
-              "Sec-WebSocket-Extensions: permessage-deflate\r\nUpgrade: websocket"),
-      {});
+  const auto answer =
+      answer_upgrade(request("Upgrade: websocket",
+                             "Sec-WebSocket-Extensions: permessage-deflate\r\nUpgrade: websocket"),
+                     {});
   EXPECT_EQ(answer.status, 101U);
   EXPECT_EQ(answer.text.find("Extensions"), std::string::npos);
   EXPECT_TRUE(upgrade_accepted(answer.text, "dGhlIHNhbXBsZSBub25jZQ=="));

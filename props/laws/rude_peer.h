@@ -28,9 +28,9 @@ std::string_view name(Rudeness rudeness) noexcept;
 
 struct RudePlan {
   Rudeness rudeness = Rudeness::none;
-  bool sealed = false;           // the reader verifies seals, and honest frames carry them
-  std::size_t max = 0;           // the reader's maximum
-  std::size_t good_frames = 0;   // sent before
+  bool sealed = false;          // the reader verifies seals, and honest frames carry them
+  std::size_t max = 0;          // the reader's maximum
+  std::size_t good_frames = 0;  // sent before
   std::vector<std::vector<std::byte>> frames;
   std::vector<std::byte> bytes;  // everything that goes over the wire
   bool ends_stream = false;      // the peer ends its side after the bytes

@@ -58,8 +58,8 @@ Bytes message(Env& env, const Bytes& payload) {
 
 // What breaks RFC 6455 itself, after good frames.
 Bytes rude_frame(Env& env, const Bytes& good) {
-  switch (env.draw(12)) {
-    case 0: return frame(env, 0x82, good, false);                // unmasked
+  switch (env.draw(13)) {
+    case 0: return frame(env, 0x82, good, false);                   // unmasked
     case 1: return frame(env, 0x82 | (0x10 << env.draw(3)), good);  // a reserved bit
     case 2: return frame(env, static_cast<std::uint8_t>(0x83 + env.draw(5)), good);
     case 3: return frame(env, static_cast<std::uint8_t>(0x8b + env.draw(5)), {});
@@ -73,6 +73,12 @@ Bytes rude_frame(Env& env, const Bytes& good) {
       Bytes bytes = frame(env, 0x02, good);
       append(bytes, frame(env, 0x82, good));  // a message inside another
       return bytes;
+    }
+    case 11: {
+      Bytes liar = good;
+      const std::size_t claimed = good.size() > header_size ? good.size() - 1 : good.size() + 1;
+      store(liar.data() + offset::size, static_cast<std::uint32_t>(claimed));
+      return frame(env, 0x82, liar);
     }
     default: {
       Bytes payload = close_payload(1000);
@@ -102,7 +108,9 @@ RudePlan rude_ws_plan_of(Env& env) {
       return plan;
     case Rudeness::cut_header:
     case Rudeness::cut_body: {
-      Bytes whole = frame(env, 0x82, last);
+      Bytes payload(header_size + env.draw(plan.max - header_size + 1));
+      store(payload.data() + offset::size, static_cast<std::uint32_t>(payload.size()));
+      Bytes whole = frame(env, 0x82, payload);
       whole.resize(1 + env.draw(whole.size() - 1));
       append(plan.bytes, whole);
       return plan;

@@ -49,7 +49,20 @@ namespace twinwire::plant {
   X(handshakes_without_bound, "unfinished handshakes pile up", "accept")                        \
   X(evict_newest_handshake, "at the bound the newest handshake makes room", "accept")           \
   X(accept_error_ends_listener, "one failed accept ends the listener", "accept")                \
-  X(accept_spins_without_descriptors, "accept spins while descriptors are out", "accept")
+  X(accept_spins_without_descriptors, "accept spins while descriptors are out", "accept")       \
+  X(ws_success_when_queued, "ws: what a short write left is forgotten, and success reported",   \
+    "accepted")                                                                                 \
+  X(ws_bypass_size_limit, "ws: a message over the reader's maximum is taken", "read_checks")    \
+  X(pong_splits_a_frame, "ws: a pong may come between the pieces of a batch", "prefix")         \
+  X(mask_restarts_with_each_piece, "ws: unmasking starts anew with each piece that arrives",    \
+    "prefix")                                                                                   \
+  X(continuation_without_a_start, "ws: a continuation of nothing is a message", "read_checks")  \
+  X(size_field_unchecked, "ws: a payload need not have its header's size", "read_checks")       \
+  X(end_without_close_is_closed, "ws: a stream that ends without a Close reads as closed",      \
+    "read_end")                                                                                 \
+  X(bytes_behind_upgrade_lost, "ws: bytes behind the upgrade are lost", "prefix")               \
+  X(ws_reader_sleeps_when_dropped, "ws: the writer's failure does not wake the reader",         \
+    "reader_wakes")
 
 enum class Id : std::uint16_t {
   none,

@@ -27,7 +27,8 @@ class WsHalf {
   enum class Role : bool { reader, writer };
 
   WsHalf(WsCore* core, Role role) noexcept : core_(core), role_(role) {}
-  WsHalf(WsHalf&& other) noexcept : core_(std::exchange(other.core_, nullptr)), role_(other.role_) {}
+  WsHalf(WsHalf&& other) noexcept
+      : core_(std::exchange(other.core_, nullptr)), role_(other.role_) {}
   WsHalf& operator=(WsHalf&& other) noexcept {
     std::swap(core_, other.core_);
     std::swap(role_, other.role_);

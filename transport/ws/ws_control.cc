@@ -46,8 +46,8 @@ Result<void> WsCore::write_close(std::uint16_t code, Deadline deadline) {
   const std::array<std::byte, 2> payload{static_cast<std::byte>(code >> 8),
                                          static_cast<std::byte>(code)};
   close_sent = true;
-  return write_control(ws::Opcode::close,
-                       std::span(payload).first(code == ws::close_none ? 0 : 2), deadline);
+  return write_control(ws::Opcode::close, std::span(payload).first(code == ws::close_none ? 0 : 2),
+                       deadline);
 }
 
 void WsCore::pay() noexcept {
@@ -71,8 +71,8 @@ void WsCore::run_payments() {
     } else if (std::exchange(owes_pong, false)) {
       // A copy: the next ping may come while this one is being answered.
       const auto payload = pong;
-      written = write_control(ws::Opcode::pong, std::span(payload).first(pong_size),
-                              Deadline::never());
+      written =
+          write_control(ws::Opcode::pong, std::span(payload).first(pong_size), Deadline::never());
     } else if (std::exchange(owes_ping, false)) {
       written = write_control(ws::Opcode::ping, {}, Deadline::never());
     }

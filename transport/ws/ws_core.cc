@@ -87,8 +87,7 @@ Result<WsConn> WsConn::connect(Network& network, std::unique_ptr<ByteStream> str
                                const WsOptions& options, Deadline deadline) {
   auto behind = ws::upgrade_as_client(*stream, options, network.random(), deadline);
   if (!behind) return behind.error();
-  auto core =
-      make_core(network, std::move(stream), ws::Role::client, options, std::move(*behind));
+  auto core = make_core(network, std::move(stream), ws::Role::client, options, std::move(*behind));
   if (!core) return core.error();
   WsConn conn(*core);
   if (auto started = (*core)->start(); !started) return started.error();
@@ -99,8 +98,7 @@ Result<WsConn> WsConn::accept(Network& network, std::unique_ptr<ByteStream> stre
                               const WsOptions& options, Deadline deadline) {
   auto behind = ws::upgrade_as_server(*stream, options, network.clock(), deadline);
   if (!behind) return behind.error();
-  auto core =
-      make_core(network, std::move(stream), ws::Role::server, options, std::move(*behind));
+  auto core = make_core(network, std::move(stream), ws::Role::server, options, std::move(*behind));
   if (!core) return core.error();
   WsConn conn(*core);
   if (auto started = (*core)->start(); !started) return started.error();

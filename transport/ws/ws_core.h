@@ -51,7 +51,8 @@ class WsInbox {
 
 class WsCore {
  public:
-  WsCore(Network& network, std::unique_ptr<ByteStream> s, ws::Role r, const WsOptions& options) noexcept;
+  WsCore(Network& network, std::unique_ptr<ByteStream> s, ws::Role r,
+         const WsOptions& options) noexcept;
 
   // Starts the fibers of the connection.
   // Errors     no_resources
@@ -164,7 +165,8 @@ class WsRef {
 template <class F>
 Result<void> WsCore::spawn(const char* name, F body) noexcept {
   try {
-    auto fiber = background.try_spawn(name, [ref = WsRef(*this), body]() mutable { body(*ref.operator->()); });
+    auto fiber = background.try_spawn(
+        name, [ref = WsRef(*this), body]() mutable { body(*ref.operator->()); });
     if (!fiber) return fiber.error();
     return {};
   } catch (...) {

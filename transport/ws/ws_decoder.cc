@@ -66,6 +66,8 @@ WsDecoder::Got WsDecoder::next(Limit limit) noexcept {
     if (step_ == Step::head) {
       if (input_.empty()) return Got::more;
       got = parse_head_step();
+      // A head alone may be enough to refuse it.
+      if (got == Got::more && step_ == Step::payload) continue;
     } else if (is_control(head_.opcode)) {
       got = control_payload();
     } else {
@@ -173,8 +175,8 @@ WsDecoder::Got WsDecoder::message_payload(Limit limit) noexcept {
               !PLANT(size_field_unchecked))) {
     return fail(close_policy);
   }
-  const auto n = static_cast<std::size_t>(
-      std::min<std::uint64_t>(head_.length - done_, input_.size()));
+  const auto n =
+      static_cast<std::size_t>(std::min<std::uint64_t>(head_.length - done_, input_.size()));
   take(partial_->data + filled_, n);
   filled_ += n;
   return done_ == head_.length ? finish_frame() : Got::more;
@@ -198,8 +200,8 @@ WsDecoder::Got WsDecoder::deliver(Message&& message) noexcept {
 }
 
 WsDecoder::Got WsDecoder::skip_payload() noexcept {
-  const auto n = static_cast<std::size_t>(
-      std::min<std::uint64_t>(head_.length - done_, input_.size()));
+  const auto n =
+      static_cast<std::size_t>(std::min<std::uint64_t>(head_.length - done_, input_.size()));
   if (n != 0) consume(n);
   done_ += n;
   if (done_ < head_.length) return Got::more;
@@ -209,8 +211,8 @@ WsDecoder::Got WsDecoder::skip_payload() noexcept {
 }
 
 WsDecoder::Got WsDecoder::control_payload() noexcept {
-  const auto n = static_cast<std::size_t>(
-      std::min<std::uint64_t>(head_.length - done_, input_.size()));
+  const auto n =
+      static_cast<std::size_t>(std::min<std::uint64_t>(head_.length - done_, input_.size()));
   take(control_.data() + control_size_, n);
   control_size_ += n;
   if (done_ < head_.length) return Got::more;
@@ -229,11 +231,10 @@ WsDecoder::Got WsDecoder::control_payload() noexcept {
 }
 
 std::span<std::byte> WsDecoder::direct_space() noexcept {
-  if (partial_ == nullptr || !input_.empty() || step_ != Step::payload ||
-      is_control(head_.opcode))
+  if (partial_ == nullptr || !input_.empty() || step_ != Step::payload || is_control(head_.opcode))
     return {};
-  const auto rest = static_cast<std::size_t>(
-      std::min<std::uint64_t>(head_.length - done_, size_ - filled_));
+  const auto rest =
+      static_cast<std::size_t>(std::min<std::uint64_t>(head_.length - done_, size_ - filled_));
   if (rest < direct_read_min) return {};
   return {partial_->data + filled_, rest};
 }

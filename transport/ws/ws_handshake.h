@@ -2,8 +2,8 @@
 // The upgrade over a stream, either role. What comes behind it belongs to the first frame, and is handed back.
 #pragma once
 
-#include "transport/net/clock.h"
 #include "transport/net/byte_stream.h"
+#include "transport/net/clock.h"
 #include "transport/net/random.h"
 #include "transport/ws/ws_options.h"
 

@@ -16,8 +16,8 @@ Result<WsListener> WsListener::listen(Network& network, Scope& background, const
     }
     return WsConn::accept(network, std::move(stream), options, deadline);
   };
-  auto stage = AcceptStage<WsConn>::start(network, background, std::move(*acceptor),
-                                          options.accept, true, std::move(upgrade));
+  auto stage = AcceptStage<WsConn>::start(network, background, std::move(*acceptor), options.accept,
+                                          true, std::move(upgrade));
   if (!stage) return stage.error();
   return WsListener(std::move(*stage));
 }

@@ -67,7 +67,7 @@ bool WsCore::drain() {
         std::memcpy(pong.data(), payload.data(), payload.size());
         pong_size = payload.size();
         owes_pong = true;
-        if (!PLANT(pong_waits_for_next_batch)) pay();
+        pay();
         break;
       }
       case Got::pong: break;  // any sign of life is as good

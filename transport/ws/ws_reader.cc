@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading: the pump fills the inbox, and the reader takes from it. What arrived stays there whoever stops waiting.
-#include "transport/base/plant.h"
 #include "transport/ws/ws_conn.h"
 #include "transport/ws/ws_core.h"
 
@@ -63,11 +62,7 @@ Result<Message> WsReader::read_message(std::size_t max, Deadline deadline) {
   TWINWIRE_CHECK(max >= header_size, "no frame is smaller than its header");
   ReadingMark mark(core);
   auto there = await_message(core, max, deadline);
-  if (!there) {
-    if (PLANT(ws_stopped_read_loses_message) && there.error() == Errc::timed_out)
-      core.decoder.skip_messages();
-    return there.error();
-  }
+  if (!there) return there.error();
   Message message = core.inbox.pop();
   if (core.inbox.empty() || core.inbox.has_room()) core.room.wake_one(core.scheduler);
   return message;

@@ -19,9 +19,10 @@ inline constexpr std::size_t upgrade_head_max = 8 * 1024;
 
 // Whom a server lets in.
 struct UpgradePolicy {
-  std::string path = "/";            // without the query
-  std::vector<std::string> hosts;    // empty: any; else one of these must be in the Host field
-  std::vector<std::string> origins;  // empty: any; else one of these, or no Origin at all (no browser)
+  std::string path = "/";          // without the query
+  std::vector<std::string> hosts;  // empty: any; else one of these must be in the Host field
+  std::vector<std::string>
+      origins;  // empty: any; else one of these, or no Origin at all (no browser)
 };
 
 struct UpgradeAnswer {

@@ -71,8 +71,7 @@ template <std::size_t count_max>
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const Message& message = batch[i];
     std::byte* head = heads[i].data();
-    pieces[count++] = {head,
-                       ws::write_head(head, ws::Opcode::binary, message.size(), nullptr)};
+    pieces[count++] = {head, ws::write_head(head, ws::Opcode::binary, message.size(), nullptr)};
     pieces[count++] = {const_cast<std::byte*>(message.bytes().data()), message.size()};
   }
   return write_pieces(core, std::span(pieces).first(count), deadline);
@@ -104,8 +103,7 @@ class MaskingBlock {
       if (filled_ == capacity_)
         if (auto sent = flush(); !sent) return sent;
       const std::size_t n = std::min(message.size() - done, capacity_ - filled_);
-      ws::mask(block_->data + filled_, message.bytes().data() + done, n, key,
-               PLANT(mask_restarts_with_each_block) ? 0 : done);
+      ws::mask(block_->data + filled_, message.bytes().data() + done, n, key, done);
       filled_ += n;
       done += n;
     }
@@ -155,10 +153,8 @@ Result<void> end_both_sides(WsCore& core, Deadline deadline) {
   {
     if (auto turn = core.take_turn(deadline); !turn) return turn;
     const Turn turn(core);
-    if (!PLANT(close_not_echoed) || !core.peer_close) {
-      auto sent = core.write_close(core.peer_close.value_or(ws::close_normal), deadline);
-      if (!sent) return sent;
-    }
+    auto sent = core.write_close(core.peer_close.value_or(ws::close_normal), deadline);
+    if (!sent) return sent;
   }
   auto closed = await_end(core, deadline, [&] { return core.peer_close.has_value(); });
   if (!closed) return closed;
@@ -184,7 +180,6 @@ Result<void> WsWriter::send_batch(Batch& batch, Deadline deadline) {
     return core.write_error.value_or(sent.error());
   }
   batch.clear();
-  if (core.owes_pong && !core.paying) core.pay();
   return {};
 }
 
@@ -208,7 +203,8 @@ Result<void> WsWriter::close(Duration grace) {
   core.read_error = Error{Errc::closed, 0};
   core.close_result = Result<void>{};
   core.wake_everybody();
-  core.stream.reset();  // both ends were seen: a plain close; the pump has ended, and no control frame may follow
+  core.stream
+      .reset();  // both ends were seen: a plain close; the pump has ended, and no control frame may follow
   return {};
 }
 

@@ -20,8 +20,7 @@ struct StrictReader {
 
   template <Transport T>
   static void run(Env& env) {
-    const RudePlan plan =
-        stream_is_frames<T>() ? rude_plan_of(env) : rude_ws_plan_of(env);
+    const RudePlan plan = stream_is_frames<T>() ? rude_plan_of(env) : rude_ws_plan_of(env);
     env.note("rude peer", laws::name(plan.rudeness));
     TapNetwork server(env.node("server"), env.judge());
     Network& peer = env.node("peer");
@@ -38,7 +37,8 @@ struct StrictReader {
         ends.spawn("rude peer", [&, reading] {
           const bool connected = be_rude(env, peer, listener->local(), plan);
           (void)server.scheduler().sleep_for(std::chrono::seconds(120));
-          if (!connected) server.scheduler().cancel(reading);
+          // A connection that died in its handshake was never accepted.
+          if (!connected || handshake_at_dial<T>()) server.scheduler().cancel(reading);
         });
       });
       background.cancel();
