@@ -76,7 +76,7 @@ Bytes rude_frame(Env& env, const Bytes& good) {
     }
     case 11: {
       Bytes liar = good;
-      const std::size_t claimed = good.size() > header_size ? good.size() - 1 : good.size() + 1;
+      const std::size_t claimed = good.size() + 1;
       store(liar.data() + offset::size, static_cast<std::uint32_t>(claimed));
       return frame(env, 0x82, liar);
     }
