@@ -166,6 +166,7 @@ std::string serve_until_signal(real::Ring& ring, Network& network, const Address
   if (!signals) return "cannot wait for signals: " + to_string(signals.error());
   std::string problem;
   bool stopping = false;
+  bool over = false;  // every session has ended; read by a fiber that may outlive the scope below
   run_scope(network.scheduler(), [&](Scope& background) {
     auto listener = T::listen(network, background, address, options);
     if (!listener) {
@@ -181,7 +182,6 @@ std::string serve_until_signal(real::Ring& ring, Network& network, const Address
     std::fflush(stdout);
     std::list<Session<T>*> sessions;
     FiberHandle hurry;
-    bool over = false;
     run_scope(network.scheduler(), [&](Scope& scope) {
       const FiberHandle acceptor = scope.spawn(
           "accept", [&] { accept_all<T>(network, *listener, scope, sessions, totals, stopping); });
@@ -196,6 +196,7 @@ std::string serve_until_signal(real::Ring& ring, Network& network, const Address
       });
     });
     over = true;
+    network.scheduler().cancel(hurry);
     background.cancel();
   });
   return problem;
