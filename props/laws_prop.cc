@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every law, over seeds: each scenario under swarms of faults, for each transport.
+// ctest: timeout=1500
 #include <gtest/gtest.h>
 
 #include "props/laws/property.h"
