@@ -87,7 +87,7 @@ struct ReadingCases {
         expect(env, !over && over.error() == Errc::invalid,
                "one byte more is invalid, and stays so");
       }
-      expect(env, server.record->aborted, "the peer was dropped");
+      expect(env, dropped(server), "the peer was dropped");
       auto told = client.reader.read_message(any_size, client.in(std::chrono::seconds(5)));
       expect(env, !told && told.error() == Errc::broken, "the peer reads broken");
     });
@@ -133,7 +133,7 @@ struct ReadingCases {
     with_pair<T>(env, {}, [&](End<T>& client, End<T>& server) {
       const auto closed = client.writer.close(std::chrono::milliseconds(50));
       expect(env, !closed && closed.error() == Errc::timed_out, "close times out");
-      expect(env, client.record->aborted, "and the connection was reset");
+      expect(env, dropped(client), "and the connection was reset");
       laws::Witness none(env.judge(), "none", env.seed());
       // The farewell came first, then the reset: a reader may meet either.
       const Error end = read_to_end(server, none);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "props/laws/env.h"
+#include "props/laws/registry.h"
 #include "props/laws/tap.h"
 #include "props/laws/witness.h"
 #include "transport/seam.h"
@@ -24,6 +25,12 @@ struct End {
 
   Deadline in(Duration d) const { return network->clock().in(d); }
 };
+
+// Whether the connection was reset, as far as its byte stream shows; of datagrams the peer's reader tells.
+template <Transport T>
+bool dropped(const End<T>& end) {
+  return end.record->aborted || end.record->datagrams;
+}
 
 struct RigOptions {
   std::size_t send_buffer = 0;

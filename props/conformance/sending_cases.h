@@ -71,7 +71,8 @@ struct SendingCases {
         }
         expect(env, client.writer.close(std::chrono::seconds(20)).has_value(), "the client closes");
       });
-      expect(env, client.record->short_writes > 0, "short writes happened");
+      expect(env, client.record->short_writes > 0 || laws::over_datagrams<T>,
+             "short writes happened");
     });
     expect(env, witness.yielded_count() == 500, "everything arrived");
   }
@@ -97,7 +98,7 @@ struct SendingCases {
       expect(env, reader_woke, "the drop woke the reader with broken");
       expect(env, batch.size() == 512 && batch[511].bytes().data() == before[511].bytes().data(),
              "the failed batch is whole");
-      expect(env, client.record->aborted && !client.record->shut, "the connection was reset");
+      expect(env, dropped(client) && !client.record->shut, "the connection was reset");
       const std::uint64_t writes = client.record->writes;
       const auto again = client.writer.send_batch(batch, client.in(std::chrono::seconds(1)));
       expect(env, !again && again.error() == Errc::timed_out, "the same error again");
@@ -122,7 +123,7 @@ struct SendingCases {
         client.network->scheduler().cancel(sending);
       });
       expect(env, !sent && sent.error() == Errc::canceled, "send_batch returns canceled");
-      expect(env, batch.size() == 512 && client.record->aborted, "whole, and dropped");
+      expect(env, batch.size() == 512 && dropped(client), "whole, and dropped");
       expect(env, read_to_end(server, witness) == Error{Errc::broken},
              "the peer reads a prefix and then broken");
     });
@@ -133,7 +134,7 @@ struct SendingCases {
     laws::Witness witness(env.judge(), "destroy", env.seed());
     with_pair<T>(env, {}, [&](End<T>& client, End<T>& server) {
       { auto gone = std::move(client.writer); }
-      expect(env, client.record->aborted, "the connection was reset");
+      expect(env, dropped(client), "the connection was reset");
       expect(env, read_to_end(server, witness) == Error{Errc::broken},
              "the peer's reader says broken");
       auto own = client.reader.read_message(any_size, client.in(std::chrono::seconds(1)));
@@ -157,7 +158,7 @@ struct SendingCases {
       const auto sent = client.writer.send_batch(batch, client.in(std::chrono::seconds(1)));
       expect(env, !sent && sent.error() == Errc::too_large && batch.size() == 513,
              "513 are refused whole");
-      expect(env, client.record->writes == writes && client.record->aborted,
+      expect(env, client.record->writes == writes && dropped(client),
              "nothing was written, and dropped");
     });
   }

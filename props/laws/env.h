@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "props/laws/credentials.h"
 #include "props/laws/judge.h"
 #include "transport/fiber/scope.h"
 #include "transport/net/network.h"
@@ -36,13 +37,19 @@ class Env {
   template <class T>
   typename T::Options listen_options() {
     typename T::Options options;
-    if constexpr (requires { options.tls; }) options.tls = tls_config(true);
+    if constexpr (requires { options.tls = TlsConfig(); })
+      options.tls = tls_config(true);
+    else if constexpr (requires { options.tls; })
+      prepare_listener(options, simulated());
     return options;
   }
   template <class T>
   typename T::Options dial_options() {
     typename T::Options options;
-    if constexpr (requires { options.tls; }) options.tls = tls_config(false);
+    if constexpr (requires { options.tls = TlsConfig(); })
+      options.tls = tls_config(false);
+    else if constexpr (requires { options.tls; })
+      prepare_dialer(options, simulated());
     return options;
   }
   // A line for the trace.

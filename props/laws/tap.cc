@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <string>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 namespace twinwire::laws {
 namespace {
 
@@ -112,25 +115,89 @@ class TapAcceptor final : public Acceptor {
   TimePoint exhausted_at_;
 };
 
+using Records = std::vector<std::shared_ptr<StreamRecord>>;
+
+constexpr std::size_t stateless_reset_max = 41;
+
+class TapSocket final : public DatagramSocket {
+ public:
+  TapSocket(std::unique_ptr<DatagramSocket> inner, std::shared_ptr<Records> records, Judge& judge)
+      : inner_(std::move(inner)), records_(std::move(records)), judge_(&judge) {}
+
+  Result<std::size_t> send(std::span<const Datagram> datagrams, Deadline deadline) override {
+    for (const Datagram& datagram : datagrams) {
+      StreamRecord& record = *TapNetwork::record_between(*records_, local(), datagram.remote);
+      ++record.writes;
+      record.accepted += datagram.bytes.size();
+      if (!record.dropped) continue;
+      ++record.sent_after_drop;
+      // A copy of the peer's first packet that comes very late begins a handshake anew, and other strays meet a
+      // stateless reset: neither can carry a message.
+      const bool handshake = (datagram.bytes[0] & std::byte{0x80}) != std::byte{0};
+      if (handshake || datagram.bytes.size() <= stateless_reset_max) continue;
+      const std::uint64_t digest = XXH3_64bits(datagram.bytes.data(), datagram.bytes.size());
+      if (record.farewell == 0) record.farewell = digest;
+      judge_->check(digest == record.farewell, "drop",
+                    "something other than the close packet was sent after a drop");
+    }
+    return inner_->send(datagrams, deadline);
+  }
+  Result<DatagramBatch> receive(Deadline deadline) override {
+    auto batch = inner_->receive(deadline);
+    if (batch)
+      for (const ReceivedDatagram& datagram : *batch)
+        TapNetwork::record_between(*records_, local(), datagram.remote)->received +=
+            datagram.bytes.size();
+    return batch;
+  }
+  Address local() const noexcept override { return inner_->local(); }
+
+ private:
+  std::unique_ptr<DatagramSocket> inner_;
+  std::shared_ptr<Records> records_;
+  Judge* judge_;
+};
+
 }  // namespace
+
+std::shared_ptr<StreamRecord> TapNetwork::record_between(Records& records, const Address& local,
+                                                         const Address& peer) {
+  const auto found = std::find_if(records.begin(), records.end(), [&](const auto& record) {
+    return record->datagrams && record->peer == peer && record->local == local;
+  });
+  if (found != records.end()) return *found;
+  auto record = std::make_shared<StreamRecord>();
+  record->datagrams = true;
+  record->local = local;
+  record->peer = peer;
+  records.push_back(record);
+  return record;
+}
+
+Result<std::unique_ptr<DatagramSocket>> TapNetwork::bind(const Address& address,
+                                                         const DatagramOptions& options) {
+  auto socket = base_->bind(address, options);
+  if (!socket) return socket;
+  return std::make_unique<TapSocket>(std::move(*socket), records_, *judge_);
+}
 
 std::unique_ptr<ByteStream> TapNetwork::tap(std::unique_ptr<ByteStream> stream) {
   auto record = std::make_shared<StreamRecord>();
   record->local = stream->local();
   record->peer = stream->peer();
-  records_.push_back(record);
+  records_->push_back(record);
   return std::make_unique<TapStream>(std::move(stream), std::move(record), *judge_);
 }
 
 std::size_t TapNetwork::live_streams() const noexcept {
   return static_cast<std::size_t>(std::count_if(
-      records_.begin(), records_.end(), [](const auto& record) { return !record->destroyed; }));
+      records_->begin(), records_->end(), [](const auto& record) { return !record->destroyed; }));
 }
 
 std::shared_ptr<StreamRecord> TapNetwork::record_of(const Address& peer) const noexcept {
-  const auto found = std::find_if(records_.rbegin(), records_.rend(),
+  const auto found = std::find_if(records_->rbegin(), records_->rend(),
                                   [&](const auto& record) { return record->peer == peer; });
-  return found == records_.rend() ? nullptr : *found;
+  return found == records_->rend() ? nullptr : *found;
 }
 
 Result<std::unique_ptr<Acceptor>> TapNetwork::listen(const Address& address,

@@ -31,6 +31,12 @@ struct StreamRecord {
 
   // While set, every piece that is written must lie inside a message of this batch.
   const Batch* in_flight = nullptr;
+
+  // --- Of datagrams between one socket and one peer; `writes` counts them, `accepted` and `received` their bytes ---
+  bool datagrams = false;
+  bool dropped = false;  // set by who saw its side drop the connection
+  std::uint64_t sent_after_drop = 0;
+  std::uint64_t farewell = 0;  // digest of the first of these: every other one must be the same
 };
 
 class TapNetwork final : public Network {
@@ -43,9 +49,7 @@ class TapNetwork final : public Network {
   Result<std::unique_ptr<ByteStream>> dial(const Address& address, const StreamOptions& options,
                                            Deadline deadline) override;
   Result<std::unique_ptr<DatagramSocket>> bind(const Address& address,
-                                               const DatagramOptions& options) override {
-    return base_->bind(address, options);
-  }
+                                               const DatagramOptions& options) override;
   Scope& background() noexcept override { return base_->background(); }
   Scheduler& scheduler() noexcept override { return base_->scheduler(); }
   Clock& clock() noexcept override { return base_->clock(); }
@@ -55,7 +59,12 @@ class TapNetwork final : public Network {
   // Wraps a stream of the base network and keeps its record.
   std::unique_ptr<ByteStream> tap(std::unique_ptr<ByteStream> stream);
 
-  const std::vector<std::shared_ptr<StreamRecord>>& records() const noexcept { return records_; }
+  // The record of datagrams between `local` and `peer`, made at first use.
+  static std::shared_ptr<StreamRecord> record_between(
+      std::vector<std::shared_ptr<StreamRecord>>& records, const Address& local,
+      const Address& peer);
+
+  const std::vector<std::shared_ptr<StreamRecord>>& records() const noexcept { return *records_; }
   std::size_t live_streams() const noexcept;
   // The newest stream to that peer; nullptr if there is none.
   std::shared_ptr<StreamRecord> record_of(const Address& peer) const noexcept;
@@ -64,7 +73,9 @@ class TapNetwork final : public Network {
  private:
   Network* base_;
   Judge* judge_;
-  std::vector<std::shared_ptr<StreamRecord>> records_;
+  // Shared with taps of datagram sockets, which outlive this network (Network::background).
+  std::shared_ptr<std::vector<std::shared_ptr<StreamRecord>>> records_ =
+      std::make_shared<std::vector<std::shared_ptr<StreamRecord>>>();
 };
 
 }  // namespace twinwire::laws

@@ -33,6 +33,10 @@ void SideChecks::batch_failed(const Batch& batch, const Batch& before, Error err
   });
   judge().check(error != Error{Errc::invalid} && error != Error{Errc::too_large}, "errors",
                 [&] { return label_ + ": send_batch failed with " + to_string(error); });
+  if (record_->datagrams) {
+    record_->dropped = true;
+    return;
+  }
   judge().check(record_->aborted || record_->destroyed, "drop", [&] {
     return label_ + ": send_batch failed (" + to_string(error) +
            ") and the connection was not reset";
@@ -55,7 +59,7 @@ void SideChecks::reading_ended(Error error, bool own_close_started) {
   judge().check(error == Error{Errc::closed} || error == Error{Errc::broken} ||
                     error == Error{Errc::no_resources},
                 "errors", [&] { return label_ + ": read_message ended with " + to_string(error); });
-  if (own_close_started) return;
+  if (own_close_started || record_->datagrams) return;
   if (!traits_.bare_frames) {
     judge().check(record_->received >= seen_->yielded_bytes(), "prefix", [&] {
       return label_ + ": " + std::to_string(seen_->yielded_bytes()) + " bytes were yielded, " +
@@ -83,6 +87,7 @@ void SideChecks::reading_stays_ended(Error first, const Result<Message>& again) 
 }
 
 void SideChecks::closed_gracefully() {
+  if (record_->datagrams) return;
   judge().check(!record_->aborted, "close_delivers",
                 label_ + ": close returned ok and the connection was reset");
   judge().check(record_->end_seen, "close_delivers",

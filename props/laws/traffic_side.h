@@ -20,6 +20,7 @@ struct SideOutcome {
   std::optional<Error> read_end;  // what ended reading
   bool read_end_before_own_close = false;
   std::optional<Result<void>> close;  // what close() returned, if it was called
+  bool gave_up = false;  // a batch failed by its deadline or a cancel: this side dropped
 };
 
 // How strict a transport lets its laws be (transport/seam.h).
@@ -211,6 +212,7 @@ class TrafficSide {
     }
     checks_.sent().failed();
     checks_.batch_failed(batch, before, sent.error());
+    outcome_.gave_up = sent.error() == Errc::timed_out || sent.error() == Errc::canceled;
     if (plan_->batch_after_failure) try_after_failure(sent.error(), before);
     // The reader wakes with an error, whatever it was doing.
     CancelShield shield(scheduler());

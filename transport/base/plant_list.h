@@ -65,10 +65,25 @@ namespace twinwire::plant {
   X(inbound_without_bound, "decrypted bytes pile up while nobody reads", "backpressure")     \
   X(verify_off, "the server's certificate is not verified", "identity")
 
+// And in QUIC.
+#define TWINWIRE_QUIC_PLANT_LIST(X)                                                                \
+  X(quic_success_on_partial_write, "QUIC: a stream that is blocked counts as written", "accepted") \
+  X(quic_yield_out_of_order, "QUIC: a message is yielded before an older one", "prefix")           \
+  X(quic_yield_stream_without_fin, "QUIC: a message is yielded before its end arrived", "prefix")  \
+  X(quic_references_freed_before_ack,                                                              \
+    "QUIC: a message's memory changes before it is acknowledged", "prefix")                        \
+  X(quic_credit_never_extended, "QUIC: the peer gets no credit after the first", "batch_limit")    \
+  X(quic_close_before_acked, "QUIC: close does not wait for acknowledgements", "close_delivers")   \
+  X(quic_reset_reads_as_closed, "QUIC: a connection that the peer dropped reads as closed",        \
+    "drop")                                                                                        \
+  X(quic_drop_without_close_packet, "QUIC: a dropped connection tells the peer nothing", "drop")   \
+  X(quic_handshake_in_accept_loop, "QUIC: one unfinished handshake keeps others out", "accept")
+
 enum class Id : std::uint16_t {
   none,
 #define TWINWIRE_PLANT_ID(name, what, law) name,
   TWINWIRE_PLANT_LIST(TWINWIRE_PLANT_ID) TWINWIRE_TLS_PLANT_LIST(TWINWIRE_PLANT_ID)
+      TWINWIRE_QUIC_PLANT_LIST(TWINWIRE_PLANT_ID)
 #undef TWINWIRE_PLANT_ID
 };
 

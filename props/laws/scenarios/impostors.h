@@ -31,7 +31,7 @@ struct Impostors {
 
   template <Transport T>
   static void run(Env& env) {
-    if constexpr (requires(typename T::Options options) { options.tls; }) {
+    if constexpr (requires(typename T::Options options) { options.tls = TlsConfig(); }) {
       Run<T> run(env);
       for (const Case which : all_cases) run.refused(which);
       run.served();

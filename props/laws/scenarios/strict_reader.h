@@ -4,8 +4,10 @@
 // memory for it.
 #pragma once
 
+#include <algorithm>
 #include <string>
 
+#include "props/laws/registry.h"
 #include "props/laws/rude_peer.h"
 #include "props/laws/tap.h"
 #include "transport/seam.h"
@@ -36,7 +38,11 @@ struct StrictReader {
             read<T>(env, server, std::move(accepted->first), accepted->second, plan, sent);
         });
         ends.spawn("rude peer", [&, reading] {
-          const bool connected = be_rude<T>(env, peer, listener->local(), plan, sent);
+          bool connected = false;
+          if constexpr (over_datagrams<T>)
+            connected = be_rude_in_messages<T>(env, peer, listener->local(), plan);
+          else
+            connected = be_rude<T>(env, peer, listener->local(), plan, sent);
           (void)server.scheduler().sleep_for(std::chrono::seconds(120));
           if (!connected) server.scheduler().cancel(reading);
         });
@@ -71,6 +77,30 @@ struct StrictReader {
     }
   }
 
+  // Each message is what the transport takes for one: a frame, or the bytes that are none.
+  template <Transport T>
+  static bool be_rude_in_messages(Env& env, Network& network, const Address& server,
+                                  const RudePlan& plan) {
+    auto conn = T::dial(network, server, env.dial_options<T>(),
+                        network.clock().in(std::chrono::seconds(10)));
+    if (!conn) return false;
+    auto [reader, writer] = split(std::move(*conn));
+    Batch batch;
+    for (std::size_t i = 0, at = 0; at < plan.bytes.size(); ++i) {
+      const std::size_t size =
+          i < plan.good_frames ? HeaderView(plan.bytes.data() + at).size() : plan.bytes.size() - at;
+      Block* block = network.buffers().allocate(size);
+      if (block == nullptr) return true;
+      std::copy_n(plan.bytes.data() + at, size, block->data);
+      batch.push(Message(Slice(block, block->data, size)));
+      at += size;
+    }
+    if (!writer.send_batch(batch, network.clock().in(std::chrono::seconds(60)))) return true;
+    if (plan.rudeness == Rudeness::none) (void)writer.close(std::chrono::seconds(10));
+    (void)reader.read_message(default_max_message, network.clock().in(std::chrono::seconds(60)));
+    return true;
+  }
+
   template <Transport T>
   static void read(Env& env, TapNetwork& network, typename T::Conn conn, const Address& peer,
                    const RudePlan& plan, const Sent& sent) {
@@ -100,6 +130,12 @@ struct StrictReader {
                (message ? "a message" : to_string(message.error()));
       });
     }
+    if constexpr (over_datagrams<T>) {
+      judge_messages(env, plan, yielded, end);
+      judge_memory(env, network, plan, memory_before);
+      if (end == Error{Errc::closed}) (void)writer.close(std::chrono::seconds(5));
+      return;
+    }
     bool everything =
         record->received >= plan.bytes.size() && (!plan.ends_stream || record->end_seen);
     if constexpr (!has_bare_frames<T>)
@@ -118,11 +154,30 @@ struct StrictReader {
     if (end == Error{Errc::invalid})
       env.judge().check(record->aborted, "read_checks",
                         "a peer that violated the protocol was not dropped");
+    judge_memory(env, network, plan, memory_before);
+    if (end == Error{Errc::closed}) (void)writer.close(std::chrono::seconds(5));
+  }
+
+  // A message that is cut off ends with its stream: whoever sent it has violated the protocol.
+  static void judge_messages(Env& env, const RudePlan& plan, std::size_t yielded, Error end) {
+    const Errc expected = plan.expected == Errc::closed ? Errc::closed : Errc::invalid;
+    if (end == Error{Errc::broken} || end == Error{Errc::timed_out}) return;  // the network failed
+    env.judge().check(yielded == plan.good_frames, "prefix", [&] {
+      return std::to_string(yielded) + " of " + std::to_string(plan.good_frames) +
+             " good frames were yielded";
+    });
+    env.judge().check(end == Error{expected}, "read_checks", [&] {
+      return "after " + std::string(laws::name(plan.rudeness)) + " reading ended with " +
+             to_string(end) + ", not " + std::string(twinwire::name(expected));
+    });
+  }
+
+  static void judge_memory(Env& env, TapNetwork& network, const RudePlan& plan,
+                           std::size_t memory_before) {
     if (plan.rudeness == Rudeness::huge)
       env.judge().check(
           network.buffers().bytes_in_use_max() < memory_before + (std::size_t{8} << 20),
           "read_bounded", "memory was taken for a frame before its size was checked");
-    if (end == Error{Errc::closed}) (void)writer.close(std::chrono::seconds(5));
   }
 };
 

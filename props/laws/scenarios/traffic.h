@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "props/laws/registry.h"
 #include "props/laws/traffic_side.h"
 
 namespace twinwire::laws {
@@ -36,6 +37,8 @@ struct Traffic {
     bool server_began = false;
     SideOutcome client;
     SideOutcome server;
+    std::shared_ptr<StreamRecord> client_record;
+    std::shared_ptr<StreamRecord> server_record;
   };
 
   template <Transport T>
@@ -98,6 +101,7 @@ struct Traffic {
                      network.records().front(), pair.up, pair.down),
           mix(env_->seed(), 2 * i));
       pair.client = side.run();
+      pair.client_record = network.records().front();
     }
 
     void accept_all(typename T::Listener& listener, Scope& servers) {
@@ -122,10 +126,16 @@ struct Traffic {
       const Deadline patience = server_.clock().in(std::chrono::seconds(5));
       for (;;) {
         for (std::size_t i = 0; i < pairs_.size(); ++i)
-          if (pairs_[i]->dialed && pairs_[i]->client_address == peer) return i;
+          if (pairs_[i]->dialed && is_at(pairs_[i]->client_address, peer)) return i;
         if (dialed_.wait(scheduler(), patience, "the client's dial to return") != Wake::ready)
           return pairs_.size();
       }
+    }
+
+    // A datagram socket need not know its own address, only its port.
+    static bool is_at(const Address& client, const Address& peer) {
+      return client == peer ||
+             (client == Address::v4(0, 0, 0, 0, client.port) && client.port == peer.port);
     }
 
     void serve(typename T::Conn conn, const Address& peer) {
@@ -142,6 +152,7 @@ struct Traffic {
                      pair.down, pair.up),
           mix(env_->seed(), 2 * i + 1));
       pair.server = side.run();
+      pair.server_record = server_.record_of(peer);
     }
 
     // Clause 5: every message of a successful batch arrives if close returned ok and the peer read to the end.
@@ -167,6 +178,25 @@ struct Traffic {
       if (!pair.server_began) return;
       delivered(pair.up, pair.client, pair.server);
       delivered(pair.down, pair.server, pair.client);
+      if constexpr (over_datagrams<T>) {
+        ended_as_told(pair.up.label(), pair.client, pair.client_record, pair.server);
+        ended_as_told(pair.down.label(), pair.server, pair.server_record, pair.client);
+      }
+    }
+
+    // Of a drop and of a good close, what shows at the peer where no byte stream can be looked at.
+    void ended_as_told(const std::string& label, const SideOutcome& side,
+                       const std::shared_ptr<StreamRecord>& record, const SideOutcome& peer) {
+      Judge& judge = env_->judge();
+      if (side.gave_up) {
+        judge.check(record == nullptr || record->sent_after_drop > 0, "drop",
+                    label + ": a dropped connection told the peer nothing");
+        judge.check(peer.read_end != Error{Errc::closed} || !peer.read_end_before_own_close, "drop",
+                    label + ": the peer of a dropped connection read a clean end");
+      }
+      if (side.close && *side.close)
+        judge.check(peer.close.has_value(), "close_delivers",
+                    label + ": close returned ok, and the peer had not said good-bye");
     }
 
     Env* env_;

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is QUIC's own: the same packets from run to run, Retry, stateless reset, version negotiation, bad certificates.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "props/laws/run_in_world.h"
+#include "sim/sim_network.h"
+#include "transport/quic/quic.h"
+
+namespace twinwire::laws {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::size_t quic_index() {
+  const auto names = transport_names();
+  return static_cast<std::size_t>(std::find(names.begin(), names.end(), "quic") - names.begin());
+}
+
+std::uint64_t hash_of(std::uint64_t seed, StackPool& stacks) {
+  static const Registry registry = built_in_scenarios();
+  WorldRun run;
+  run.scenario = registry.find("traffic");
+  run.transport = quic_index();
+  run.options.seed = seed;
+  run.options.faults = sim::FaultPlan::swarm(seed);
+  return run_in_world(run, stacks).report.hash;
+}
+
+// The hash folds in every datagram's bytes: keys, nonces and certificates included.
+TEST(QuicDeterminism, packets_are_the_same_forward_and_in_reverse_with_heap_noise) {
+  StackPool stacks;
+  constexpr std::uint64_t seeds = 300;
+  std::vector<std::uint64_t> forward;
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) forward.push_back(hash_of(seed, stacks));
+  std::vector<std::unique_ptr<char[]>> noise;
+  for (std::uint64_t seed = seeds; seed >= 1; --seed) {
+    noise.push_back(std::make_unique<char[]>(1 + seed * 37 % 5000));
+    if (seed % 3 == 0) noise.erase(noise.begin());
+    ASSERT_EQ(hash_of(seed, stacks), forward[seed - 1]) << "seed " << seed;
+  }
+}
+
+TEST(QuicDeterminism, another_process_sees_the_same_packets) {
+  StackPool stacks;
+  const std::uint64_t here = hash_of(77, stacks);
+  std::fflush(nullptr);
+  std::array<char, 64> text{};
+  const std::string command =
+      "/proc/self/exe --gtest_also_run_disabled_tests --gtest_filter=*DISABLED_print_hash";
+  char self[4096];
+  const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+  ASSERT_GT(n, 0);
+  self[n] = 0;
+  FILE* pipe = popen((std::string(self) + command.substr(14) + " | grep hash=").c_str(), "r");
+  ASSERT_NE(pipe, nullptr);
+  ASSERT_NE(std::fgets(text.data(), text.size(), pipe), nullptr);
+  pclose(pipe);
+  EXPECT_EQ(std::string(text.data()), "hash=" + std::to_string(here) + "\n");
+}
+TEST(QuicDeterminism, DISABLED_print_hash) {
+  StackPool stacks;
+  std::printf("hash=%llu\n", static_cast<unsigned long long>(hash_of(77, stacks)));
+}
+
+// A world with a QUIC listener; `body(env)` runs in a fiber beside it.
+struct Fixture {
+  sim::World& world;
+  sim::SimNetwork& server;
+  sim::SimNetwork& client;
+  QuicOptions listening;
+  QuicOptions dialing;
+};
+template <class Body>
+void in_world(Body&& body) {
+  StackPool stacks;
+  sim::WorldOptions options;
+  options.seed = 5;
+  sim::World world(options, stacks);
+  sim::SimNetwork& server = world.add_node("server");
+  sim::SimNetwork& client = world.add_node("client");
+  const auto report = world.run([&](Scope& scope) {
+    Fixture fixture{world, server, client, {}, {}};
+    prepare_listener(fixture.listening, true);
+    prepare_dialer(fixture.dialing, true);
+    body(fixture, scope);
+    scope.cancel();
+  });
+  EXPECT_EQ(report.ending, sim::Ending::finished);
+  EXPECT_EQ(report.leaked_buffers, 0U);
+  EXPECT_EQ(report.leaked_sockets, 0U);
+}
+
+TEST(Quic, under_pressure_newcomers_prove_their_address_by_a_retry) {
+  in_world([](Fixture& f, Scope& scope) {
+    f.listening.retry_from = 0;
+    auto listener = Quic::listen(f.server, scope, f.server.address(4000), f.listening);
+    ASSERT_TRUE(listener);
+    auto conn = Quic::dial(f.client, listener->local(), f.dialing, f.client.clock().in(5s));
+    ASSERT_TRUE(conn) << to_string(conn.error());
+    EXPECT_TRUE(listener->accept(f.server.clock().in(1s)));
+    EXPECT_EQ(listener->counters().accepted, 1U);
+  });
+}
+
+TEST(Quic, a_peer_that_does_not_believe_the_certificate_fails_the_handshake) {
+  in_world([](Fixture& f, Scope& scope) {
+    auto listener = Quic::listen(f.server, scope, f.server.address(4000), f.listening);
+    ASSERT_TRUE(listener);
+    QuicOptions wrong_name = f.dialing;
+    wrong_name.tls.server_name = "somewhere.else";
+    auto conn = Quic::dial(f.client, listener->local(), wrong_name, f.client.clock().in(5s));
+    EXPECT_TRUE(!conn && conn.error() == Errc::handshake);
+    QuicOptions wrong_protocol = f.dialing;
+    wrong_protocol.tls.protocol = "h3";
+    conn = Quic::dial(f.client, listener->local(), wrong_protocol, f.client.clock().in(5s));
+    EXPECT_TRUE(!conn && conn.error() == Errc::handshake);
+    conn = Quic::dial(f.client, listener->local(), f.dialing, f.client.clock().in(5s));
+    EXPECT_TRUE(conn) << "and the listener goes on";
+  });
+}
+
+TEST(Quic, an_unknown_version_is_answered_and_garbage_is_not) {
+  in_world([](Fixture& f, Scope& scope) {
+    auto listener = Quic::listen(f.server, scope, f.server.address(4000), f.listening);
+    ASSERT_TRUE(listener);
+    auto socket = f.client.bind(f.client.address(), {});
+    ASSERT_TRUE(socket);
+    std::vector<std::byte> packet(1200);
+    packet[0] = std::byte{0xc0};
+    packet[1] = packet[2] = packet[3] = packet[4] = std::byte{0x77};
+    packet[5] = std::byte{8};
+    packet[14] = std::byte{8};
+    const Datagram datagram{.remote = listener->local(), .bytes = packet};
+    ASSERT_TRUE((*socket)->send({&datagram, 1}, Deadline::never()));
+    auto answer = (*socket)->receive(f.client.clock().in(1s));
+    ASSERT_TRUE(answer);
+    const auto bytes = answer->front().bytes.bytes();
+    EXPECT_EQ(load<std::uint32_t>(bytes.data() + 1), 0U) << "version negotiation";
+    const Datagram short_one{.remote = listener->local(), .bytes = std::span(packet).first(20)};
+    ASSERT_TRUE((*socket)->send({&short_one, 1}, Deadline::never()));
+    EXPECT_FALSE((*socket)->receive(f.client.clock().in(1s)));
+  });
+}
+
+// A server that lost its memory tells its old peers so.
+TEST(Quic, a_packet_for_an_unknown_connection_is_answered_by_a_stateless_reset) {
+  in_world([](Fixture& f, Scope& scope) {
+    auto listener = Quic::listen(f.server, scope, f.server.address(4000), f.listening);
+    ASSERT_TRUE(listener);
+    auto socket = f.client.bind(f.client.address(), {});
+    ASSERT_TRUE(socket);
+    std::vector<std::byte> packet(60, std::byte{0x41});
+    const Datagram datagram{.remote = listener->local(), .bytes = packet};
+    ASSERT_TRUE((*socket)->send({&datagram, 1}, Deadline::never()));
+    auto answer = (*socket)->receive(f.client.clock().in(1s));
+    ASSERT_TRUE(answer);
+    EXPECT_LT(answer->front().bytes.size(), packet.size());
+    EXPECT_GE(answer->front().bytes.size(), 21U);
+  });
+}
+
+TEST(Quic, handshakes_are_bounded_in_time_and_number) {
+  in_world([](Fixture& f, Scope& scope) {
+    f.listening.accept_after_first_message = true;
+    f.listening.accept.handshakes_max = 3;
+    f.listening.accept.handshake_timeout = 2s;
+    auto listener = Quic::listen(f.server, scope, f.server.address(4000), f.listening);
+    ASSERT_TRUE(listener);
+    std::vector<QuicConn> mutes;
+    for (int i = 0; i < 6; ++i) {
+      auto conn = Quic::dial(f.client, listener->local(), f.dialing, f.client.clock().in(5s));
+      ASSERT_TRUE(conn);
+      mutes.push_back(std::move(*conn));
+      EXPECT_LE(listener->unfinished(), 3U);
+    }
+    EXPECT_EQ(listener->counters().handshakes_evicted, 3U);
+    (void)f.client.scheduler().sleep_for(3s);
+    EXPECT_EQ(listener->unfinished(), 0U);
+    auto [reader, writer] = split(std::move(mutes.back()));
+    auto message = reader.read_message(default_max_message, f.client.clock().in(1s));
+    EXPECT_TRUE(!message && message.error() == Errc::broken);
+  });
+}
+
+TEST(Quic, the_idle_time_out_ends_a_silent_connection_and_keep_alive_prevents_it) {
+  in_world([](Fixture& f, Scope& scope) {
+    auto listener = Quic::listen(f.server, scope, f.server.address(4000), f.listening);
+    ASSERT_TRUE(listener);
+    for (const bool kept : {false, true}) {
+      f.dialing.idle_timeout = 2s;
+      f.dialing.keep_alive = kept ? 500ms : 0ms;
+      auto conn = Quic::dial(f.client, listener->local(), f.dialing, f.client.clock().in(5s));
+      ASSERT_TRUE(conn);
+      auto peer = listener->accept(f.server.clock().in(1s));
+      ASSERT_TRUE(peer);
+      auto [reader, writer] = split(std::move(*conn));
+      auto message = reader.read_message(default_max_message, f.client.clock().in(10s));
+      EXPECT_EQ(message.error().code, kept ? Errc::timed_out : Errc::broken);
+    }
+  });
+}
+
+}  // namespace
+}  // namespace twinwire::laws

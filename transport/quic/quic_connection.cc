@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+// A connection's pump, and how it comes to its end. The halves' calls: quic_halves.cc.
+#include "transport/quic/quic_connection.h"
+
+#include <algorithm>
+#include <new>
+
+#include "transport/base/plant.h"
+#include "transport/quic/quic_endpoint.h"
+
+namespace twinwire {
+namespace {
+
+constexpr std::size_t burst_bytes = 32 * 1024;
+
+}  // namespace
+
+QuicConnection::QuicConnection(std::shared_ptr<QuicEndpoint> endpoint, const QuicOptions& options,
+                               const QuicPath& path, bool is_server, Deadline handshake)
+    : endpoint_(std::move(endpoint)),
+      options_(options),
+      path_(path),
+      is_server_(is_server),
+      handshake_(handshake),
+      inbound_(*endpoint_->services().buffers, options),
+      linger_until_(TimePoint::never()) {}
+
+QuicConnection::~QuicConnection() = default;
+
+Result<void> QuicConnection::start(const QuicInitial* initial) {
+  const QuicServices& services = endpoint_->services();
+  const TimePoint now = services.clock->now();
+  auto engine =
+      initial != nullptr
+          ? QuicEngine::server(options_, *services.random, endpoint_->secret(), path_, *initial,
+                               now, *this)
+          : QuicEngine::client(options_, *services.random, endpoint_->secret(), path_, now, *this);
+  if (!engine) {
+    endpoint_->forget(*this);
+    return engine.error();
+  }
+  engine_ = std::move(*engine);
+  auto fiber = services.background->try_spawn("quic.pump", [self = shared_from_this()] {
+    self->pump();
+    self->endpoint_->left(*self);
+  });
+  if (!fiber) {
+    engine_.reset();
+    endpoint_->forget(*this);
+    return fiber.error();
+  }
+  endpoint_->joined();
+  return {};
+}
+
+// --- The engine's notes ----------------------------------------------------------------------------------------------
+
+void QuicConnection::on_bytes(std::uint64_t stream, std::span<const std::byte> bytes, bool end) {
+  inbound_.on_bytes(stream, bytes, end);
+}
+void QuicConnection::on_reset(std::uint64_t stream) { inbound_.on_reset(stream); }
+void QuicConnection::on_acked(std::uint64_t stream, std::uint64_t bytes) {
+  outbound_.on_acked(stream, bytes);
+}
+void QuicConnection::on_cid(const QuicCid& cid, bool added) {
+  if (added) {
+    cids_.push_back(cid);
+    endpoint_->route(cid, *this);
+  } else {
+    std::erase(cids_, cid);
+    endpoint_->unroute(cid);
+  }
+}
+std::optional<QuicSink::Piece> QuicConnection::next_piece() {
+  if (!established_) return std::nullopt;
+  return outbound_.next_piece();
+}
+void QuicConnection::on_written(const Piece& piece, std::size_t bytes) {
+  outbound_.on_written(piece, bytes);
+}
+
+// --- The pump --------------------------------------------------------------------------------------------------------
+
+void QuicConnection::wake_pump() noexcept {
+  dirty_ = true;
+  pump_wake_.wake_one(*endpoint_->services().scheduler);
+}
+
+void QuicConnection::wake_everybody() noexcept {
+  Scheduler& scheduler = *endpoint_->services().scheduler;
+  arrived_.wake_all(scheduler);
+  sent_.wake_all(scheduler);
+  settled_.wake_all(scheduler);
+}
+
+void QuicConnection::pump() {
+  Scheduler& scheduler = *endpoint_->services().scheduler;
+  for (;;) {
+    dirty_ = false;
+    TimePoint now = endpoint_->services().clock->now();
+    if (engine_ != nullptr && !reported_ && now >= handshake_.at) {
+      failure_ = Error{Errc::timed_out, 0};
+      drop({Errc::timed_out, 0}, QuicCode::dropped);
+    }
+    if (engine_ != nullptr && engine_->expiry() <= now) settle(engine_->expire(now));
+    if (engine_ != nullptr && !flush()) break;
+    if (owes_kept_ && !send_kept()) break;
+    now = endpoint_->services().clock->now();
+    Deadline next{linger_until_};
+    if (engine_ != nullptr) {
+      next = {std::max(engine_->expiry(), now + std::chrono::microseconds(1))};
+      if (!reported_) next = earlier(next, handshake_);
+    } else if (now >= linger_until_) {
+      break;
+    }
+    if (dirty_) continue;
+    if (pump_wake_.wait(scheduler, next, "QUIC packets to send") == Wake::canceled) break;
+  }
+  if (engine_ != nullptr) {  // told to stop: no packet can leave any more
+    engine_.reset();
+    ended_by_peer({Errc::broken, 0});
+  }
+  kept_.clear();
+}
+
+// Everything that may be sent now, in bursts. False: this fiber was told to stop.
+bool QuicConnection::flush() {
+  const QuicServices& services = endpoint_->services();
+  for (bool more = true; more && engine_ != nullptr;) {
+    Block* block = services.buffers->allocate(burst_bytes);
+    if (block == nullptr) return true;  // the timers bring us back
+    const Slice room(block, block->data, block->capacity);
+    std::vector<Datagram> datagrams;
+    std::size_t used = 0;
+    QuicFate fate = QuicFate::alive;
+    const TimePoint now = services.clock->now();
+    while (used + quic_packet_max <= burst_bytes) {
+      const QuicPacket packet = engine_->write({block->data + used, quic_packet_max}, now, fate);
+      more = packet.size != 0;
+      if (!more) break;
+      const std::span<const std::byte> bytes(block->data + used, packet.size);
+      used += packet.size;
+      // Packets of one size to one place go as one datagram, to be cut by the network.
+      if (!datagrams.empty()) {
+        Datagram& last = datagrams.back();
+        const std::size_t step = last.segment_size != 0 ? last.segment_size : last.bytes.size();
+        if (last.remote == packet.remote && last.ecn == packet.ecn && packet.size <= step &&
+            last.bytes.size() % step == 0) {
+          last.segment_size = static_cast<std::uint16_t>(step);
+          last.bytes = {last.bytes.data(), last.bytes.size() + packet.size};
+          continue;
+        }
+      }
+      datagrams.push_back({.remote = packet.remote,
+                           .local = endpoint_->source(packet.local),
+                           .ecn = packet.ecn,
+                           .bytes = bytes});
+    }
+    engine_->end_burst(now);
+    const std::uint64_t packetised = outbound_.packetised();
+    if (fate != QuicFate::alive) settle(fate);
+    if (!datagrams.empty() && !endpoint_->send(datagrams, *this)) return false;
+    if (packetised > handed_ || PLANT(quic_success_on_partial_write)) {
+      handed_ = PLANT(quic_success_on_partial_write) ? outbound_.pushed() : packetised;
+      sent_.wake_one(*services.scheduler);
+    }
+  }
+  return true;
+}
+
+bool QuicConnection::send_kept() {
+  owes_kept_ = false;
+  if (kept_.empty() || PLANT(quic_drop_without_close_packet)) return true;
+  const Datagram datagram{.remote = kept_packet_.remote,
+                          .local = endpoint_->source(kept_packet_.local),
+                          .bytes = kept_};
+  return endpoint_->send({&datagram, 1}, *this);
+}
+
+void QuicConnection::receive(const QuicPath& path, Ecn ecn, std::span<const std::byte> datagram) {
+  if (engine_ == nullptr) {
+    // Closing: the kept packet answers the 1st, 2nd, 4th, 8th ... datagram.
+    if (!kept_.empty() && (answered_ & (answered_ + 1)) == 0) {
+      owes_kept_ = true;
+      wake_pump();
+    }
+    ++answered_;
+    return;
+  }
+  settle(engine_->read(path, ecn, datagram, endpoint_->services().clock->now()));
+}
+
+void QuicConnection::refused(Error why) noexcept {
+  if (established_ || engine_ == nullptr) return;
+  failure_ = why;
+  drop(why, QuicCode::dropped);
+}
+
+// --- Conclusions -----------------------------------------------------------------------------------------------------
+
+void QuicConnection::settle(QuicFate fate) {
+  Scheduler& scheduler = *endpoint_->services().scheduler;
+  if (engine_ != nullptr && fate == QuicFate::alive) path_ = engine_->path();
+  if (handshake_done_ && !established_) {
+    established_ = true;
+    settled_.wake_all(scheduler);
+    if (!is_server_) reported_ = true;
+  }
+  if (is_server_ && established_ && !reported_ && engine_ != nullptr) {
+    bool ready = !options_.accept_after_first_message;
+    if (!ready) {
+      Message first;
+      const auto got = inbound_.next(options_.first_message_max, first);
+      if (!got) return drop(got.error(), QuicCode::violation);
+      if (*got) {
+        first_message_ = std::move(first);
+        ready = true;
+      }
+    }
+    if (ready) {
+      reported_ = true;
+      endpoint_->ready(shared_from_this());
+    }
+  }
+  switch (fate) {
+    case QuicFate::alive: break;
+    case QuicFate::peer_finished:
+      // The peer has everything of ours and its good-bye is behind all of its messages; anything else is no finish.
+      if (closing_ && outbound_.packetised() == outbound_.pushed() && inbound_.ended()) {
+        finished_ = true;
+        linger_until_ = endpoint_->services().clock->now() + 3 * engine_->pto();
+        engine_.reset();
+        wake_everybody();
+        break;
+      }
+      [[fallthrough]];
+    case QuicFate::peer_dropped:
+      linger_until_ = endpoint_->services().clock->now() + 3 * engine_->pto();
+      engine_.reset();
+      ended_by_peer({PLANT(quic_reset_reads_as_closed) ? Errc::closed : Errc::broken, 0});
+      break;
+    case QuicFate::idle:
+    case QuicFate::forget:
+      linger_until_ = endpoint_->services().clock->now();
+      engine_.reset();
+      ended_by_peer({Errc::broken, 0});
+      break;
+    case QuicFate::failed:
+      if (!failure_) failure_ = Error{Errc::handshake, 0};
+      end(QuicCode::violation);
+      ended_by_peer({Errc::broken, 0});
+      break;
+  }
+  if (engine_ != nullptr && inbound_.out_of_memory())
+    drop({Errc::no_resources, 0}, QuicCode::dropped);
+  if (engine_ != nullptr && refused_) drop({Errc::broken, 0}, QuicCode::dropped);
+  if (closing_) give_credit(true);
+  arrived_.wake_one(scheduler);
+  if (closing_) settled_.wake_all(scheduler);
+  wake_pump();
+}
+
+// The engine writes its last packet, which the pump sends now and again as the answer to what still comes.
+void QuicConnection::end(QuicCode code) noexcept {
+  if (engine_ == nullptr) return;
+  const TimePoint now = endpoint_->services().clock->now();
+  try {
+    kept_.resize(quic_packet_max);
+    kept_packet_ = engine_->close(kept_, code, now);
+    kept_.resize(kept_packet_.size);
+  } catch (const std::bad_alloc&) {
+    kept_.clear();
+  }
+  linger_until_ = now + 3 * engine_->pto();
+  engine_.reset();
+  owes_kept_ = true;
+  wake_pump();
+}
+
+void QuicConnection::ended_by_peer(Error why) {
+  if (!failure_) failure_ = Error{Errc::handshake, 0};
+  outbound_.clear();
+  if (!write_error_) write_error_ = Error{Errc::broken, why.os_errno};
+  if (!peer_end_) peer_end_ = why;
+  if (!reported_ && is_server_) {
+    reported_ = true;
+    endpoint_->handshake_failed(*this);
+  }
+  wake_everybody();
+  wake_pump();
+}
+
+void QuicConnection::drop(Error why, QuicCode code) noexcept {
+  if (finished_) return;
+  if (!write_error_) write_error_ = why;
+  if (!read_error_) read_error_ = Error{Errc::broken, why.os_errno};
+  end(code);
+  outbound_.clear();
+  first_message_.reset();
+  if (!reported_ && is_server_) {
+    reported_ = true;
+    endpoint_->handshake_failed(*this);
+  }
+  wake_everybody();
+}
+
+void QuicConnection::half_destroyed(bool reader) noexcept {
+  const bool read_to_end = reader && read_error_ == Error{Errc::closed, 0};
+  if (!closing_ && !read_to_end) drop({Errc::broken, 0}, QuicCode::dropped);
+}
+
+void QuicConnection::give_credit(bool reading) {
+  if (engine_ == nullptr) return;
+  const auto credit = inbound_.take_credit(reading);
+  if (!credit) return;
+  if (credit->stream_bytes != 0) engine_->credit_stream(credit->stream, credit->stream_bytes);
+  engine_->credit(credit->bytes, credit->streams);
+  wake_pump();
+}
+
+}  // namespace twinwire

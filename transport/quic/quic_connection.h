@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// QuicConnection: one engine, its pump fiber, and what the two halves share. Private to transport/quic/.
+//
+// The pump alone hands datagrams to the socket and keeps the engine's timer; the endpoint's receive pump feeds the
+// engine. Everybody else notes what is wanted and wakes the pump.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "transport/fiber/wait_queue.h"
+#include "transport/quic/quic_engine.h"
+#include "transport/quic/quic_inbound.h"
+#include "transport/quic/quic_outbound.h"
+#include "transport/wire/batch.h"
+
+namespace twinwire {
+
+class QuicEndpoint;
+
+class QuicConnection final : public QuicSink, public std::enable_shared_from_this<QuicConnection> {
+ public:
+  QuicConnection(std::shared_ptr<QuicEndpoint> endpoint, const QuicOptions& options,
+                 const QuicPath& path, bool is_server, Deadline handshake);
+  ~QuicConnection();
+
+  // Makes the engine and starts the pump. `initial`: of a server's connection.
+  // Errors     no_resources
+  Result<void> start(const QuicInitial* initial);
+
+  // --- From the endpoint -------------------------------------------------------------------------------------------
+
+  void receive(const QuicPath& path, Ecn ecn, std::span<const std::byte> datagram);
+  // The socket says that nobody listens there: during the handshake that ends the dial.
+  void refused(Error why) noexcept;
+
+  // --- From the halves ---------------------------------------------------------------------------------------------
+
+  Result<Message> read(std::size_t max, Deadline deadline);
+  Result<void> send(Batch& batch, Deadline deadline);
+  Result<void> close(Duration grace);
+  Result<void> wait_until_established(Deadline deadline);
+  // Ends the connection at once, for `why`: the peer is told by a close packet with `code`. The first reason stays.
+  void drop(Error why, QuicCode code) noexcept;
+  // A half is gone.
+  void half_destroyed(bool reader) noexcept;
+
+  bool established() const noexcept { return established_; }
+  bool over() const noexcept { return engine_ == nullptr; }
+  QuicPath path() const noexcept { return path_; }
+  const std::vector<QuicCid>& cids() const noexcept { return cids_; }
+
+ private:
+  void on_handshake_done() override { handshake_done_ = true; }
+  void on_bytes(std::uint64_t stream, std::span<const std::byte> bytes, bool end) override;
+  void on_reset(std::uint64_t stream) override;
+  void on_acked(std::uint64_t stream, std::uint64_t bytes) override;
+  void on_all_acked(std::uint64_t stream) override { outbound_.on_all_acked(stream); }
+  void on_refused(std::uint64_t) override { refused_ = true; }
+  void on_cid(const QuicCid& cid, bool added) override;
+  std::optional<Piece> next_piece() override;
+  std::uint64_t streams_wanted() override { return established_ ? outbound_.pushed() : 0; }
+  void on_written(const Piece& piece, std::size_t bytes) override;
+
+  void pump();
+  bool flush();
+  bool send_kept();
+  void settle(QuicFate fate);     // draws the conclusions of an engine's call
+  void ended_by_peer(Error why);  // nothing more will come or go
+  void end(QuicCode code) noexcept;
+  void give_credit(bool reading);
+  void wake_pump() noexcept;
+  void wake_everybody() noexcept;
+  Result<Message> read_one(std::size_t max, Deadline deadline);
+  Result<void> finish_both_sides(Deadline deadline);
+
+  std::shared_ptr<QuicEndpoint> endpoint_;
+  QuicOptions options_;
+  QuicPath path_;
+  bool is_server_;
+  Deadline handshake_;
+  QuicInbound inbound_;
+  QuicOutbound outbound_;
+  std::unique_ptr<QuicEngine> engine_;  // gone once the connection is over
+  std::vector<QuicCid> cids_;
+
+  bool handshake_done_ = false;  // by the engine; established_ is what followed from it
+  bool established_ = false;
+  bool reported_ = false;  // a listener knows how the handshake ended
+  bool refused_ = false;
+  bool dirty_ = false;
+  std::uint64_t handed_ = 0;  // streams whose bytes the socket has taken
+
+  std::vector<std::byte> kept_;  // the close packet
+  QuicPacket kept_packet_;
+  bool owes_kept_ = false;
+  std::uint64_t answered_ = 0;
+  TimePoint linger_until_;
+
+  std::optional<Error> write_error_;
+  std::optional<Error> read_error_;
+  std::optional<Error>
+      peer_end_;                  // how the peer ended it: the reader meets it behind what is whole
+  std::optional<Error> failure_;  // of the handshake
+  std::optional<Message> first_message_;
+  std::optional<Result<void>> close_result_;
+  bool closing_ = false;
+  bool finished_ = false;  // both sides have said everything
+  bool reading_ = false;
+  bool writing_ = false;
+  Fiber* reader_ = nullptr;
+
+  WaitQueue pump_wake_;
+  WaitQueue arrived_;
+  WaitQueue sent_;
+  WaitQueue settled_;  // close() and dial()
+};
+
+}  // namespace twinwire

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transport/quic/quic_endpoint.h"
+
+#include <algorithm>
+#include <array>
+#include <new>
+
+#include "transport/base/plant.h"
+#include "transport/quic/quic_connection.h"
+
+namespace twinwire {
+
+Result<std::shared_ptr<QuicEndpoint>> QuicEndpoint::open(Network& network, const Address& local,
+                                                         const QuicOptions& options) {
+  if (options.tls.credentials.empty()) return Errc::invalid;
+  auto socket = network.bind(local, {});
+  if (!socket) return socket.error();
+  try {
+    const QuicServices services{&network.scheduler(), &network.clock(), &network.random(),
+                                &network.buffers(), &network.background()};
+    auto endpoint = std::make_shared<QuicEndpoint>(services, options, std::move(*socket));
+    auto fiber =
+        services.background->try_spawn("quic.receive", [endpoint] { endpoint->receive_all(); });
+    if (!fiber) return fiber.error();
+    endpoint->receiver_ = *fiber;
+    endpoint->receiving_ = true;
+    return endpoint;
+  } catch (const std::bad_alloc&) {
+    return Errc::no_resources;
+  }
+}
+
+QuicEndpoint::QuicEndpoint(const QuicServices& services, const QuicOptions& options,
+                           std::unique_ptr<DatagramSocket> socket)
+    : services_(services), options_(options), socket_(std::move(socket)), local_(socket_->local()) {
+  services_.random->fill(secret_);
+}
+
+// --- Receiving -------------------------------------------------------------------------------------------------------
+
+void QuicEndpoint::receive_all() {
+  for (;;) {
+    auto batch = socket_->receive(Deadline::never());
+    if (!batch) {
+      if (batch.error() == Errc::canceled) break;
+      if (batch.error() == Errc::refused && !ever_listened_) {
+        for (const auto& [cid, connection] : std::map(routes_)) connection->refused(batch.error());
+        continue;
+      }
+      if (!services_.scheduler->sleep_for(std::chrono::milliseconds(1))) break;
+      continue;
+    }
+    for (const ReceivedDatagram& datagram : *batch) {
+      std::span<const std::byte> rest = datagram.bytes.bytes();
+      const std::size_t step = datagram.segment_size != 0 ? datagram.segment_size : rest.size();
+      while (!rest.empty()) {
+        const std::size_t n = std::min(step, rest.size());
+        take(datagram, rest.first(n));
+        rest = rest.subspan(n);
+      }
+    }
+  }
+  receiving_ = false;
+  stop_listening();
+  socket_.reset();
+}
+
+void QuicEndpoint::take(const ReceivedDatagram& datagram, std::span<const std::byte> bytes) {
+  QuicDatagram description = describe_quic_datagram(bytes);
+  if (description.kind == QuicKind::garbage) return;
+  // A dialer has one local address, whatever its socket is bound to.
+  const QuicPath path{ever_listened_ && datagram.local.port != 0 ? datagram.local : local_,
+                      datagram.remote};
+  if (const auto found = routes_.find(description.header.destination); found != routes_.end()) {
+    const std::shared_ptr<QuicConnection> keep = found->second->shared_from_this();
+    keep->receive(path, datagram.ecn, bytes);
+    return;
+  }
+  if (!listening_) {
+    if (!ever_listened_) return;
+  } else if (description.kind == QuicKind::initial) {
+    begin(path, datagram.ecn, description.header, bytes);
+    return;
+  }
+  std::array<std::byte, quic_packet_max> packet;
+  std::size_t size = 0;
+  if (description.kind == QuicKind::unknown_version)
+    size = write_version_negotiation(packet, description, *services_.random);
+  else if (!description.long_header)
+    size = write_stateless_reset(packet, description.header.destination, bytes.size(), secret_,
+                                 *services_.random);
+  if (size != 0) answer(path, std::span(packet).first(size));
+}
+
+void QuicEndpoint::begin(const QuicPath& path, Ecn ecn, QuicInitial initial,
+                         std::span<const std::byte> bytes) {
+  if (ready_.size() >= options_.accept.ready_max) return;  // the client will try again
+  if (PLANT(quic_handshake_in_accept_loop) && !unfinished_.empty()) return;
+  const TimePoint now = services_.clock->now();
+  if (is_retry_token(initial.token)) {
+    if (!verify_retry_token(initial, path.remote, secret_, now)) return;
+  } else if (unfinished_.size() >= options_.retry_from) {
+    std::array<std::byte, quic_packet_max> packet;
+    const std::size_t size =
+        write_retry(packet, initial, path.remote, secret_, *services_.random, now);
+    if (size != 0) answer(path, std::span(packet).first(size));
+    return;
+  }
+  if (unfinished_.size() >= options_.accept.handshakes_max) {
+    ++counters_.handshakes_evicted;
+    const auto oldest = unfinished_.front();
+    oldest->drop({Errc::broken, 0}, QuicCode::dropped);
+  }
+  try {
+    auto connection =
+        std::make_shared<QuicConnection>(shared_from_this(), options_, path, true,
+                                         services_.clock->in(options_.accept.handshake_timeout));
+    unfinished_.push_back(connection);
+    if (!connection->start(&initial)) {
+      std::erase(unfinished_, connection);
+      return;
+    }
+    ++counters_.accepted;
+    connection->receive(path, ecn, bytes);
+  } catch (const std::bad_alloc&) {
+    return;  // the client will try again
+  }
+}
+
+void QuicEndpoint::answer(const QuicPath& path, std::span<const std::byte> packet) {
+  const Datagram datagram{.remote = path.remote, .local = source(path.local), .bytes = packet};
+  (void)socket_->send({&datagram, 1}, Deadline::never());
+}
+
+// --- For connections -------------------------------------------------------------------------------------------------
+
+Address QuicEndpoint::source(const Address& local) const noexcept {
+  return !ever_listened_ || local == local_ ? Address{} : local;
+}
+
+bool QuicEndpoint::send(std::span<const Datagram> datagrams, QuicConnection& connection) {
+  while (!datagrams.empty() && socket_ != nullptr) {
+    auto taken = socket_->send(datagrams, Deadline::never());
+    if (taken) {
+      datagrams = datagrams.subspan(*taken);
+      continue;
+    }
+    switch (taken.error().code) {
+      case Errc::canceled: return false;
+      case Errc::refused:
+      case Errc::unreachable:
+        if (!ever_listened_) connection.refused(taken.error());
+        break;
+      default: break;  // too large: a probe for a larger MTU; no resources: lost
+    }
+    if (taken.error() != Errc::refused) datagrams = datagrams.subspan(1);
+  }
+  return true;
+}
+
+void QuicEndpoint::route(const QuicCid& cid, QuicConnection& connection) {
+  routes_.insert_or_assign(cid, &connection);
+}
+
+void QuicEndpoint::forget(QuicConnection& connection) noexcept {
+  for (const QuicCid& cid : connection.cids()) {
+    const auto found = routes_.find(cid);
+    if (found != routes_.end() && found->second == &connection) routes_.erase(found);
+  }
+}
+
+void QuicEndpoint::left(QuicConnection& connection) noexcept {
+  forget(connection);
+  --connections_;
+  close_if_unused();
+}
+
+void QuicEndpoint::close_if_unused() noexcept {
+  if (connections_ == 0 && !listening_ && receiving_) services_.scheduler->cancel(receiver_);
+}
+
+// --- Dialling and listening ------------------------------------------------------------------------------------------
+
+Result<QuicConn> QuicEndpoint::dial(const Address& remote, Deadline deadline) {
+  std::shared_ptr<QuicConnection> connection;
+  try {
+    connection = std::make_shared<QuicConnection>(shared_from_this(), options_,
+                                                  QuicPath{local_, remote}, false, deadline);
+  } catch (const std::bad_alloc&) {
+    close_if_unused();
+    return Errc::no_resources;
+  }
+  if (auto started = connection->start(nullptr); !started) {
+    close_if_unused();
+    return started.error();
+  }
+  if (auto done = connection->wait_until_established(deadline); !done) {
+    connection->drop(done.error(), QuicCode::dropped);
+    return done.error();
+  }
+  return QuicConn(connection);
+}
+
+void QuicEndpoint::listen(FiberHandle watch) noexcept {
+  listening_ = ever_listened_ = true;
+  watch_ = watch;
+}
+
+void QuicEndpoint::stop_listening() noexcept {
+  if (!listening_) return;
+  listening_ = false;
+  services_.scheduler->cancel(watch_);
+  const auto unfinished = std::exchange(unfinished_, {});
+  for (const auto& connection : unfinished) connection->drop({Errc::broken, 0}, QuicCode::dropped);
+  const auto ready = std::exchange(ready_, {});
+  for (const auto& connection : ready) connection->drop({Errc::broken, 0}, QuicCode::dropped);
+  arrivals_.wake_all(*services_.scheduler);
+  close_if_unused();
+}
+
+void QuicEndpoint::ready(std::shared_ptr<QuicConnection> connection) {
+  std::erase(unfinished_, connection);
+  if (!listening_) return connection->drop({Errc::broken, 0}, QuicCode::dropped);
+  ready_.push_back(std::move(connection));
+  arrivals_.wake_one(*services_.scheduler);
+}
+
+void QuicEndpoint::handshake_failed(QuicConnection& connection) noexcept {
+  ++counters_.handshakes_failed;
+  std::erase_if(unfinished_, [&](const auto& other) { return other.get() == &connection; });
+}
+
+Result<std::pair<QuicConn, Address>> QuicEndpoint::accept(Deadline deadline) {
+  for (;;) {
+    // What is ready comes first, also for a fiber that was canceled on its way here: its wake is used up.
+    if (!ready_.empty()) {
+      const std::shared_ptr<QuicConnection> next = std::move(ready_.front());
+      ready_.pop_front();
+      return std::pair(QuicConn(next), next->path().remote);
+    }
+    if (services_.scheduler->cancel_pending()) return Errc::canceled;
+    if (!listening_) return Errc::shutting_down;
+    const Wake wake = arrivals_.wait(*services_.scheduler, deadline, "a connection to accept");
+    if (wake != Wake::ready && ready_.empty()) return to_errc(wake);
+  }
+}
+
+}  // namespace twinwire

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// QuicEndpoint: a datagram socket and the connections on it, found by connection id. One fiber receives. A listener's
+// endpoint serves all its connections; a dialer's serves one. Private to transport/quic/.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "transport/accept_stage.h"
+#include "transport/fiber/wait_queue.h"
+#include "transport/net/network.h"
+#include "transport/quic/quic_conn.h"
+#include "transport/quic/quic_engine.h"
+
+namespace twinwire {
+
+// What a network's accessors returned. The network itself may be gone before the endpoint is.
+struct QuicServices {
+  Scheduler* scheduler;
+  Clock* clock;
+  Random* random;
+  BufferPool* buffers;
+  Scope* background;
+};
+
+class QuicEndpoint final : public std::enable_shared_from_this<QuicEndpoint> {
+ public:
+  // Errors     as Network::bind, and no_resources
+  static Result<std::shared_ptr<QuicEndpoint>> open(Network& network, const Address& local,
+                                                    const QuicOptions& options);
+  QuicEndpoint(const QuicServices& services, const QuicOptions& options,
+               std::unique_ptr<DatagramSocket> socket);
+
+  // --- Dialling and listening --------------------------------------------------------------------------------------
+
+  Result<QuicConn> dial(const Address& remote, Deadline deadline);
+  void listen(FiberHandle watch) noexcept;
+  void stop_listening() noexcept;  // abandons unfinished handshakes, drops what nobody accepted
+  Result<std::pair<QuicConn, Address>> accept(Deadline deadline);
+  const AcceptCounters& counters() const noexcept { return counters_; }
+  std::size_t unfinished() const noexcept { return unfinished_.size(); }
+
+  // --- For connections ---------------------------------------------------------------------------------------------
+
+  const QuicServices& services() const noexcept { return services_; }
+  const QuicSecret& secret() const noexcept { return secret_; }
+  Address local() const noexcept { return local_; }
+  // What Datagram::local is to be for packets from `local`.
+  Address source(const Address& local) const noexcept;
+  // Hands datagrams to the socket. What it does not take is lost, as datagrams may be. False: canceled.
+  bool send(std::span<const Datagram> datagrams, QuicConnection& connection);
+  void route(const QuicCid& cid, QuicConnection& connection);
+  void unroute(const QuicCid& cid) noexcept { routes_.erase(cid); }
+  void forget(QuicConnection& connection) noexcept;
+  void joined() noexcept { ++connections_; }
+  void left(QuicConnection& connection) noexcept;  // its pump has ended
+  void ready(std::shared_ptr<QuicConnection> connection);
+  void handshake_failed(QuicConnection& connection) noexcept;
+
+ private:
+  void receive_all();
+  void take(const ReceivedDatagram& datagram, std::span<const std::byte> bytes);
+  void begin(const QuicPath& path, Ecn ecn, QuicInitial initial, std::span<const std::byte> bytes);
+  void answer(const QuicPath& path, std::span<const std::byte> packet);
+  bool make_room() noexcept;
+  void close_if_unused() noexcept;
+
+  QuicServices services_;
+  QuicOptions options_;
+  std::unique_ptr<DatagramSocket> socket_;
+  Address local_;
+  QuicSecret secret_;
+  std::map<QuicCid, QuicConnection*> routes_;
+  std::size_t connections_ = 0;  // with a pump
+  FiberHandle receiver_;
+  bool receiving_ = false;
+
+  bool listening_ = false;
+  bool ever_listened_ = false;
+  FiberHandle watch_;
+  std::deque<std::shared_ptr<QuicConnection>> unfinished_;  // oldest first
+  std::deque<std::shared_ptr<QuicConnection>> ready_;
+  WaitQueue arrivals_;
+  AcceptCounters counters_;
+};
+
+}  // namespace twinwire

@@ -1,0 +1,582 @@
+// SPDX-License-Identifier: Apache-2.0
+// The only file that knows ngtcp2 (0.12.1) and its GnuTLS helper.
+//
+// Rules that it keeps (docs/quic.md has the reasons): a callback notes down and calls nothing of the library; stream
+// bytes stay where they are until acknowledged; no STREAM frame is empty unless it ends the stream; after "write more"
+// the packet is finished before anything else is called.
+#include "transport/quic/quic_engine.h"
+
+#include <gnutls/gnutls.h>
+#include <ngtcp2/ngtcp2.h>
+#include <ngtcp2/ngtcp2_crypto.h>
+#include <ngtcp2/ngtcp2_crypto_gnutls.h>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "transport/quic/quic_credentials_held.h"
+
+namespace twinwire {
+namespace {
+
+// ngtcp2's clock must not begin at 0, where its own arithmetic would look before the beginning.
+constexpr std::int64_t time_origin = 1'000'000'000;
+ngtcp2_tstamp stamp(TimePoint at) noexcept {
+  return static_cast<ngtcp2_tstamp>(at.ns + time_origin);
+}
+
+const std::uint8_t* octets(std::span<const std::byte> bytes) noexcept {
+  return reinterpret_cast<const std::uint8_t*>(bytes.data());
+}
+std::uint8_t* octets(std::span<std::byte> bytes) noexcept {
+  return reinterpret_cast<std::uint8_t*>(bytes.data());
+}
+
+// Every address as IPv6, IPv4 mapped: what ngtcp2 compares and retry tokens are bound to.
+sockaddr_in6 to_socket(const Address& address) noexcept {
+  sockaddr_in6 socket{};
+  socket.sin6_family = AF_INET6;
+  const std::uint8_t port[2] = {static_cast<std::uint8_t>(address.port >> 8),
+                                static_cast<std::uint8_t>(address.port)};
+  std::memcpy(&socket.sin6_port, port, sizeof port);
+  std::memcpy(&socket.sin6_addr, address.ip.data(), address.ip.size());
+  return socket;
+}
+Address from_socket(const ngtcp2_addr& from) noexcept {
+  sockaddr_in6 socket{};
+  std::memcpy(&socket, from.addr, std::min<std::size_t>(sizeof socket, from.addrlen));
+  Address address;
+  std::uint8_t port[2];
+  std::memcpy(port, &socket.sin6_port, sizeof port);
+  address.port = static_cast<std::uint16_t>(port[0] << 8 | port[1]);
+  std::memcpy(address.ip.data(), &socket.sin6_addr, address.ip.size());
+  return address;
+}
+
+// A path and the memory that it points to.
+struct Path {
+  explicit Path(const QuicPath& path) noexcept
+      : local(to_socket(path.local)), remote(to_socket(path.remote)) {
+    it.local = {reinterpret_cast<sockaddr*>(&local), sizeof local};
+    it.remote = {reinterpret_cast<sockaddr*>(&remote), sizeof remote};
+  }
+  Path(const Path&) = delete;
+  Path& operator=(const Path&) = delete;
+  sockaddr_in6 local;
+  sockaddr_in6 remote;
+  ngtcp2_path it{};
+};
+
+ngtcp2_cid to_cid(const QuicCid& cid) noexcept {
+  ngtcp2_cid out;
+  ngtcp2_cid_init(&out, cid.bytes.data(), cid.size);
+  return out;
+}
+QuicCid from_cid(const std::uint8_t* bytes, std::size_t size) noexcept {
+  QuicCid cid;
+  cid.size = static_cast<std::uint8_t>(std::min<std::size_t>(size, cid.bytes.size()));
+  if (cid.size != 0) std::memcpy(cid.bytes.data(), bytes, cid.size);
+  return cid;
+}
+QuicCid draw_cid(Random& random, std::size_t size) noexcept {
+  QuicCid cid;
+  cid.size = static_cast<std::uint8_t>(size);
+  random.fill(std::as_writable_bytes(std::span(cid.bytes)).first(size));
+  return cid;
+}
+
+std::uint64_t number_of(std::int64_t stream_id) noexcept {
+  return static_cast<std::uint64_t>(stream_id) >> 2;
+}
+
+class Engine final : public QuicEngine {
+ public:
+  Engine(const QuicOptions& options, Random& random, const QuicSecret& secret, bool is_server,
+         QuicSink& sink)
+      : options_(options), random_(random), secret_(secret), is_server_(is_server), sink_(sink) {
+    reference_.user_data = this;
+    reference_.get_conn = [](ngtcp2_crypto_conn_ref* reference) {
+      return static_cast<Engine*>(reference->user_data)->conn_;
+    };
+  }
+  ~Engine() override {
+    const EntropyScope entropy(random_);
+    if (conn_ != nullptr) ngtcp2_conn_del(conn_);
+    if (session_ != nullptr) gnutls_deinit(session_);
+  }
+
+  bool start(const QuicPath& path, const QuicInitial* initial, TimePoint now) {
+    const EntropyScope entropy(random_);
+    const QuicCid own = draw_cid(random_, quic_cid_size);
+    const ngtcp2_cid scid = to_cid(own);
+    const Path where(path);
+    ngtcp2_settings settings;
+    ngtcp2_settings_default(&settings);
+    settings.initial_ts = stamp(now);
+    settings.initial_rtt = static_cast<ngtcp2_duration>(options_.initial_rtt.count());
+    settings.cc_algo = NGTCP2_CC_ALGO_CUBIC;
+    settings.handshake_timeout = UINT64_MAX;  // the connection's owner has a deadline of its own
+    settings.rand_ctx.native_handle = &random_;
+    ngtcp2_transport_params params;
+    fill_params(params);
+    const ngtcp2_callbacks callbacks = make_callbacks();
+    if (!is_server_) {
+      const ngtcp2_cid dcid = to_cid(draw_cid(random_, 16));
+      if (ngtcp2_conn_client_new(&conn_, &dcid, &scid, &where.it, NGTCP2_PROTO_VER_V1, &callbacks,
+                                 &settings, &params, nullptr, this) != 0)
+        return false;
+    } else {
+      const ngtcp2_cid dcid = to_cid(initial->source);
+      params.original_dcid = to_cid(initial->before_retry.value_or(initial->destination));
+      if (initial->before_retry) {
+        params.retry_scid = to_cid(initial->destination);
+        params.retry_scid_present = 1;
+        settings.token = {const_cast<std::uint8_t*>(octets(initial->token)), initial->token.size()};
+      }
+      params.stateless_reset_token_present = 1;
+      if (!reset_token(params.stateless_reset_token, scid)) return false;
+      if (ngtcp2_conn_server_new(&conn_, &dcid, &scid, &where.it, initial->version, &callbacks,
+                                 &settings, &params, nullptr, this) != 0)
+        return false;
+    }
+    if (!start_tls()) return false;
+    ngtcp2_conn_set_tls_native_handle(conn_, session_);
+    if (options_.keep_alive.count() != 0)
+      ngtcp2_conn_set_keep_alive_timeout(conn_,
+                                         static_cast<ngtcp2_duration>(options_.keep_alive.count()));
+    sink_.on_cid(own, true);
+    if (is_server_) sink_.on_cid(initial->destination, true);
+    return true;
+  }
+
+  QuicFate read(const QuicPath& path, Ecn ecn, std::span<const std::byte> datagram,
+                TimePoint now) override {
+    const EntropyScope entropy(random_);
+    const Path where(path);
+    const ngtcp2_pkt_info info{static_cast<std::uint32_t>(ecn)};
+    return fate_of(ngtcp2_conn_read_pkt(conn_, &where.it, &info, octets(datagram), datagram.size(),
+                                        stamp(now)));
+  }
+
+  QuicPacket write(std::span<std::byte> into, TimePoint now, QuicFate& fate) override {
+    const EntropyScope entropy(random_);
+    fate = QuicFate::alive;
+    ngtcp2_path_storage where;
+    ngtcp2_path_storage_zero(&where);
+    ngtcp2_pkt_info info{};
+    blocked_ = !open_streams();
+    bool pieces = true;
+    for (;;) {
+      std::optional<QuicSink::Piece> piece;
+      if (pieces) piece = sink_.next_piece();
+      if (piece && piece->stream >= ids_.size()) piece.reset();
+      ngtcp2_vec data{};
+      std::uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_NONE;
+      std::int64_t id = -1;
+      if (piece) {
+        data = {const_cast<std::uint8_t*>(octets(piece->bytes)), piece->bytes.size()};
+        flags = NGTCP2_WRITE_STREAM_FLAG_MORE;
+        if (piece->end) flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
+        id = ids_[piece->stream];
+      }
+      ngtcp2_ssize taken = -1;
+      const ngtcp2_ssize n =
+          ngtcp2_conn_writev_stream(conn_, &where.path, &info, octets(into), into.size(), &taken,
+                                    flags, id, piece ? &data : nullptr, piece ? 1 : 0, stamp(now));
+      if (piece && taken >= 0) sink_.on_written(*piece, static_cast<std::size_t>(taken));
+      if (n == NGTCP2_ERR_WRITE_MORE) continue;
+      if (n == NGTCP2_ERR_STREAM_DATA_BLOCKED || n == NGTCP2_ERR_STREAM_SHUT_WR ||
+          n == NGTCP2_ERR_STREAM_NOT_FOUND) {
+        // Refused streams were told to the sink; whoever is behind in order has to wait.
+        blocked_ = true;
+        pieces = false;
+        continue;
+      }
+      if (n < 0) {
+        fate = fate_of(static_cast<int>(n));
+        return {};
+      }
+      if (n == 0 && piece) {  // no window for stream bytes; acknowledgements may still leave
+        pieces = false;
+        continue;
+      }
+      QuicPacket packet;
+      packet.size = static_cast<std::size_t>(n);
+      if (n != 0) {
+        packet.remote = from_socket(where.path.remote);
+        packet.local = from_socket(where.path.local);
+        packet.ecn = static_cast<Ecn>(info.ecn & NGTCP2_ECN_MASK);
+      }
+      return packet;
+    }
+  }
+
+  void end_burst(TimePoint now) override {
+    // Paces what follows. During the handshake the pace would be that of initial_rtt: the client's second flight would
+    // wait a tenth of it.
+    if (ngtcp2_conn_get_handshake_completed(conn_) != 0)
+      ngtcp2_conn_update_pkt_tx_time(conn_, stamp(now));
+  }
+
+  TimePoint expiry() const noexcept override {
+    const ngtcp2_tstamp at = ngtcp2_conn_get_expiry(conn_);
+    if (at > static_cast<ngtcp2_tstamp>(INT64_MAX)) return TimePoint::never();
+    return {static_cast<std::int64_t>(at) - time_origin};
+  }
+
+  QuicFate expire(TimePoint now) override {
+    const EntropyScope entropy(random_);
+    return fate_of(ngtcp2_conn_handle_expiry(conn_, stamp(now)));
+  }
+
+  QuicPacket close(std::span<std::byte> into, QuicCode code, TimePoint now) override {
+    const EntropyScope entropy(random_);
+    ngtcp2_connection_close_error error;
+    ngtcp2_connection_close_error_default(&error);
+    if (failure_ == 0)
+      ngtcp2_connection_close_error_set_application_error(&error, static_cast<std::uint64_t>(code),
+                                                          nullptr, 0);
+    else if (failure_ == NGTCP2_ERR_CRYPTO && ngtcp2_conn_get_tls_alert(conn_) != 0)
+      ngtcp2_connection_close_error_set_transport_error_tls_alert(
+          &error, ngtcp2_conn_get_tls_alert(conn_), nullptr, 0);
+    else
+      ngtcp2_connection_close_error_set_transport_error_liberr(&error, failure_, nullptr, 0);
+    ngtcp2_path_storage where;
+    ngtcp2_path_storage_zero(&where);
+    ngtcp2_pkt_info info{};
+    const ngtcp2_ssize n = ngtcp2_conn_write_connection_close(
+        conn_, &where.path, &info, octets(into), into.size(), &error, stamp(now));
+    QuicPacket packet;
+    if (n <= 0) return packet;
+    packet.size = static_cast<std::size_t>(n);
+    packet.remote = from_socket(where.path.remote);
+    packet.local = from_socket(where.path.local);
+    return packet;
+  }
+
+  void credit_stream(std::uint64_t stream, std::uint64_t bytes) override {
+    const std::int64_t id = static_cast<std::int64_t>(stream << 2) | (is_server_ ? 2 : 3);
+    (void)ngtcp2_conn_extend_max_stream_offset(conn_, id, bytes);
+  }
+  void credit(std::uint64_t bytes, std::uint64_t streams) override {
+    if (bytes != 0) ngtcp2_conn_extend_max_offset(conn_, bytes);
+    if (streams != 0) ngtcp2_conn_extend_max_streams_uni(conn_, streams);
+  }
+
+  bool blocked() const noexcept override { return blocked_; }
+  Duration pto() const noexcept override {
+    return Duration(static_cast<std::int64_t>(ngtcp2_conn_get_pto(conn_)));
+  }
+  QuicPath path() const noexcept override {
+    const ngtcp2_path* path = ngtcp2_conn_get_path(conn_);
+    return {from_socket(path->local), from_socket(path->remote)};
+  }
+  std::string_view last_error() const noexcept override {
+    return failure_ == 0 ? "" : ngtcp2_strerror(failure_);
+  }
+
+ private:
+  static Engine& of(void* user_data) noexcept { return *static_cast<Engine*>(user_data); }
+
+  void fill_params(ngtcp2_transport_params& params) const noexcept {
+    ngtcp2_transport_params_default(&params);
+    params.initial_max_stream_data_uni = options_.stream_window;
+    params.initial_max_data = options_.connection_window;
+    params.initial_max_streams_uni = options_.messages_window;
+    params.initial_max_streams_bidi = 0;
+    params.max_idle_timeout = static_cast<ngtcp2_duration>(options_.idle_timeout.count());
+    params.active_connection_id_limit = 4;
+  }
+
+  bool reset_token(std::uint8_t* token, const ngtcp2_cid& cid) const noexcept {
+    return ngtcp2_crypto_generate_stateless_reset_token(token, octets(std::span(secret_)),
+                                                        secret_.size(), &cid) == 0;
+  }
+
+  // False: the peer allows no more of them now.
+  bool open_streams() {
+    const std::uint64_t wanted = sink_.streams_wanted();
+    while (ids_.size() < wanted) {
+      std::int64_t id = 0;
+      if (ngtcp2_conn_open_uni_stream(conn_, &id, nullptr) != 0) return false;
+      ids_.push_back(id);
+    }
+    return true;
+  }
+
+  QuicFate fate_of(int result) noexcept {
+    switch (result) {
+      case 0: return QuicFate::alive;
+      case NGTCP2_ERR_DRAINING: {
+        ngtcp2_connection_close_error error;
+        ngtcp2_conn_get_connection_close_error(conn_, &error);
+        const bool finished = !reset_seen_ &&
+                              error.type == NGTCP2_CONNECTION_CLOSE_ERROR_CODE_TYPE_APPLICATION &&
+                              error.error_code == static_cast<std::uint64_t>(QuicCode::finished);
+        return finished ? QuicFate::peer_finished : QuicFate::peer_dropped;
+      }
+      case NGTCP2_ERR_IDLE_CLOSE: return QuicFate::idle;
+      case NGTCP2_ERR_DROP_CONN:
+      case NGTCP2_ERR_RETRY:
+      case NGTCP2_ERR_CLOSING: return QuicFate::forget;
+      default: failure_ = result; return QuicFate::failed;
+    }
+  }
+
+  bool start_tls() {
+    const QuicCredentials::Held* held = options_.tls.credentials.held();
+    if (held == nullptr) return false;
+    const unsigned flags = (is_server_ ? GNUTLS_SERVER : GNUTLS_CLIENT) | GNUTLS_ENABLE_EARLY_DATA |
+                           GNUTLS_NO_END_OF_EARLY_DATA | GNUTLS_NO_TICKETS | GNUTLS_KEY_SHARE_TOP |
+                           GNUTLS_NO_SIGNAL;
+    if (gnutls_init(&session_, flags) != 0) return false;
+    gnutls_datum_t protocol{reinterpret_cast<unsigned char*>(options_.tls.protocol.data()),
+                            static_cast<unsigned>(options_.tls.protocol.size())};
+    if (gnutls_priority_set(session_, held->priorities) != 0 ||
+        gnutls_credentials_set(session_, GNUTLS_CRD_CERTIFICATE, held->certificates) != 0 ||
+        gnutls_alpn_set_protocols(session_, &protocol, 1, GNUTLS_ALPN_MANDATORY) != 0)
+      return false;
+    gnutls_session_set_ptr(session_, &reference_);
+    if (options_.tls.key_log) gnutls_session_set_keylog_function(session_, on_key_log);
+    if (is_server_) return ngtcp2_crypto_gnutls_configure_server_session(session_) == 0;
+    const std::string& name = options_.tls.server_name;
+    if (!name.empty() &&
+        gnutls_server_name_set(session_, GNUTLS_NAME_DNS, name.data(), name.size()) != 0)
+      return false;
+    if (options_.tls.verify_peer)
+      gnutls_session_set_verify_cert(session_, name.empty() ? nullptr : name.c_str(), 0);
+    return ngtcp2_crypto_gnutls_configure_client_session(session_) == 0;
+  }
+
+  static int on_key_log(gnutls_session_t session, const char* label, const gnutls_datum_t* secret) {
+    gnutls_datum_t client{};
+    gnutls_datum_t server{};
+    gnutls_session_get_random(session, &client, &server);
+    std::string line = label;
+    for (const gnutls_datum_t* part : {const_cast<const gnutls_datum_t*>(&client), secret}) {
+      line += ' ';
+      for (unsigned i = 0; i < part->size; ++i) {
+        line += "0123456789abcdef"[part->data[i] >> 4];
+        line += "0123456789abcdef"[part->data[i] & 15];
+      }
+    }
+    auto* reference = static_cast<ngtcp2_crypto_conn_ref*>(gnutls_session_get_ptr(session));
+    of(reference->user_data).options_.tls.key_log(line);
+    return 0;
+  }
+
+  static ngtcp2_callbacks make_callbacks() noexcept {
+    ngtcp2_callbacks callbacks{};
+    callbacks.client_initial = ngtcp2_crypto_client_initial_cb;
+    callbacks.recv_client_initial = ngtcp2_crypto_recv_client_initial_cb;
+    callbacks.recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb;
+    callbacks.encrypt = ngtcp2_crypto_encrypt_cb;
+    callbacks.decrypt = ngtcp2_crypto_decrypt_cb;
+    callbacks.hp_mask = ngtcp2_crypto_hp_mask_cb;
+    callbacks.recv_retry = ngtcp2_crypto_recv_retry_cb;
+    callbacks.update_key = ngtcp2_crypto_update_key_cb;
+    callbacks.delete_crypto_aead_ctx = ngtcp2_crypto_delete_crypto_aead_ctx_cb;
+    callbacks.delete_crypto_cipher_ctx = ngtcp2_crypto_delete_crypto_cipher_ctx_cb;
+    callbacks.get_path_challenge_data = ngtcp2_crypto_get_path_challenge_data_cb;
+    callbacks.version_negotiation = ngtcp2_crypto_version_negotiation_cb;
+    callbacks.rand = [](std::uint8_t* into, std::size_t size, const ngtcp2_rand_ctx* context) {
+      static_cast<Random*>(context->native_handle)
+          ->fill({reinterpret_cast<std::byte*>(into), size});
+    };
+    callbacks.handshake_completed = [](ngtcp2_conn*, void* engine) {
+      of(engine).sink_.on_handshake_done();
+      return 0;
+    };
+    callbacks.recv_stream_data = [](ngtcp2_conn*, std::uint32_t flags, std::int64_t id,
+                                    std::uint64_t, const std::uint8_t* data, std::size_t size,
+                                    void* engine, void*) {
+      of(engine).sink_.on_bytes(number_of(id), {reinterpret_cast<const std::byte*>(data), size},
+                                (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0);
+      return 0;
+    };
+    callbacks.acked_stream_data_offset = [](ngtcp2_conn*, std::int64_t id, std::uint64_t,
+                                            std::uint64_t size, void* engine, void*) {
+      of(engine).sink_.on_acked(number_of(id), size);
+      return 0;
+    };
+    callbacks.stream_close = [](ngtcp2_conn* conn, std::uint32_t flags, std::int64_t id,
+                                std::uint64_t, void* engine, void*) {
+      if (ngtcp2_conn_is_local_stream(conn, id) != 0 &&
+          (flags & NGTCP2_STREAM_CLOSE_FLAG_APP_ERROR_CODE_SET) == 0)
+        of(engine).sink_.on_all_acked(number_of(id));
+      return 0;
+    };
+    callbacks.stream_reset = [](ngtcp2_conn*, std::int64_t id, std::uint64_t, std::uint64_t,
+                                void* engine, void*) {
+      of(engine).sink_.on_reset(number_of(id));
+      return 0;
+    };
+    callbacks.stream_stop_sending = [](ngtcp2_conn*, std::int64_t id, std::uint64_t, void* engine,
+                                       void*) {
+      of(engine).sink_.on_refused(number_of(id));
+      return 0;
+    };
+    callbacks.recv_stateless_reset = [](ngtcp2_conn*, const ngtcp2_pkt_stateless_reset*,
+                                        void* engine) {
+      of(engine).reset_seen_ = true;
+      return 0;
+    };
+    callbacks.get_new_connection_id = [](ngtcp2_conn*, ngtcp2_cid* cid, std::uint8_t* token,
+                                         std::size_t size, void* raw) -> int {
+      Engine& engine = of(raw);
+      const QuicCid drawn = draw_cid(engine.random_, size);
+      *cid = to_cid(drawn);
+      if (!engine.reset_token(token, *cid)) return NGTCP2_ERR_CALLBACK_FAILURE;
+      engine.sink_.on_cid(drawn, true);
+      return 0;
+    };
+    callbacks.remove_connection_id = [](ngtcp2_conn*, const ngtcp2_cid* cid, void* engine) {
+      of(engine).sink_.on_cid(from_cid(cid->data, cid->datalen), false);
+      return 0;
+    };
+    return callbacks;
+  }
+
+  QuicOptions options_;
+  Random& random_;
+  QuicSecret secret_;
+  bool is_server_;
+  QuicSink& sink_;
+  ngtcp2_conn* conn_ = nullptr;
+  gnutls_session_t session_ = nullptr;
+  ngtcp2_crypto_conn_ref reference_{};
+  std::vector<std::int64_t> ids_;  // of our streams, by number
+  int failure_ = 0;
+  bool blocked_ = false;
+  bool reset_seen_ = false;
+};
+
+Result<std::unique_ptr<QuicEngine>> start(const QuicOptions& options, Random& random,
+                                          const QuicSecret& secret, const QuicPath& path,
+                                          const QuicInitial* initial, TimePoint now,
+                                          QuicSink& sink) {
+  try {
+    auto engine = std::make_unique<Engine>(options, random, secret, initial != nullptr, sink);
+    if (!engine->start(path, initial, now)) return Errc::no_resources;
+    return engine;
+  } catch (const std::bad_alloc&) {
+    return Errc::no_resources;
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<QuicEngine>> QuicEngine::client(const QuicOptions& options, Random& random,
+                                                       const QuicSecret& secret,
+                                                       const QuicPath& path, TimePoint now,
+                                                       QuicSink& sink) {
+  return start(options, random, secret, path, nullptr, now, sink);
+}
+
+Result<std::unique_ptr<QuicEngine>> QuicEngine::server(const QuicOptions& options, Random& random,
+                                                       const QuicSecret& secret,
+                                                       const QuicPath& path,
+                                                       const QuicInitial& initial, TimePoint now,
+                                                       QuicSink& sink) {
+  return start(options, random, secret, path, &initial, now, sink);
+}
+
+QuicDatagram describe_quic_datagram(std::span<const std::byte> datagram) noexcept {
+  QuicDatagram description;
+  ngtcp2_version_cid header;
+  const int result =
+      ngtcp2_pkt_decode_version_cid(&header, octets(datagram), datagram.size(), quic_cid_size);
+  if (result != 0 && result != NGTCP2_ERR_VERSION_NEGOTIATION) return description;
+  if (header.dcidlen > 20 || header.scidlen > 20) return description;
+  description.header.destination = from_cid(header.dcid, header.dcidlen);
+  description.header.source = from_cid(header.scid, header.scidlen);
+  description.header.version = header.version;
+  description.long_header = (datagram[0] & std::byte{0x80}) != std::byte{0};
+  if (result == NGTCP2_ERR_VERSION_NEGOTIATION) {
+    // A small one is not answered: the answer would be larger than what asked for it.
+    description.kind = datagram.size() >= 1200 ? QuicKind::unknown_version : QuicKind::garbage;
+    return description;
+  }
+  description.kind = QuicKind::other;
+  ngtcp2_pkt_hd initial;
+  if (description.long_header && ngtcp2_accept(&initial, octets(datagram), datagram.size()) == 0) {
+    description.kind = QuicKind::initial;
+    description.header.token = {reinterpret_cast<const std::byte*>(initial.token.base),
+                                initial.token.len};
+  }
+  return description;
+}
+
+std::size_t write_version_negotiation(std::span<std::byte> into, const QuicDatagram& to,
+                                      Random& random) {
+  const std::uint32_t versions[] = {NGTCP2_PROTO_VER_V1};
+  const QuicInitial& header = to.header;
+  const ngtcp2_ssize n = ngtcp2_pkt_write_version_negotiation(
+      octets(into), into.size(), static_cast<std::uint8_t>(random.next()),
+      header.source.bytes.data(), header.source.size, header.destination.bytes.data(),
+      header.destination.size, versions, 1);
+  return n > 0 ? static_cast<std::size_t>(n) : 0;
+}
+
+std::size_t write_retry(std::span<std::byte> into, const QuicInitial& initial,
+                        const Address& remote, const QuicSecret& secret, Random& random,
+                        TimePoint now) {
+  const EntropyScope entropy(random);
+  const ngtcp2_cid scid = to_cid(draw_cid(random, quic_cid_size));
+  const ngtcp2_cid dcid = to_cid(initial.source);
+  const ngtcp2_cid original = to_cid(initial.destination);
+  const sockaddr_in6 peer = to_socket(remote);
+  std::array<std::uint8_t, NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN> token;
+  const ngtcp2_ssize size = ngtcp2_crypto_generate_retry_token(
+      token.data(), octets(std::span(secret)), secret.size(), initial.version,
+      reinterpret_cast<const sockaddr*>(&peer), sizeof peer, &scid, &original, stamp(now));
+  if (size < 0) return 0;
+  const ngtcp2_ssize n =
+      ngtcp2_crypto_write_retry(octets(into), into.size(), initial.version, &dcid, &scid, &original,
+                                token.data(), static_cast<std::size_t>(size));
+  return n > 0 ? static_cast<std::size_t>(n) : 0;
+}
+
+bool is_retry_token(std::span<const std::byte> token) noexcept {
+  return !token.empty() && token[0] == std::byte{NGTCP2_CRYPTO_TOKEN_MAGIC_RETRY};
+}
+
+bool verify_retry_token(QuicInitial& initial, const Address& remote, const QuicSecret& secret,
+                        TimePoint now) {
+  const sockaddr_in6 peer = to_socket(remote);
+  const ngtcp2_cid dcid = to_cid(initial.destination);
+  ngtcp2_cid original;
+  if (ngtcp2_crypto_verify_retry_token(&original, octets(initial.token), initial.token.size(),
+                                       octets(std::span(secret)), secret.size(), initial.version,
+                                       reinterpret_cast<const sockaddr*>(&peer), sizeof peer, &dcid,
+                                       10 * NGTCP2_SECONDS, stamp(now)) != 0)
+    return false;
+  initial.before_retry = from_cid(original.data, original.datalen);
+  return true;
+}
+
+std::size_t write_stateless_reset(std::span<std::byte> into, const QuicCid& cid,
+                                  std::size_t received, const QuicSecret& secret, Random& random) {
+  const EntropyScope entropy(random);
+  constexpr std::size_t random_min = NGTCP2_MIN_STATELESS_RESET_RANDLEN;
+  constexpr std::size_t size_min = random_min + NGTCP2_STATELESS_RESET_TOKENLEN;
+  if (received <= size_min) return 0;
+  std::array<std::byte, random_min + 20> noise;
+  const std::size_t noise_size =
+      std::min(noise.size(), received - 1 - NGTCP2_STATELESS_RESET_TOKENLEN);
+  random.fill(std::span(noise).first(noise_size));
+  const ngtcp2_cid id = to_cid(cid);
+  std::array<std::uint8_t, NGTCP2_STATELESS_RESET_TOKENLEN> token;
+  if (ngtcp2_crypto_generate_stateless_reset_token(token.data(), octets(std::span(secret)),
+                                                   secret.size(), &id) != 0)
+    return 0;
+  const ngtcp2_ssize n =
+      ngtcp2_pkt_write_stateless_reset(octets(into), into.size(), token.data(),
+                                       octets(std::span<const std::byte>(noise)), noise_size);
+  return n > 0 ? static_cast<std::size_t>(n) : 0;
+}
+
+}  // namespace twinwire

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// QuicInbound: the peer's streams on their way to becoming messages. Sans-IO: bytes in, whole messages and credit out.
+//
+// A stream is one message. One that ends without a byte is the peer's good-bye: no message follows it. Memory: what
+// arrives is held in one block a message, which grows with what has arrived until the reader's maximum is known.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <span>
+
+#include "transport/quic/quic_options.h"
+#include "transport/wire/message.h"
+
+namespace twinwire {
+
+class QuicInbound {
+ public:
+  QuicInbound(BufferPool& pool, const QuicOptions& options) noexcept;
+  QuicInbound(const QuicInbound&) = delete;
+  QuicInbound& operator=(const QuicInbound&) = delete;
+  ~QuicInbound() { release_all(); }
+
+  // From the engine, each stream's bytes in order.
+  void on_bytes(std::uint64_t stream, std::span<const std::byte> bytes, bool end) noexcept;
+  void on_reset(std::uint64_t stream) noexcept;
+
+  // Moves the next message into `out` and returns true; false: it is not whole yet.
+  // Errors     closed (the peer said good-bye) · invalid (no frame, or over `max`) · broken (the peer reset it)
+  Result<bool> next(std::size_t max, Message& out) noexcept;
+
+  // From now on nothing is kept; what arrives is counted, credited and forgotten.
+  void discard() noexcept;
+  // The peer has said good-bye, and every stream before that has come to its end.
+  bool ended() const noexcept;
+  // A stream found no memory: the connection cannot go on, since the peer will not send it again.
+  bool out_of_memory() const noexcept { return out_of_memory_; }
+
+  // What the peer may be allowed to send in addition. Held back until it is worth a frame.
+  struct Credit {
+    std::uint64_t bytes = 0;
+    std::uint64_t streams = 0;
+    std::uint64_t stream = 0;
+    std::uint64_t stream_bytes = 0;
+  };
+  // `reading`: somebody waits for the first message, so what came of it may be followed by more.
+  std::optional<Credit> take_credit(bool reading) noexcept;
+
+ private:
+  struct Stream {
+    Block* block = nullptr;
+    std::size_t filled = 0;
+    std::size_t size = 0;  // of the frame, once its header is here
+    std::size_t credited = 0;
+    bool end = false;
+    bool bad = false;
+    bool reset = false;
+    bool taken = false;
+  };
+  bool append(Stream& stream, std::span<const std::byte> bytes) noexcept;
+  bool reserve(Stream& stream, std::size_t bytes) noexcept;
+  Result<bool> take(Stream& stream, std::size_t max, Message& out) noexcept;
+  void forget_front() noexcept;
+  void release_all() noexcept;
+
+  BufferPool* pool_;
+  std::size_t stream_window_;
+  std::size_t connection_window_;
+  std::size_t messages_window_;
+  bool verify_seal_;
+  bool any_order_;
+  bool discarding_ = false;
+  bool out_of_memory_ = false;
+
+  std::deque<Stream> streams_;
+  std::uint64_t first_ = 0;    // number of streams_.front()
+  std::size_t held_ = 0;       // bytes of blocks
+  std::size_t known_max_ = 0;  // the largest maximum that a reader has named
+  Credit credit_;
+};
+
+}  // namespace twinwire

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transport/quic/quic_outbound.h"
+
+#include <algorithm>
+
+#include "transport/base/plant.h"
+
+namespace twinwire {
+
+void QuicOutbound::push(const Message& message) {
+  Stream& stream = streams_.emplace_back();
+  stream.message = message;
+#ifdef TWINWIRE_PLANTS
+  if (PLANT(quic_references_freed_before_ack))
+    stream.copy.assign(message.bytes().begin(), message.bytes().end());
+#endif
+}
+
+void QuicOutbound::push_end() { streams_.emplace_back(); }
+
+std::optional<QuicSink::Piece> QuicOutbound::next_piece() const noexcept {
+  if (writing_ == pushed()) return std::nullopt;
+  const Stream& stream = streams_[writing_ - first_];
+  std::span<const std::byte> bytes = stream.message.bytes();
+#ifdef TWINWIRE_PLANTS
+  if (PLANT(quic_references_freed_before_ack)) bytes = stream.copy;
+#endif
+  return QuicSink::Piece{writing_, bytes.subspan(stream.written), true};
+}
+
+void QuicOutbound::on_written(const QuicSink::Piece& piece, std::size_t bytes) noexcept {
+  Stream* stream = find(piece.stream);
+  if (stream == nullptr) return;
+  stream->written += bytes;
+  if (bytes < piece.bytes.size()) return;
+  ++writing_;
+#ifdef TWINWIRE_PLANTS
+  if (PLANT(quic_references_freed_before_ack))
+    std::fill(stream->copy.begin(), stream->copy.end(), std::byte{0xee});
+#endif
+}
+
+void QuicOutbound::on_acked(std::uint64_t number, std::uint64_t bytes) noexcept {
+  Stream* stream = find(number);
+  if (stream == nullptr) return;
+  stream->acked += bytes;
+  if (stream->acked == stream->message.size()) stream->message = Message();
+}
+
+void QuicOutbound::on_all_acked(std::uint64_t number) noexcept {
+  Stream* stream = find(number);
+  if (stream == nullptr) return;
+  stream->done = true;
+  while (!streams_.empty() && streams_.front().done) {
+    streams_.pop_front();
+    ++first_;
+  }
+}
+
+}  // namespace twinwire
