@@ -78,6 +78,18 @@ inline constexpr bool is_zero_copy = requires { requires T::zero_copy; };
 // bare_frames: the bytes of the stream are the frames.
 template <class T>
 inline constexpr bool has_bare_frames = requires { requires T::bare_frames; };
+// heads_beside_messages: between the messages of a batch, small heads of the protocol's own are written.
+template <class T>
+inline constexpr bool has_heads_beside = requires { requires T::heads_beside_messages; };
+// client_copies: the dialing side cannot write a batch from where it lies.
+template <class T>
+inline constexpr bool client_copies = requires { requires T::client_copies; };
+// exchanges_at_dial: dial() returns after an exchange with the peer, and so fails where the peer drops meanwhile.
+template <class T>
+inline constexpr bool exchanges_at_dial = requires { requires T::exchanges_at_dial; };
+// over_datagrams: it carries its messages in datagrams; what is known of byte streams does not apply.
+template <class T>
+inline constexpr bool over_datagrams = requires { requires T::over_datagrams; };
 // authentic_end: `closed` was said by the peer, and by nobody else.
 template <class T>
 inline constexpr bool has_authentic_end = requires { requires T::authentic_end; };

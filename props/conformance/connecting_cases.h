@@ -26,7 +26,7 @@ struct ConnectingCases {
     // To an unconnected datagram socket nobody says that nobody listens.
     expect(env,
            !conn && (conn.error() == Errc::refused ||
-                     (laws::over_datagrams<T> && conn.error() == Errc::timed_out)),
+                     (over_datagrams<T> && conn.error() == Errc::timed_out)),
            "the dial is refused");
   }
 

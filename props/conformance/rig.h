@@ -8,6 +8,7 @@
 #include "props/laws/env.h"
 #include "props/laws/registry.h"
 #include "props/laws/tap.h"
+#include "props/laws/traits.h"
 #include "props/laws/witness.h"
 #include "transport/seam.h"
 
@@ -63,6 +64,8 @@ void with_pair(Env& env, const RigOptions& rig, Body&& body) {
                         client.records().front().get()};
       End<T> server_end{std::move(far.first), std::move(far.second), &server,
                         server.record_of(accepted->second).get()};
+      client_end.record->pieces = laws::pieces_of<T>(true);
+      server_end.record->pieces = laws::pieces_of<T>(false);
       body(client_end, server_end);
     }
     background.cancel();

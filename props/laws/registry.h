@@ -26,14 +26,12 @@
 #include "transport/quic/quic.h"
 #include "transport/tcp/tcp.h"
 #include "transport/tls/tls.h"
+#include "transport/ws/ws.h"
 
 namespace twinwire::laws {
 
 // Every transport that there is, in the order of --transport's list.
-using Transports = std::tuple<Tcp, Tls, Quic>;
-// Whether it carries its messages in datagrams: what a law knows of byte streams then does not apply.
-template <class T>
-inline constexpr bool over_datagrams = requires { T::over_datagrams; };
+using Transports = std::tuple<Tcp, Tls, Ws, Quic>;
 inline constexpr std::size_t transport_count = std::tuple_size_v<Transports>;
 
 constexpr std::array<std::string_view, transport_count> transport_names() noexcept {

@@ -39,6 +39,7 @@ RudePlan rude_plan_of(Env& env) {
   plan.good_frames = env.draw(4);
   for (std::size_t i = 0; i < plan.good_frames; ++i) {
     const auto good = frame(env.draw(plan.max - header_size + 1), plan.sealed, i);
+    plan.frames.push_back(good);
     plan.bytes.insert(plan.bytes.end(), good.begin(), good.end());
   }
   std::vector<std::byte> last = frame(env.draw(plan.max - header_size + 1), plan.sealed, 99);
@@ -79,6 +80,7 @@ RudePlan rude_plan_of(Env& env) {
     }
   }
   plan.bytes.insert(plan.bytes.end(), last.begin(), last.end());
+  plan.frames.push_back(std::move(last));
   return plan;
 }
 

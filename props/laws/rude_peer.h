@@ -30,14 +30,18 @@ std::string_view name(Rudeness rudeness) noexcept;
 
 struct RudePlan {
   Rudeness rudeness = Rudeness::none;
-  bool sealed = false;           // the reader verifies seals, and honest frames carry them
-  std::size_t max = 0;           // the reader's maximum
-  std::size_t good_frames = 0;   // sent before
+  bool sealed = false;          // the reader verifies seals, and honest frames carry them
+  std::size_t max = 0;          // the reader's maximum
+  std::size_t good_frames = 0;  // sent before
+  std::vector<std::vector<std::byte>> frames;
   std::vector<std::byte> bytes;  // everything that goes over the wire
   bool ends_stream = false;      // the peer ends its side after the bytes
   Errc expected = Errc::closed;  // how reading ends if every byte arrived
 };
 RudePlan rude_plan_of(Env& env);
+// The same over WebSocket (props/laws/rude_ws.cc): the upgrade by hand, then each frame as a masked message; and rude
+// frames of its own, before the last one.
+RudePlan rude_ws_plan_of(Env& env);
 
 // Connects as the transport does below its frames: what is written on this stream its reader takes for frames.
 template <class T>

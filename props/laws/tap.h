@@ -14,6 +14,9 @@
 
 namespace twinwire::laws {
 
+// Where the pieces of a write may lie: in messages; small ones beside them, too; anywhere (a transport that copies).
+enum class Pieces : std::uint8_t { messages, heads_and_messages, anywhere };
+
 // What is known of one stream. Outlives the stream.
 struct StreamRecord {
   Address local;
@@ -29,7 +32,8 @@ struct StreamRecord {
   bool shut_before_abort = false;
   bool destroyed = false;
 
-  // While set, every piece that is written must lie inside a message of this batch.
+  Pieces pieces = Pieces::messages;
+  // While set, every piece that is written must lie inside a message of this batch, as far as `pieces` says.
   const Batch* in_flight = nullptr;
 
   // --- Of datagrams between one socket and one peer; `writes` counts them, `accepted` and `received` their bytes ---

@@ -27,6 +27,7 @@ struct Tls {
   static constexpr std::string_view name = "tls";
   // `closed` was said by the peer, and by nobody else.
   static constexpr bool authentic_end = true;
+  static constexpr bool exchanges_at_dial = true;
   using Options = TlsOptions;
   using Listener = FramedListener;
   using Conn = FramedConn;

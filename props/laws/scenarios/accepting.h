@@ -10,6 +10,7 @@
 #include "props/laws/env.h"
 #include "props/laws/registry.h"
 #include "props/laws/tap.h"
+#include "props/laws/traits.h"
 #include "sim/fault_plan.h"
 #include "transport/seam.h"
 
@@ -153,8 +154,8 @@ struct Accepting {
       for (int attempt = 0; attempt < 40; ++attempt) {
         auto conn =
             T::dial(network, server, env_->dial_options<T>(), network.clock().in(honest_patience));
-        // Where the transport has a handshake of its own, it is that which is evicted.
-        if (!has_bare_frames<T> && !conn && conn.error() == Errc::broken) continue;
+        // Where the transport has a handshake of its own, it is that which is reset in the backlog, or evicted.
+        if (exchanges_at_dial<T> && !conn && conn.error() == Errc::broken) continue;
         // A full house may evict a datagram transport's handshake, which TCP's kernel has behind it by then.
         if (over_datagrams<T> && !conn && conn.error() == Errc::handshake) continue;
         if (!env_->judge().check(conn.has_value(), "accept", [&] {

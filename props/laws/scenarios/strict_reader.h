@@ -10,6 +10,7 @@
 #include "props/laws/registry.h"
 #include "props/laws/rude_peer.h"
 #include "props/laws/tap.h"
+#include "props/laws/traits.h"
 #include "transport/seam.h"
 
 namespace twinwire::laws {
@@ -21,7 +22,7 @@ struct StrictReader {
 
   template <Transport T>
   static void run(Env& env) {
-    const RudePlan plan = rude_plan_of(env);
+    const RudePlan plan = speaks_websocket<T> ? rude_ws_plan_of(env) : rude_plan_of(env);
     env.note("rude peer", laws::name(plan.rudeness));
     TapNetwork server(env.node("server"), env.judge());
     TapNetwork peer(env.node("peer"), env.judge());
@@ -44,7 +45,8 @@ struct StrictReader {
           else
             connected = be_rude<T>(env, peer, listener->local(), plan, sent);
           (void)server.scheduler().sleep_for(std::chrono::seconds(120));
-          if (!connected) server.scheduler().cancel(reading);
+          // A connection that died in its handshake was never accepted.
+          if (!connected || exchanges_at_dial<T>) server.scheduler().cancel(reading);
         });
       });
       background.cancel();

@@ -10,6 +10,7 @@
 
 #include "props/laws/registry.h"
 #include "props/laws/traffic_side.h"
+#include "props/laws/traits.h"
 
 namespace twinwire::laws {
 
@@ -76,6 +77,12 @@ struct Traffic {
     static typename T::Options with_buffers(typename T::Options options, const ConnPlan& conn) {
       options.stream.send_buffer = conn.send_buffer;
       options.stream.receive_buffer = conn.receive_buffer;
+      // Pings in the middle of everything, on every second connection; patient, so that they end none.
+      if constexpr (requires { options.ping_interval; })
+        if (conn.dial_after.count() % 2000 != 0) {
+          options.ping_interval = conn.dial_after + std::chrono::microseconds(100);
+          options.ping_timeout = std::chrono::minutes(10);
+        }
       return options;
     }
 
@@ -91,6 +98,7 @@ struct Traffic {
           "deadline", "dial returned after its deadline");
       if (!conn) return;
       pair.client_address = network.records().front()->local;
+      network.records().front()->pieces = pieces_of<T>(true);
       pair.dialed = true;
       dialed_.wake_all(scheduler());
       auto [reader, writer] = split(std::move(*conn));
@@ -144,6 +152,7 @@ struct Traffic {
       Pair& pair = *pairs_[i];
       const ConnPlan& plan = plan_.conns[i];
       pair.server_began = true;
+      server_.record_of(peer)->pieces = pieces_of<T>(false);
       auto [reader, writer] = split(std::move(conn));
       TrafficSide<typename T::Reader, typename T::Writer> side(
           *env_, server_, std::move(reader), std::move(writer), plan.server,

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transport/ws/ws_write.h"
+
+namespace twinwire::ws {
+
+std::span<iovec> advance(std::span<iovec> pieces, std::size_t written) noexcept {
+  std::size_t done = 0;
+  while (done < pieces.size() && written >= pieces[done].iov_len) written -= pieces[done++].iov_len;
+  pieces = pieces.subspan(done);
+  if (written == 0) return pieces;
+  pieces[0].iov_base = static_cast<std::byte*>(pieces[0].iov_base) + written;
+  pieces[0].iov_len -= written;
+  return pieces;
+}
+
+Result<void> write_all(ByteStream& stream, std::span<iovec> pieces, Deadline deadline) {
+  while (!pieces.empty()) {
+    const auto written = stream.write(pieces, deadline);
+    if (!written) return written.error();
+    pieces = advance(pieces, *written);
+  }
+  return {};
+}
+
+}  // namespace twinwire::ws
