@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "props/laws/test_credentials.h"
 #include "sim/sim_network.h"
 #include "sim/world.h"
 #include "transport/quic/quic_engine.h"
-#include "transport/quic/quic_self_signed.h"
 
 namespace twinwire {
 namespace {
@@ -70,12 +70,11 @@ TEST(QuicEngine, two_engines_shake_hands_and_exchange_messages_in_memory) {
   world_options.seed = 7;
   sim::World world(world_options, stacks);
   Random& random = world.add_node("a").random();
-  const auto minted = mint_quic_self_signed(random, "localhost");
-  ASSERT_TRUE(minted);
   QuicOptions serving;
   QuicOptions dialing;
-  serving.tls.credentials = *QuicCredentials::from_pem(minted->server);
-  dialing.tls.credentials = *QuicCredentials::from_pem(minted->client);
+  serving.tls.credentials = laws::test_credentials().server;
+  dialing.tls.credentials = laws::test_credentials().client;
+  dialing.tls.server_name = laws::test_server_name;
 
   const Address here = Address::v4(10, 0, 0, 1, 1000);
   const Address there = Address::v4(10, 0, 0, 2, 2000);

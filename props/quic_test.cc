@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "props/laws/run_in_world.h"
+#include "props/laws/fit_world.h"
+#include "props/laws/test_credentials.h"
 #include "sim/sim_network.h"
 #include "transport/quic/quic.h"
 
@@ -86,8 +88,11 @@ void in_world(Body&& body) {
   sim::SimNetwork& client = world.add_node("client");
   const auto report = world.run([&](Scope& scope) {
     Fixture fixture{world, server, client, {}, {}};
-    prepare_listener(fixture.listening, true);
-    prepare_dialer(fixture.dialing, true);
+    fixture.listening.tls.credentials = laws::test_credentials().server;
+    fixture.dialing.tls.credentials = laws::test_credentials().client;
+    fixture.dialing.tls.server_name = laws::test_server_name;
+    laws::fit_world(fixture.listening);
+    laws::fit_world(fixture.dialing);
     body(fixture, scope);
     scope.cancel();
   });
@@ -117,7 +122,7 @@ TEST(Quic, a_peer_that_does_not_believe_the_certificate_fails_the_handshake) {
     auto conn = Quic::dial(f.client, listener->local(), wrong_name, f.client.clock().in(5s));
     EXPECT_TRUE(!conn && conn.error() == Errc::handshake);
     QuicOptions wrong_protocol = f.dialing;
-    wrong_protocol.tls.protocol = "h3";
+    wrong_protocol.tls.alpn = {"h3"};
     conn = Quic::dial(f.client, listener->local(), wrong_protocol, f.client.clock().in(5s));
     EXPECT_TRUE(!conn && conn.error() == Errc::handshake);
     conn = Quic::dial(f.client, listener->local(), f.dialing, f.client.clock().in(5s));

@@ -71,8 +71,7 @@ struct SendingCases {
         }
         expect(env, client.writer.close(std::chrono::seconds(20)).has_value(), "the client closes");
       });
-      expect(env, client.record->short_writes > 0 || over_datagrams<T>,
-             "short writes happened");
+      expect(env, client.record->short_writes > 0 || over_datagrams<T>, "short writes happened");
     });
     expect(env, witness.yielded_count() == 500, "everything arrived");
   }

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "props/laws/credentials.h"
+#include "props/laws/fit_world.h"
 #include "props/laws/judge.h"
 #include "transport/fiber/scope.h"
 #include "transport/net/network.h"
@@ -36,21 +36,11 @@ class Env {
   // authentication, tickets, key updates.
   template <class T>
   typename T::Options listen_options() {
-    typename T::Options options;
-    if constexpr (requires { options.tls = TlsConfig(); })
-      options.tls = tls_config(true);
-    else if constexpr (requires { options.tls; })
-      prepare_listener(options, simulated());
-    return options;
+    return options<T>(true);
   }
   template <class T>
   typename T::Options dial_options() {
-    typename T::Options options;
-    if constexpr (requires { options.tls = TlsConfig(); })
-      options.tls = tls_config(false);
-    else if constexpr (requires { options.tls; })
-      prepare_dialer(options, simulated());
-    return options;
+    return options<T>(false);
   }
   // A line for the trace.
   virtual void note(std::string_view who, std::string_view text) = 0;
@@ -73,6 +63,15 @@ class Env {
   std::vector<std::string> knobs_unread() const;
 
  private:
+  template <class T>
+  typename T::Options options(bool listener) {
+    typename T::Options options;
+    if constexpr (requires { options.tls; }) options.tls = tls_config(listener);
+    if constexpr (requires { fit_world(options); })
+      if (simulated()) fit_world(options);
+    return options;
+  }
+
   Scope* scope_;
   Judge* judge_;
   std::uint64_t seed_;

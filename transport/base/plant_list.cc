@@ -15,7 +15,7 @@ constexpr Entry entries[] = {
             TWINWIRE_WS_PLANT_LIST(TWINWIRE_PLANT_ENTRY)
 #undef TWINWIRE_PLANT_ENTRY
 #define TWINWIRE_PLANT_ENTRY(name, what, law) {Id::name, #name, what, law, "quic"},
-            TWINWIRE_QUIC_PLANT_LIST(TWINWIRE_PLANT_ENTRY)
+                TWINWIRE_QUIC_PLANT_LIST(TWINWIRE_PLANT_ENTRY)
 #undef TWINWIRE_PLANT_ENTRY
 };
 

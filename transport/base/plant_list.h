@@ -66,20 +66,17 @@ namespace twinwire::plant {
   X(verify_off, "the server's certificate is not verified", "identity")
 
 // In WebSocket.
-#define TWINWIRE_WS_PLANT_LIST(X) \
-  X(ws_success_when_queued, "what a short write left is forgotten, and success reported",   \
-    "accepted")                                                                                 \
-  X(ws_bypass_size_limit, "a message over the reader's maximum is taken", "read_checks")    \
-  X(pong_splits_a_frame, "a pong may come between the pieces of a batch", "prefix")         \
-  X(mask_restarts_with_each_piece, "unmasking starts anew with each piece that arrives",    \
-    "prefix")                                                                                   \
-  X(continuation_without_a_start, "a continuation of nothing is a message", "read_checks")  \
-  X(size_field_unchecked, "a payload need not have its header's size", "read_checks")       \
-  X(end_without_close_is_closed, "a stream that ends without a Close reads as closed",      \
-    "read_end")                                                                                 \
-  X(bytes_behind_upgrade_lost, "bytes behind the upgrade are lost", "prefix")               \
-  X(ws_reader_sleeps_when_dropped, "the writer's failure does not wake the reader",         \
-    "reader_wakes")
+#define TWINWIRE_WS_PLANT_LIST(X)                                                                  \
+  X(ws_success_when_queued, "what a short write left is forgotten, and success reported",          \
+    "accepted")                                                                                    \
+  X(ws_bypass_size_limit, "a message over the reader's maximum is taken", "read_checks")           \
+  X(pong_splits_a_frame, "a pong may come between the pieces of a batch", "prefix")                \
+  X(mask_restarts_with_each_piece, "unmasking starts anew with each piece that arrives", "prefix") \
+  X(continuation_without_a_start, "a continuation of nothing is a message", "read_checks")         \
+  X(size_field_unchecked, "a payload need not have its header's size", "read_checks")              \
+  X(end_without_close_is_closed, "a stream that ends without a Close reads as closed", "read_end") \
+  X(bytes_behind_upgrade_lost, "bytes behind the upgrade are lost", "prefix")                      \
+  X(ws_reader_sleeps_when_dropped, "the writer's failure does not wake the reader", "reader_wakes")
 
 // And in QUIC.
 #define TWINWIRE_QUIC_PLANT_LIST(X)                                                                \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The QUIC transport: one frame per unidirectional stream. Start here.
 //
-//   QuicOptions options;  options.tls.credentials = *QuicCredentials::from_pem(...);
+//   QuicOptions options;  options.tls.credentials = *TlsCredentials::load(...);
 //   auto listener = Quic::listen(network, background, address, options);
 //   auto conn     = Quic::dial(network, address, options, deadline);
 //   auto [reader, writer] = split(std::move(*conn));

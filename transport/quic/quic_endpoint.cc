@@ -12,7 +12,7 @@ namespace twinwire {
 
 Result<std::shared_ptr<QuicEndpoint>> QuicEndpoint::open(Network& network, const Address& local,
                                                          const QuicOptions& options) {
-  if (options.tls.credentials.empty()) return Errc::invalid;
+  if (options.tls.credentials == nullptr) return Errc::invalid;
   auto socket = network.bind(local, {});
   if (!socket) return socket.error();
   try {

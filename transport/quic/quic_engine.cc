@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 
-#include "transport/quic/quic_credentials_held.h"
+#include "transport/tls/tls_session.h"
 
 namespace twinwire {
 namespace {
@@ -105,7 +105,7 @@ class Engine final : public QuicEngine {
   ~Engine() override {
     const EntropyScope entropy(random_);
     if (conn_ != nullptr) ngtcp2_conn_del(conn_);
-    if (session_ != nullptr) gnutls_deinit(session_);
+    session_.reset();
   }
 
   bool start(const QuicPath& path, const QuicInitial* initial, TimePoint now) {
@@ -142,8 +142,8 @@ class Engine final : public QuicEngine {
                                  &settings, &params, nullptr, this) != 0)
         return false;
     }
-    if (!start_tls()) return false;
-    ngtcp2_conn_set_tls_native_handle(conn_, session_);
+    if (!start_tls(path.remote)) return false;
+    ngtcp2_conn_set_tls_native_handle(conn_, session_.handle());
     if (options_.keep_alive.count() != 0)
       ngtcp2_conn_set_keep_alive_timeout(conn_,
                                          static_cast<ngtcp2_duration>(options_.keep_alive.count()));
@@ -326,46 +326,15 @@ class Engine final : public QuicEngine {
     }
   }
 
-  bool start_tls() {
-    const QuicCredentials::Held* held = options_.tls.credentials.held();
-    if (held == nullptr) return false;
-    const unsigned flags = (is_server_ ? GNUTLS_SERVER : GNUTLS_CLIENT) | GNUTLS_ENABLE_EARLY_DATA |
-                           GNUTLS_NO_END_OF_EARLY_DATA | GNUTLS_NO_TICKETS | GNUTLS_KEY_SHARE_TOP |
-                           GNUTLS_NO_SIGNAL;
-    if (gnutls_init(&session_, flags) != 0) return false;
-    gnutls_datum_t protocol{reinterpret_cast<unsigned char*>(options_.tls.protocol.data()),
-                            static_cast<unsigned>(options_.tls.protocol.size())};
-    if (gnutls_priority_set(session_, held->priorities) != 0 ||
-        gnutls_credentials_set(session_, GNUTLS_CRD_CERTIFICATE, held->certificates) != 0 ||
-        gnutls_alpn_set_protocols(session_, &protocol, 1, GNUTLS_ALPN_MANDATORY) != 0)
+  bool start_tls(const Address& peer) {
+    if (options_.tls.alpn.empty()) options_.tls.alpn.emplace_back("twinwire");
+    const TlsRole role = is_server_ ? TlsRole::server : TlsRole::client;
+    if (!session_.open(role, options_.tls, peer, true,
+                       GNUTLS_ENABLE_EARLY_DATA | GNUTLS_NO_END_OF_EARLY_DATA | GNUTLS_NO_TICKETS))
       return false;
-    gnutls_session_set_ptr(session_, &reference_);
-    if (options_.tls.key_log) gnutls_session_set_keylog_function(session_, on_key_log);
-    if (is_server_) return ngtcp2_crypto_gnutls_configure_server_session(session_) == 0;
-    const std::string& name = options_.tls.server_name;
-    if (!name.empty() &&
-        gnutls_server_name_set(session_, GNUTLS_NAME_DNS, name.data(), name.size()) != 0)
-      return false;
-    if (options_.tls.verify_peer)
-      gnutls_session_set_verify_cert(session_, name.empty() ? nullptr : name.c_str(), 0);
-    return ngtcp2_crypto_gnutls_configure_client_session(session_) == 0;
-  }
-
-  static int on_key_log(gnutls_session_t session, const char* label, const gnutls_datum_t* secret) {
-    gnutls_datum_t client{};
-    gnutls_datum_t server{};
-    gnutls_session_get_random(session, &client, &server);
-    std::string line = label;
-    for (const gnutls_datum_t* part : {const_cast<const gnutls_datum_t*>(&client), secret}) {
-      line += ' ';
-      for (unsigned i = 0; i < part->size; ++i) {
-        line += "0123456789abcdef"[part->data[i] >> 4];
-        line += "0123456789abcdef"[part->data[i] & 15];
-      }
-    }
-    auto* reference = static_cast<ngtcp2_crypto_conn_ref*>(gnutls_session_get_ptr(session));
-    of(reference->user_data).options_.tls.key_log(line);
-    return 0;
+    gnutls_session_set_ptr(session_.handle(), &reference_);
+    return (is_server_ ? ngtcp2_crypto_gnutls_configure_server_session(session_.handle())
+                       : ngtcp2_crypto_gnutls_configure_client_session(session_.handle())) == 0;
   }
 
   static ngtcp2_callbacks make_callbacks() noexcept {
@@ -446,7 +415,7 @@ class Engine final : public QuicEngine {
   bool is_server_;
   QuicSink& sink_;
   ngtcp2_conn* conn_ = nullptr;
-  gnutls_session_t session_ = nullptr;
+  TlsSession session_;
   ngtcp2_crypto_conn_ref reference_{};
   std::vector<std::int64_t> ids_;  // of our streams, by number
   int failure_ = 0;

@@ -4,30 +4,18 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <string>
-#include <string_view>
 
 #include "transport/conn_options.h"
-#include "transport/quic/quic_credentials.h"
+#include "transport/tls/tls_config.h"
 
 namespace twinwire {
-
-struct QuicTls {
-  QuicCredentials credentials;
-  // The name that the server's certificate must bear, and that the client asks for (SNI).
-  std::string server_name = "localhost";
-  // Both sides must name the same protocol (ALPN), or the handshake fails.
-  std::string protocol = "twinwire";
-  bool verify_peer = true;  // a client checks its server; off only for trying out
-  // One line in the format of SSLKEYLOGFILE for each secret: for a packet analyser. Whoever has it can read everything.
-  std::function<void(std::string_view)> key_log;
-};
 
 // Of ConnOptions, `stream` counts for its `local` address alone and `backlog` not at all: a datagram socket has neither
 // stream buffers nor a backlog.
 struct QuicOptions : ConnOptions {
-  QuicTls tls;
+  // As for TLS, but: always TLS 1.3; without `alpn` the protocol is "twinwire" (QUIC must name one); no resumption; and
+  // QUIC counts by itself when keys are to be renewed.
+  TlsConfig tls;
 
   Duration idle_timeout = std::chrono::seconds(30);       // of silence from the peer; then `broken`
   Duration keep_alive{0};                                 // a ping after so much silence; 0: none

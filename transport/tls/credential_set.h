@@ -24,12 +24,13 @@ class TlsCredentialSet {
   gnutls_priority_t priority(TlsVersions versions) const noexcept {
     return priorities_[static_cast<std::size_t>(versions)];
   }
+  gnutls_priority_t quic_priority() const noexcept { return priorities_[tls_versions_count]; }
 
  private:
   TlsCredentialSet() noexcept = default;
 
   gnutls_certificate_credentials_t certificates_ = nullptr;
-  std::array<gnutls_priority_t, tls_versions_count> priorities_{};
+  std::array<gnutls_priority_t, tls_versions_count + 1> priorities_{};
 };
 
 }  // namespace twinwire

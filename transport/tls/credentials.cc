@@ -8,10 +8,10 @@ namespace {
 
 // Pinned: neither the system's policy nor a newer library's defaults change what is spoken. AES-128-GCM first, for its
 // speed where the processor has AES; no CBC, no RSA key exchange, no SHA-1, nothing before TLS 1.2.
-constexpr const char* versions_and_exchanges[tls_versions_count] = {
-    "NONE:+VERS-TLS1.3",
-    "NONE:+VERS-TLS1.3:+VERS-TLS1.2:+ECDHE-ECDSA:+ECDHE-RSA",
+constexpr const char* versions_and_exchanges[tls_versions_count + 1] = {
+    "NONE:+VERS-TLS1.3", "NONE:+VERS-TLS1.3:+VERS-TLS1.2:+ECDHE-ECDSA:+ECDHE-RSA",
     "NONE:+VERS-TLS1.2:+ECDHE-ECDSA:+ECDHE-RSA",
+    "NONE:+VERS-TLS1.3:%DISABLE_TLS13_COMPAT_MODE",  // inside QUIC (RFC 9001, section 8.4)
 };
 constexpr const char* algorithms =
     ":+AEAD:+AES-128-GCM:+CHACHA20-POLY1305:+AES-256-GCM"
@@ -43,7 +43,7 @@ Result<std::shared_ptr<const TlsCredentialSet>> TlsCredentialSet::load(
   std::unique_ptr<TlsCredentialSet> set(new (std::nothrow) TlsCredentialSet);
   if (set == nullptr || ::gnutls_certificate_allocate_credentials(&set->certificates_) < 0)
     return Errc::no_resources;
-  for (std::size_t i = 0; i < tls_versions_count; ++i) {
+  for (std::size_t i = 0; i < set->priorities_.size(); ++i) {
     const std::string text = std::string(versions_and_exchanges[i]) + algorithms;
     const int rc = ::gnutls_priority_init(&set->priorities_[i], text.c_str(), nullptr);
     if (rc < 0) return rc == GNUTLS_E_MEMORY_ERROR ? Errc::no_resources : Errc::unsupported;

@@ -4,8 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "transport/tls/credentials.h"
@@ -13,6 +15,7 @@
 
 namespace twinwire {
 
+enum class TlsRole : std::uint8_t { client, server };
 enum class TlsVersions : std::uint8_t { only_13, from_12, only_12 };
 inline constexpr std::size_t tls_versions_count = 3;
 
@@ -39,6 +42,10 @@ struct TlsConfig {
   // New keys after so many bytes sent, but not twice within half a second (TLS 1.3). Far below what AES-GCM bears; 0:
   // never.
   std::uint64_t key_update_after = std::uint64_t{16} << 30;
+
+  // Called with one line, without its end, in the format of SSLKEYLOGFILE for each secret: for a packet analyser. Whoever
+  // has it can read everything. The environment variable of that name is never looked at.
+  std::function<void(std::string_view line)> key_log;
 };
 
 }  // namespace twinwire

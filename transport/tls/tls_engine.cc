@@ -12,51 +12,21 @@
 
 #include "transport/base/plant.h"
 #include "transport/net/address.h"
-#include "transport/tls/credential_set.h"
+#include "transport/tls/tls_session.h"
 
 namespace twinwire {
 namespace {
 
 constexpr std::size_t record_max = 16 * 1024;  // plaintext bytes (RFC 8446, section 5.1)
 
-gnutls_datum_t datum(const std::string& text) noexcept {
-  return {reinterpret_cast<unsigned char*>(const_cast<char*>(text.data())),
-          static_cast<unsigned>(text.size())};
-}
-
-// "127.0.0.1" or "::1".
-std::string without_port(const Address& address) {
-  std::string text = to_string(address);
-  text.resize(text.rfind(':'));
-  return text.front() == '[' ? text.substr(1, text.size() - 2) : text;
-}
-
-bool is_numeric(const std::string& name) {
-  return parse_address(name.find(':') != std::string::npos ? "[" + name + "]:1" : name + ":1")
-      .has_value();
-}
-
 }  // namespace
-
-struct TlsEngine::Session {
-  std::shared_ptr<const TlsCredentialSet> credentials;
-  gnutls_session_t handle = nullptr;
-  std::array<gnutls_typed_vdata_st, 2> expected{};
-
-  Session() noexcept = default;
-  Session(const Session&) = delete;
-  Session& operator=(const Session&) = delete;
-  ~Session() {
-    if (handle != nullptr) ::gnutls_deinit(handle);
-  }
-};
 
 // The stream as GnuTLS sees it: memory.
 struct TlsEngine::Calls {
   static ssize_t pull(gnutls_transport_ptr_t self, void* data, std::size_t size) noexcept {
     auto& engine = *static_cast<TlsEngine*>(self);
     if (engine.input_.empty()) {
-      ::gnutls_transport_set_errno(engine.session_->handle, EAGAIN);
+      ::gnutls_transport_set_errno(engine.session_->handle(), EAGAIN);
       return -1;
     }
     const std::size_t n = std::min(size, engine.input_.size());
@@ -75,7 +45,7 @@ struct TlsEngine::Calls {
       const auto* bytes = static_cast<const std::byte*>(pieces[i].iov_base);
       if (!engine.output_.append({bytes, pieces[i].iov_len})) {
         engine.out_of_memory_ = true;
-        ::gnutls_transport_set_errno(engine.session_->handle, ENOMEM);
+        ::gnutls_transport_set_errno(engine.session_->handle(), ENOMEM);
         return -1;
       }
       total += static_cast<ssize_t>(pieces[i].iov_len);
@@ -94,7 +64,7 @@ TlsEngine::TlsEngine(Role role, const TlsConfig& config, BufferPool& pool, Rando
       config_(config),
       pool_(&pool),
       random_(&random),
-      session_(std::make_unique<Session>()),
+      session_(std::make_unique<TlsSession>()),
       output_(pool) {}
 
 TlsEngine::~TlsEngine() {
@@ -117,71 +87,25 @@ Result<std::unique_ptr<TlsEngine>> TlsEngine::create(Role role, const TlsConfig&
 }
 
 Result<void> TlsEngine::set_up(const Address& peer) {
-  Session& session = *session_;
-  session.credentials = config_.credentials->current();
-  if (role_ == Role::client && config_.server_name.empty())
-    config_.server_name = without_port(peer);
   const bool tickets = role_ == Role::client ? config_.sessions != nullptr
                                              : config_.credentials->ticket_key() != nullptr;
-  // One key pair in the first flight, not two: who lacks X25519 asks for another.
-  const unsigned flags = (role_ == Role::client ? GNUTLS_CLIENT : GNUTLS_SERVER) | GNUTLS_NONBLOCK |
-                         GNUTLS_NO_SIGNAL | GNUTLS_KEY_SHARE_TOP |
-                         (tickets ? 0U : GNUTLS_NO_TICKETS);
-  if (::gnutls_init(&session.handle, flags) < 0) return Errc::no_resources;
-  gnutls_session_t handle = session.handle;
+  if (auto opened = session_->open(role_, config_, peer, false,
+                                   GNUTLS_NONBLOCK | (tickets ? 0U : GNUTLS_NO_TICKETS));
+      !opened)
+    return opened;
+  gnutls_session_t handle = session_->handle();
   ::gnutls_session_set_ptr(handle, this);
   ::gnutls_transport_set_ptr(handle, this);
   ::gnutls_transport_set_pull_function(handle, &Calls::pull);
   ::gnutls_transport_set_pull_timeout_function(handle, &Calls::pull_timeout);
   ::gnutls_transport_set_vec_push_function(handle, &Calls::push);
   ::gnutls_handshake_set_timeout(handle, 0);  // time-outs are the caller's deadlines
-  if (::gnutls_priority_set(handle, session.credentials->priority(config_.versions)) < 0 ||
-      ::gnutls_credentials_set(handle, GNUTLS_CRD_CERTIFICATE,
-                               session.credentials->certificates()) < 0)
-    return Errc::no_resources;
-  if (auto verification = set_up_verification(); !verification) return verification;
-  if (auto alpn = set_up_alpn(); !alpn) return alpn;
   if (tickets) set_up_resumption(peer);
   return {};
 }
 
-Result<void> TlsEngine::set_up_verification() {
-  gnutls_session_t handle = session_->handle;
-  const char* purpose = role_ == Role::client ? GNUTLS_KP_TLS_WWW_SERVER : GNUTLS_KP_TLS_WWW_CLIENT;
-  auto& expected = session_->expected;
-  expected[0] = {GNUTLS_DT_KEY_PURPOSE_OID,
-                 reinterpret_cast<unsigned char*>(const_cast<char*>(purpose)), 0};
-  if (role_ == Role::server) {
-    if (!config_.require_client_certificate) return {};
-    ::gnutls_certificate_server_set_request(handle, GNUTLS_CERT_REQUIRE);
-    ::gnutls_session_set_verify_cert2(handle, expected.data(), 1, 0);
-    return {};
-  }
-  const std::string& name = config_.server_name;
-  if (!is_numeric(name) &&
-      ::gnutls_server_name_set(handle, GNUTLS_NAME_DNS, name.data(), name.size()) < 0)
-    return Errc::handshake;
-  if (!config_.verify_server || PLANT(verify_off)) return {};
-  expected[1] = {GNUTLS_DT_DNS_HOSTNAME,
-                 reinterpret_cast<unsigned char*>(config_.server_name.data()), 0};
-  ::gnutls_session_set_verify_cert2(handle, expected.data(), 2, 0);
-  return {};
-}
-
-Result<void> TlsEngine::set_up_alpn() {
-  if (config_.alpn.empty()) return {};
-  std::vector<gnutls_datum_t> protocols;
-  protocols.reserve(config_.alpn.size());
-  for (const std::string& protocol : config_.alpn) protocols.push_back(datum(protocol));
-  if (::gnutls_alpn_set_protocols(session_->handle, protocols.data(),
-                                  static_cast<unsigned>(protocols.size()),
-                                  GNUTLS_ALPN_MANDATORY | GNUTLS_ALPN_SERVER_PRECEDENCE) < 0)
-    return Errc::handshake;
-  return {};
-}
-
 void TlsEngine::set_up_resumption(const Address& peer) {
-  gnutls_session_t handle = session_->handle;
+  gnutls_session_t handle = session_->handle();
   if (role_ == Role::server) {
     auto key = *config_.credentials->ticket_key();
     const gnutls_datum_t ticket_key{reinterpret_cast<unsigned char*>(key.data()),
@@ -212,14 +136,14 @@ Errc TlsEngine::failed(int code) noexcept {
   }
   if (out_of_memory_ || code == GNUTLS_E_MEMORY_ERROR) return Errc::no_resources;
   if (code != GNUTLS_E_FATAL_ALERT_RECEIVED)
-    (void)::gnutls_alert_send_appropriate(session_->handle, code);
+    (void)::gnutls_alert_send_appropriate(session_->handle(), code);
   return Errc::broken;
 }
 
 Result<bool> TlsEngine::handshake() noexcept {
   const EntropyScope entropy(*random_);
   for (;;) {
-    const int rc = ::gnutls_handshake(session_->handle);
+    const int rc = ::gnutls_handshake(session_->handle());
     if (rc == GNUTLS_E_SUCCESS) {
       try {
         return handshake_done();
@@ -237,7 +161,7 @@ Result<bool> TlsEngine::handshake() noexcept {
 }
 
 Result<bool> TlsEngine::handshake_done() {
-  gnutls_session_t handle = session_->handle;
+  gnutls_session_t handle = session_->handle();
   gnutls_datum_t protocol{};
   if (::gnutls_alpn_get_selected_protocol(handle, &protocol) == 0) {
     alpn_.assign(reinterpret_cast<const char*>(protocol.data), protocol.size);
@@ -260,14 +184,14 @@ Result<bool> TlsEngine::handshake_done() {
 void TlsEngine::keep_session() noexcept {
   if (!std::exchange(ticket_arrived_, false) || config_.sessions == nullptr) return;
   gnutls_datum_t data{};
-  if (::gnutls_session_get_data2(session_->handle, &data) < 0) return;
+  if (::gnutls_session_get_data2(session_->handle(), &data) < 0) return;
   config_.sessions->put(cache_key_, reinterpret_cast<const std::byte*>(data.data), data.size);
   ::gnutls_free(data.data);
 }
 
 Result<void> TlsEngine::send(const std::byte* bytes, std::size_t size) noexcept {
   while (size > 0) {
-    const ssize_t n = ::gnutls_record_send(session_->handle, bytes, size);
+    const ssize_t n = ::gnutls_record_send(session_->handle(), bytes, size);
     if (n == GNUTLS_E_AGAIN || n == GNUTLS_E_INTERRUPTED) continue;
     if (n <= 0) return out_of_memory_ ? Errc::no_resources : Errc::broken;
     bytes += n;
@@ -321,11 +245,11 @@ Result<std::size_t> TlsEngine::seal(std::span<const iovec> pieces, std::size_t m
 
 Result<void> TlsEngine::update_keys() noexcept {
   sealed_ = 0;
-  if (said_bye_ || ::gnutls_protocol_get_version(session_->handle) != GNUTLS_TLS1_3) return {};
+  if (said_bye_ || ::gnutls_protocol_get_version(session_->handle()) != GNUTLS_TLS1_3) return {};
   const EntropyScope entropy(*random_);
   // Asking the peer for its own (GNUTLS_KU_PEER) is not safe: GnuTLS takes two such requests that cross for a
   // violation.
-  const int rc = ::gnutls_session_key_update(session_->handle, 0);
+  const int rc = ::gnutls_session_key_update(session_->handle(), 0);
   if (rc < 0 && ::gnutls_error_is_fatal(rc) != 0)
     return out_of_memory_ ? Errc::no_resources : Errc::broken;
   return {};
@@ -341,10 +265,10 @@ Result<void> TlsEngine::open(BlockQueue& plaintext) noexcept {
     const auto space = plaintext.space(std::clamp<std::size_t>(input_.size(), 1, record_max));
     if (space.empty()) return Errc::no_resources;
     const std::size_t input_before = input_.size();
-    const ssize_t n = ::gnutls_record_recv(session_->handle, space.data(), space.size());
+    const ssize_t n = ::gnutls_record_recv(session_->handle(), space.data(), space.size());
     if (n > 0) {
       plaintext.commit(static_cast<std::size_t>(n));
-      if (input_.empty() && ::gnutls_record_check_pending(session_->handle) == 0 &&
+      if (input_.empty() && ::gnutls_record_check_pending(session_->handle()) == 0 &&
           !ticket_arrived_)
         return {};
       continue;
@@ -365,7 +289,7 @@ Result<void> TlsEngine::open(BlockQueue& plaintext) noexcept {
 Result<void> TlsEngine::bye() noexcept {
   if (std::exchange(said_bye_, true) || PLANT(close_notify_not_sent)) return {};
   const EntropyScope entropy(*random_);
-  if (::gnutls_bye(session_->handle, GNUTLS_SHUT_WR) < 0)
+  if (::gnutls_bye(session_->handle(), GNUTLS_SHUT_WR) < 0)
     return out_of_memory_ ? Errc::no_resources : Errc::broken;
   return {};
 }

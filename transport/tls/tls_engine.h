@@ -29,9 +29,11 @@
 
 namespace twinwire {
 
+class TlsSession;  // GnuTLS is in there
+
 class TlsEngine {
  public:
-  enum class Role : bool { client, server };
+  using Role = TlsRole;
 
   // `peer`: of the stream; a client expects it where the configuration names nobody, and caches sessions under it.
   // Errors     handshake (no credentials, or none that such a side can use) · no_resources
@@ -88,23 +90,20 @@ class TlsEngine {
   TlsEngine(Role role, const TlsConfig& config, BufferPool& pool, Random& random);
 
   Result<void> set_up(const Address& peer);
-  Result<void> set_up_verification();
-  Result<void> set_up_alpn();
   void set_up_resumption(const Address& peer);
   Result<bool> handshake_done();
   Errc failed(int code) noexcept;
   Result<void> send(const std::byte* bytes, std::size_t size) noexcept;
   void keep_session() noexcept;
 
-  struct Session;  // the GnuTLS session, and what must live as long
-  struct Calls;    // what GnuTLS calls back
+  struct Calls;  // what GnuTLS calls back
   friend struct Calls;
 
   Role role_;
   TlsConfig config_;
   BufferPool* pool_;
   Random* random_;
-  std::unique_ptr<Session> session_;
+  std::unique_ptr<TlsSession> session_;
   Slice input_;
   BlockQueue output_;
   std::string cache_key_;
