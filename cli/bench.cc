@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // bench: how fast the World is, on one core.
 #include <sched.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <cstdio>

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 
 #include "cli/build_id.h"
 #include "cli/text.h"
@@ -32,6 +33,8 @@ class Reader {
       const std::size_t space = std::min(lines_[at_].find(' '), lines_[at_].size());
       const std::string_view word = lines_[at_].substr(0, space);
       const std::string_view rest = lines_[at_].substr(std::min(space + 1, lines_[at_].size()));
+      if (word != "version" && word != "knob" && word != "detail" && !known_.emplace(word).second)
+        bad_line("says '" + std::string(word) + "' a second time");
       if (word == "decisions") {
         read_decisions(capsule, rest);
       } else if (!read_field(capsule, word, rest)) {
@@ -52,8 +55,10 @@ class Reader {
   }
   template <class T>
   T need(std::optional<T> value, const char* what) const {
-    if (!value) bad_line(std::string("holds no ") + what);
-    return *value;
+    if (value) return *value;
+    std::string problem = "holds no ";
+    problem += what;
+    bad_line(problem);
   }
 
   void check_envelope(std::string_view text) const {
@@ -127,6 +132,7 @@ class Reader {
   std::string_view name_;
   std::vector<std::string_view> lines_;
   std::size_t at_ = 0;
+  std::set<std::string_view> known_;  // words that may come once
 };
 
 Capsule start_capsule(const RunSpec& spec, std::uint64_t seed) {

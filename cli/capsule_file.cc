@@ -42,8 +42,12 @@ Capsule load_capsule(const std::string& path) {
   const auto unreadable = [&](const std::string& why) {
     return Failure(ExitCode::bad_usage, "cannot read the capsule " + path + ": " + why);
   };
-  const File file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  // Without waiting for a writer, should it be a FIFO.
+  const File file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.fd < 0) throw unreadable(reason());
+  struct stat what{};
+  if (::fstat(file.fd, &what) != 0) throw unreadable(reason());
+  if (!S_ISREG(what.st_mode)) throw unreadable("it is not a regular file");
   std::string text;
   std::array<char, 65536> buffer{};
   for (;;) {

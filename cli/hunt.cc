@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // hunt: many seeds over all cores, what broke, and what the faults did. Start here; hunt_crew.h keeps the workers,
 // hunt_worker.cc is what each of them does, hunt_findings.cc turns what they found into capsules.
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <memory>

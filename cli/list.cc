@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // list: what there is to choose from.
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
 
@@ -88,7 +89,7 @@ ExitCode list(const Tool& tool, bool plants_only) {
   if (tool.plants.live()) {
     list_plants(tool);
   } else if (const std::string planted = planted_sibling(); !planted.empty()) {
-    std::fflush(stdout);
+    if (std::fflush(stdout) != 0) return ExitCode::environment;  // who called says why
     (void)std::system(("'" + planted + "' list --plants").c_str());
   } else {
     std::printf("Planted bugs: none here; the executable '-planted' beside this one is missing\n");

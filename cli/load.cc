@@ -2,6 +2,7 @@
 // load: messages to a `serve`, over real sockets: how many a second, how late, and whether each came back whole.
 #include "cli/load_client.h"
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
 

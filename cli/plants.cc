@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // plants: is every planted bug caught, by which law, and after how many seeds? From several starting points each, so
 // that no bug is caught by the luck of one seed.
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <map>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // replay: a seed or a capsule once more; with --verify twice, step by step.
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // run: one seed, one verdict, in the World; or the same scenario on real sockets.
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <memory>

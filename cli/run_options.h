@@ -2,12 +2,16 @@
 // The options that every verb with a run in it shares, from the command line to a RunSpec that makes sense.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
 #include "cli/run_spec.h"
 #include "transport/base/time.h"
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
 
 namespace twinwire::cli {
 

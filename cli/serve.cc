@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // serve: the other end of `load`, over real sockets. Echoes what it gets, and verifies it.
+#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>

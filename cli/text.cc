@@ -97,10 +97,11 @@ std::optional<Duration> parse_duration(std::string_view text) {
 
 std::string format_duration(Duration d) {
   const double ns = static_cast<double>(d.count());
+  // Three digits, and no more of the smaller unit than make one of the larger.
   if (ns < 1e3) return print("%.0f ns", ns);
-  if (ns < 1e6) return print("%.3g us", ns / 1e3);
-  if (ns < 1e9) return print("%.3g ms", ns / 1e6);
-  if (ns < 60e9) return print("%.3g s", ns / 1e9);
+  if (ns < 999.5e3) return print("%.3g us", ns / 1e3);
+  if (ns < 999.5e6) return print("%.3g ms", ns / 1e6);
+  if (ns < 59.95e9) return print("%.3g s", ns / 1e9);
   const auto seconds = static_cast<long long>(ns / 1e9);
   if (seconds < 3600) return print("%lld min %02lld s", seconds / 60, seconds % 60);
   return print("%lld h %02lld min", seconds / 3600, seconds / 60 % 60);

@@ -3,11 +3,14 @@
 // nowhere else; to the others the options mean nothing, and giving them is refused.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 
 #include "transport/net/network.h"
 #include "transport/tls/tls_config.h"
+
+namespace CLI {
+class App;
+}
 
 namespace twinwire::cli {
 

@@ -1,14 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/tool.h"
 
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
 #include <cstdio>
-#include <exception>
+#include <cstring>
+#include <new>
 
+#include "cli/text.h"
 #include "cli/verbs.h"
 #include "transport/fiber/overflow.h"
 
 namespace twinwire::cli {
 namespace {
+
+// What the library says, in words that name what was typed.
+std::string what_is_wrong(const Tool& tool, const CLI::App& app, const CLI::ParseError& error) {
+  std::vector<std::string_view> verbs;
+  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; }))
+    verbs.push_back(verb->get_name());
+  const std::string_view first = tool.argc > 1 ? tool.argv[1] : "";
+  if (first.empty()) return "say what to do: " + quoted_list(verbs);
+  if (!first.starts_with('-') && std::find(verbs.begin(), verbs.end(), first) == verbs.end())
+    return "there is no verb '" + std::string(first) + "'" + suggestion(first, verbs) +
+           " (there are: " + quoted_list(verbs) + ")";
+  for (const CLI::App* verb : app.get_subcommands())
+    for (const CLI::Option* option : verb->get_options())
+      if (option->get_required() && option->count() == 0)
+        return verb->get_name() + " needs one more argument: " + option->get_description();
+  return error.what();
+}
+
+// What was printed reached its reader.
+void finish_output() {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+    throw Failure(ExitCode::environment,
+                  std::string("cannot write the output: ") + std::strerror(errno));
+}
 
 ExitCode parse_and_run(const Tool& tool) {
   ExitCode code = ExitCode::pass;
@@ -34,11 +63,13 @@ ExitCode parse_and_run(const Tool& tool) {
     app.parse(tool.argc, tool.argv);
   } catch (const CLI::Success& asked_for_help) {
     app.exit(asked_for_help);
+    finish_output();
     return ExitCode::pass;
   } catch (const CLI::ParseError& error) {
     throw Failure(ExitCode::bad_usage,
-                  std::string(error.what()) + "; `" + tool.name + " --help` shows the usage");
+                  what_is_wrong(tool, app, error) + "; `" + tool.name + " --help` shows the usage");
   }
+  finish_output();
   return code;
 }
 
@@ -53,6 +84,10 @@ int run_tool(const Tool& tool) {
     std::fflush(stdout);
     std::fprintf(stderr, "twinwire: %s\n", failure.what());
     return static_cast<int>(failure.code());
+  } catch (const std::bad_alloc&) {
+    std::fflush(stdout);
+    std::fputs("twinwire: this machine has not enough memory for that\n", stderr);
+    return static_cast<int>(ExitCode::environment);
   }
 }
 

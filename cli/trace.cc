@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // trace: the steps of a run, for reading. diff: where two runs part.
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
 

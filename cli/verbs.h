@@ -2,9 +2,11 @@
 // The verbs. Each stands in a file of its name and adds itself to the command line; what it returns is the exit code.
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include "cli/tool.h"
+
+namespace CLI {
+class App;
+}
 
 namespace twinwire::cli {
 

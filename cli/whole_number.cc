@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/whole_number.h"
 
+#include <CLI/CLI.hpp>
 #include <charconv>
 #include <string>
 

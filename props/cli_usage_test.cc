@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bad usage and bad input: one clear sentence each, exit code 2, and nothing is run.
+#include <sys/stat.h>
+
 #include "props/cli_process.h"
 
 namespace twinwire::props {
@@ -12,8 +14,9 @@ struct BadInput {
 
 TEST(CliUsage, each_mistake_gets_one_sentence) {
   constexpr BadInput mistakes[] = {
-      {"", "A subcommand is required"},
-      {"frobnicate", "A subcommand is required"},
+      {"", "say what to do: list, run, hunt"},
+      {"frobnicate", "there is no verb 'frobnicate' (there are: list, run"},
+      {"replya 1", "there is no verb 'replya'; did you mean 'replay'?"},
       {"run --no-such-option", "--no-such-option"},
       {"run --transport tpc", "there is no transport named 'tpc'; did you mean 'tcp'?"},
       {"run --scenario trafic", "there is no scenario named 'trafic'; did you mean 'traffic'?"},
@@ -33,7 +36,9 @@ TEST(CliUsage, each_mistake_gets_one_sentence) {
       {"hunt --jobs 0", "--jobs"},
       {"hunt --hashes", "--hashes needs --seeds"},
       {"hunt --scenario nowhere", "there is no scenario named 'nowhere'"},
-      {"replay", "what is required"},
+      {"replay", "replay needs one more argument: a seed, or the path of a capsule"},
+      {"diff 1", "diff needs one more argument: another"},
+      {"run --fault short_write=0.0000001", "'short_write=0.0000001' is not a fault's setting"},
       {"replay no/such/file", "cannot read the capsule no/such/file: No such file or directory"},
       {"replay 1 --as-decisions", "--as-decisions needs a capsule"},
       {"bench sim --transport udp", "there is no transport named 'udp'"},
@@ -63,13 +68,27 @@ TEST(CliUsage, each_mistake_gets_one_sentence) {
 // Known only once the scenario has asked for it.
 TEST(CliUsage, a_knob_out_of_its_bounds_is_refused) {
   const TemporaryFolder folder;
-  for (const char* knob : {"size=1", "size=99999999999", "messages=-1"}) {
+  for (const char* knob : {"size=1", "size=99999999999 --set messages=1", "messages=-1"}) {
     SCOPED_TRACE(knob);
     const Ended ended =
         run_tool_in(folder.path(), tool_path(),
                     std::string("run --scenario ping_pong --no-faults --set ") + knob);
     expect_one_sentence(ended, 2, "of ping_pong cannot be");
   }
+}
+
+TEST(CliUsage, what_is_no_file_is_no_capsule) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(::mkfifo((folder.path() / "fifo").c_str(), 0600), 0);
+  const Ended ended = run_tool_in(folder.path(), tool_path(), "replay ./fifo");
+  expect_one_sentence(ended, 2, "it is not a regular file");
+}
+
+TEST(CliUsage, output_that_cannot_be_written_is_no_success) {
+  const TemporaryFolder folder;
+  const Ended ended =
+      Process(folder.path(), {"/bin/sh", "-c", tool_path() + " list > /dev/full"}).wait();
+  expect_one_sentence(ended, 6, "cannot write the output: No space left on device");
 }
 
 TEST(CliUsage, help_names_the_verbs_and_the_exit_codes) {

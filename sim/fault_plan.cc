@@ -72,6 +72,7 @@ Result<std::uint32_t> parse_probability(std::string_view text) {
     for (++at; at != end; ++at) {
       if (*at < '0' || *at > '9') return Errc::invalid;
       unit /= 10;
+      if (unit == 0 && *at != '0') return Errc::invalid;  // finer than it can be: it would be off
       ppm += unit * static_cast<std::uint64_t>(*at - '0');
     }
   }
