@@ -67,6 +67,40 @@ TEST(TcpAccept, handshakes_that_ended_make_room_without_evicting_anybody) {
   });
 }
 
+TEST(TcpAccept, a_mute_peer_is_dropped_when_its_time_is_over_and_not_later) {
+  Rig rig;
+  rig.run([&](Scope& scope) {
+    ConnOptions options = greeted();
+    options.accept.handshake_timeout = seconds(3);
+    auto listener = Tcp::listen(rig.server, scope, rig.server.address(), options);
+    auto mute = rig.client.dial(listener->local(), {}, rig.in(seconds(1)));
+    ASSERT_TRUE(mute.has_value());
+    const TimePoint connected = rig.client.clock().now();
+    EXPECT_EQ((*mute)->read(rig.in(seconds(30))).error(), Error{Errc::broken});
+    const Duration lasted = rig.client.clock().now() - connected;
+    EXPECT_GE(lasted.count(), Duration(milliseconds(2900)).count());
+    EXPECT_LE(lasted.count(), Duration(milliseconds(3100)).count());
+    EXPECT_EQ(listener->counters().handshakes_failed, 1U);
+    scope.cancel();
+  });
+}
+
+TEST(TcpAccept, the_bound_on_handshakes_is_the_number_that_was_given) {
+  Rig rig;
+  rig.run([&](Scope& scope) {
+    ConnOptions options = greeted();
+    options.accept.handshakes_max = 3;
+    auto listener = Tcp::listen(rig.server, scope, rig.server.address(), options);
+    std::vector<std::unique_ptr<ByteStream>> mute;
+    for (std::uint64_t i = 1; i <= 5; ++i) {
+      mute.push_back(std::move(*rig.client.dial(listener->local(), {}, rig.in(seconds(1)))));
+      (void)rig.client.scheduler().sleep_for(milliseconds(10));
+      EXPECT_EQ(listener->counters().handshakes_evicted, i <= 3 ? 0U : i - 3);
+    }
+    scope.cancel();
+  });
+}
+
 TEST(TcpAccept, connections_that_nobody_accepts_stay_in_the_backlog_beyond_ready_max) {
   Rig rig;
   rig.run([&](Scope& scope) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "props/conformance/connecting_cases.h"
+#include "props/conformance/halves_cases.h"
 #include "props/conformance/reading_cases.h"
 #include "props/conformance/sending_cases.h"
 #include "props/laws/registry.h"
@@ -23,6 +24,7 @@ std::vector<Case> cases_of() {
   using S = SendingCases<T>;
   using R = ReadingCases<T>;
   using C = ConnectingCases<T>;
+  using H = HalvesCases<T>;
   return {
       {"batches_arrive_whole_and_reuse_their_allocation",
        &S::batches_arrive_whole_and_reuse_their_allocation},
@@ -43,6 +45,11 @@ std::vector<Case> cases_of() {
       {"a_reader_that_drops_fails_the_writer_with_one_error",
        &R::a_reader_that_drops_fails_the_writer_with_one_error},
       {"close_wakes_a_pending_read_with_closed", &R::close_wakes_a_pending_read_with_closed},
+      {"a_read_begun_with_a_cancel_pending_takes_nothing",
+       &H::a_read_begun_with_a_cancel_pending_takes_nothing},
+      {"a_reader_destroyed_after_closed_leaves_the_writer_up",
+       &H::a_reader_destroyed_after_closed_leaves_the_writer_up},
+      {"the_first_reason_of_a_drop_stays", &H::the_first_reason_of_a_drop_stays},
       {"dialling_where_nobody_listens_is_refused", &C::dialling_where_nobody_listens_is_refused},
       {"accept_times_out_and_obeys_cancellation", &C::accept_times_out_and_obeys_cancellation},
       {"a_canceled_accept_leaves_its_connection_to_the_next",
