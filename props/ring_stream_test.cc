@@ -301,12 +301,16 @@ TEST_F(RingStreamLimits, a_reader_that_finds_every_buffer_lent_out_waits_until_o
       EXPECT_EQ(far->read(shortly).error(), Errc::timed_out);
       EXPECT_GE(network.clock().now(), shortly.at);
       scope.spawn("gives one back", [&] { held.pop_back(); });
-      EXPECT_EQ(far->read(soon())->size(), 10u);
+      held.push_back(std::move(*far->read(soon())));
+      EXPECT_EQ(held.back().size(), 10u);
       std::byte own[16];
       ASSERT_TRUE(write_all(*near, pattern(16), soon()));
       EXPECT_EQ(*far->read_into(own, soon()), 16u) << "memory of one's own needs none";
+      ASSERT_TRUE(write_all(*near, pattern(10), soon()));
       scope.spawn("aborts", [&] { far->abort(); });
-      EXPECT_EQ(far->read(soon()).error(), Errc::broken) << "an abort ends the wait";
+      const Deadline patience = soon();
+      EXPECT_EQ(far->read(patience).error(), Errc::broken) << "an abort ends the wait";
+      EXPECT_LT(network.clock().now(), patience.at) << "and does so at once";
       scope.join();
     });
   }
