@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "cli/load_protocol.h"
+#include "cli/refusal_log.h"
 #include "cli/ring.h"
 #include "cli/run_spec.h"
 #include "cli/text.h"
@@ -34,6 +35,7 @@ struct Totals {
   std::uint64_t stopped = 0;  // were there when we stopped
   std::uint64_t broken = 0;   // died, were cut off, or sent damaged bytes
   std::uint64_t damaged = 0;
+  std::uint64_t refused = 0;  // in the handshake: never a connection
   LoadTotals verified;
 };
 
@@ -162,13 +164,17 @@ void accept_all(Network& network, typename T::Listener& listener, Scope& session
 // In a fiber. Returns the sentence why it could not listen, or nothing once a signal has ended it.
 template <Transport T>
 std::string serve_until_signal(real::Ring& ring, Network& network, const Address& address,
-                               const typename T::Options& options, Totals& totals) {
+                               typename T::Options options, Totals& totals) {
   auto signals = real::SignalWait::create(ring, {SIGINT, SIGTERM});
   if (!signals) return "cannot wait for signals: " + to_string(signals.error());
   std::string problem;
   bool stopping = false;
   bool over = false;  // every session has ended; read by a fiber that may outlive the scope below
   run_scope(network.scheduler(), [&](Scope& background) {
+    const auto refusals = std::make_shared<RefusalLog>(background);
+    options.accept.on_refused = [refusals](const Address& peer, std::string_view why) {
+      refusals->note(peer, why);
+    };
     auto listener = T::listen(network, background, address, options);
     if (!listener) {
       problem =
@@ -199,6 +205,8 @@ std::string serve_until_signal(real::Ring& ring, Network& network, const Address
     over = true;
     network.scheduler().cancel(hurry);
     background.cancel();
+    refusals->flush();
+    totals.refused = refusals->total();
   });
   return problem;
 }
@@ -208,6 +216,8 @@ void print_totals(const Totals& totals) {
   std::printf("served     %s connections: %s ended well, %s were stopped, %s broke\n",
               with_commas(count).c_str(), with_commas(totals.clean).c_str(),
               with_commas(totals.stopped).c_str(), with_commas(totals.broken).c_str());
+  if (totals.refused != 0)
+    std::printf("refused    %s newcomers\n", with_commas(totals.refused).c_str());
   std::printf("received   %s messages, %s bytes; %s\n",
               with_commas(totals.verified.messages).c_str(),
               with_commas(totals.verified.bytes).c_str(),
@@ -225,7 +235,10 @@ ExitCode serve(const Options& options) {
   Totals totals;
   std::string problem;
   with_transport(transport, [&]<class T>() {
-    const auto listening = listen_options<T>(options.tls, network);
+    auto listening = listen_options<T>(options.tls, network);
+    // Whoever never sends a message is no connection, and costs nobody a place.
+    listening.accept_after_first_message = true;
+    listening.first_message_max = default_max_message;
     Scope root(ring->scheduler());
     root.spawn("serve", [&] {
       problem = serve_until_signal<T>(*ring, network, *address, listening, totals);

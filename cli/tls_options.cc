@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "cli/exit_code.h"
+#include "cli/key_log.h"
 #include "transport/tls/self_signed.h"
 
 namespace twinwire::cli {
@@ -48,6 +49,12 @@ TlsIdentity self_signed(Network& network) {
   return std::move(*identity);
 }
 
+void add_key_log_option(CLI::App& verb, TlsOptionsText& text) {
+  verb.add_option("--key-log", text.key_log,
+                  "append every session's secrets to this file, for a packet analyser: whoever has "
+                  "it can read everything");
+}
+
 }  // namespace
 
 void add_tls_listener_options(CLI::App& verb, TlsOptionsText& text) {
@@ -56,6 +63,7 @@ void add_tls_listener_options(CLI::App& verb, TlsOptionsText& text) {
   verb.add_option("--ca", text.ca, "PEM file: demand client certificates that these vouch for");
   verb.add_flag("--self-signed", text.self_signed,
                 "a certificate made on the spot; `load --self-signed` does not verify it");
+  add_key_log_option(verb, text);
 }
 
 void add_tls_dialer_options(CLI::App& verb, TlsOptionsText& text) {
@@ -65,6 +73,7 @@ void add_tls_dialer_options(CLI::App& verb, TlsOptionsText& text) {
   verb.add_option("--cert", text.cert, "PEM file: the certificate to show, if the server asks");
   verb.add_option("--key", text.key, "PEM file: its private key");
   verb.add_flag("--self-signed", text.self_signed, "do not verify the server: for trying out");
+  add_key_log_option(verb, text);
 }
 
 TlsConfig tls_listener_config(const TlsOptionsText& text, Network& network) {
@@ -83,6 +92,7 @@ TlsConfig tls_listener_config(const TlsOptionsText& text, Network& network) {
   }
   config.credentials = load(material);
   config.credentials->enable_tickets(network.random());
+  if (!text.key_log.empty()) config.key_log = key_log_to(text.key_log);
   return config;
 }
 
@@ -96,12 +106,14 @@ TlsConfig tls_dialer_config(const TlsOptionsText& text) {
   config.credentials = load(material);
   config.server_name = text.server_name;
   config.verify_server = !text.self_signed;
+  if (!text.key_log.empty()) config.key_log = key_log_to(text.key_log);
   return config;
 }
 
 void refuse_tls_options(std::string_view transport) {
   bad("the transport " + std::string(transport) +
-      " does not encrypt: leave out --cert, --key, --ca, --server-name and --self-signed");
+      " does not encrypt: leave out --cert, --key, --ca, --server-name, --key-log and "
+      "--self-signed");
 }
 
 }  // namespace twinwire::cli

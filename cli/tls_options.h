@@ -19,9 +19,10 @@ struct TlsOptionsText {
   std::string key;
   std::string ca;
   std::string server_name;
+  std::string key_log;
   bool self_signed = false;
 
-  bool any() const { return self_signed || !(cert + key + ca + server_name).empty(); }
+  bool any() const { return self_signed || !(cert + key + ca + server_name + key_log).empty(); }
 };
 
 void add_tls_listener_options(CLI::App& verb, TlsOptionsText& text);

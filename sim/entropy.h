@@ -5,6 +5,8 @@
 // library's own, also where libgnutls calls itself; so keys, nonces and tickets are the same to the byte from run to
 // run. Where no EntropyScope of a SeededRandom lives, they pass through. It fails silently where the linker binds
 // otherwise: hence the self-test. The production archives hold none of it.
+//
+// It defines secure_getenv, too, so that GnuTLS finds no TLS policy of the machine, which would decide with the seed.
 #pragma once
 
 #include <cstdint>

@@ -44,6 +44,8 @@ SimNetwork& World::add_node(std::string_view name) {
 }
 
 bool World::turn(TimePoint until, bool idle) {
+  if (options_.pause != nullptr) [[unlikely]]
+    options_.pause->pause();
   if (steps_ > options_.steps_max) {
     over_ = true;
     ending_ = Ending::out_of_steps;

@@ -30,6 +30,17 @@ namespace twinwire::sim {
 class SimNetwork;
 class Fabric;
 
+// Called by a world again and again, outside of its fibers: before time moves, and now and then in between. For worlds
+// that take turns on one thread: each runs in a fiber of another scheduler, on stacks of its own, and
+// this yields to the next.
+class Pause {
+ public:
+  virtual void pause() = 0;
+
+ protected:
+  ~Pause() = default;
+};
+
 struct WorldOptions {
   std::uint64_t seed = 0;
   FaultPlan faults = FaultPlan::none();
@@ -43,6 +54,7 @@ struct WorldOptions {
   Duration time_max = std::chrono::hours(24);  // of virtual time; beyond it the run is out_of_time
   std::uint64_t steps_max = 20'000'000;
   volatile std::uint64_t* progress = nullptr;  // counts steps, for a watchdog in another process
+  Pause* pause = nullptr;
   BufferPool* buffers = nullptr;  // to share by worlds that run one after another; else one's own
 };
 

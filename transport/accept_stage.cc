@@ -13,6 +13,19 @@ constexpr Duration backoff_first = std::chrono::milliseconds(5);
 constexpr Duration backoff_max = std::chrono::seconds(1);
 constexpr std::uint32_t errors_at_once = 16;  // other than shortages; one connection each
 
+// For handshakes that have no words of their own.
+std::string_view cause(Errc code) noexcept {
+  switch (code) {
+    case Errc::timed_out: return "handshake timed out";
+    case Errc::closed:
+    case Errc::broken: return "it ended the connection during the handshake";
+    case Errc::invalid:
+    case Errc::too_large: return "its first message is no valid frame";
+    case Errc::no_resources: return "no memory or descriptor is left for it";
+    default: return "handshake failed";
+  }
+}
+
 }  // namespace
 
 AcceptLoop::AcceptLoop(Network& network, Scope& background, const AcceptOptions& options,
@@ -56,7 +69,7 @@ void AcceptLoop::accept_all(Acceptor& acceptor) {
     if (handshakes_ && !PLANT(accept_waits_for_handshake))
       start_handshake(std::move(*stream));
     else
-      run_handshake(std::move(*stream));
+      run_handshake(std::move(*stream), false);
   }
 }
 
@@ -72,56 +85,82 @@ Result<void> AcceptLoop::pause_after(const Error& error) {
 }
 
 void AcceptLoop::start_handshake(std::unique_ptr<ByteStream> stream) {
+  const Address peer = stream->peer();
+  const auto no_room = [&](const Error& error) {
+    refused(peer, error, {}, false);
+    report(error);
+  };
+  std::shared_ptr<bool> evicted;
   try {
-    unfinished_.emplace_back();  // a place for the handle, before there is a fiber to forget
+    evicted = std::make_shared<bool>(false);
+    unfinished_.push_back(
+        {{}, evicted});  // a place for the handle, before there is a fiber to forget
   } catch (const std::bad_alloc&) {
-    return report({Errc::no_resources, 0});
+    return no_room({Errc::no_resources, 0});
   }
   if (unfinished_count_ >= options_.handshakes_max && !PLANT(handshakes_without_bound))
     evict_oldest();
-  auto fiber = background_->try_spawn(
-      "handshake", [this, keep = sink_->keep_alive(), stream = std::move(stream)]() mutable {
-        run_handshake(std::move(stream));
-        --unfinished_count_;
-      });
+  auto fiber = background_->try_spawn("handshake",
+                                      [this, keep = sink_->keep_alive(), stream = std::move(stream),
+                                       evicted = std::move(evicted)]() mutable {
+                                        run_handshake(std::move(stream), *evicted);
+                                        --unfinished_count_;
+                                      });
   if (!fiber) {
     unfinished_.pop_back();
-    return report(fiber.error());
+    return no_room(fiber.error());
   }
   ++unfinished_count_;
-  unfinished_.back() = *fiber;
+  unfinished_.back().fiber = *fiber;
   // Handles of ended handshakes are swept out now and then, so that each costs a constant.
   if (unfinished_.size() > 2 * unfinished_count_ + 16)
-    std::erase_if(unfinished_, [](const FiberHandle& handle) { return handle.get() == nullptr; });
+    std::erase_if(unfinished_, [](const Unfinished& one) { return one.fiber.get() == nullptr; });
 }
 
-void AcceptLoop::run_handshake(std::unique_ptr<ByteStream> stream) {
+void AcceptLoop::run_handshake(std::unique_ptr<ByteStream> stream, const bool& evicted) {
+  const Address peer = stream->peer();
+  std::string why;
   const Deadline deadline = PLANT(handshake_without_timeout)
                                 ? Deadline::never()
                                 : network_->clock().in(options_.handshake_timeout);
-  const auto done = sink_->handshake(std::move(stream), deadline);
+  const auto done = sink_->handshake(std::move(stream), {deadline, &why});
   if (done) return;
   ++counters.handshakes_failed;
+  refused(peer, done.error(), why, evicted);
   // The peer's failures are the peer's; a shortage is for the caller to know.
   if (done.error() == Errc::no_resources) report(done.error());
+}
+
+void AcceptLoop::refused(const Address& peer, const Error& error, std::string_view why,
+                         bool evicted) noexcept {
+  // Who is told to stop for another reason was not refused: the listener is going.
+  const bool stopped = error == Errc::canceled;
+  if (!options_.on_refused || abandoned_ || (stopped && !evicted)) return;
+  if (stopped)
+    why = "evicted by newer handshakes";
+  else if (why.empty() || error == Errc::timed_out)
+    why = cause(error.code);
+  options_.on_refused(peer, why);
 }
 
 void AcceptLoop::evict_oldest() noexcept {
   while (unfinished_.size() > 1) {
     // The last place is kept for the handshake that is about to begin.
     const auto at = PLANT(evict_newest_handshake) ? unfinished_.end() - 2 : unfinished_.begin();
-    const FiberHandle oldest = *at;
+    const Unfinished oldest = std::move(*at);
     unfinished_.erase(at);
-    if (oldest.get() == nullptr) continue;
+    if (oldest.fiber.get() == nullptr) continue;
     ++counters.handshakes_evicted;
-    network_->scheduler().cancel(oldest);
+    *oldest.evicted = true;
+    network_->scheduler().cancel(oldest.fiber);
     return;
   }
 }
 
 void AcceptLoop::cancel() noexcept {
+  abandoned_ = true;
   network_->scheduler().cancel(fiber_);
-  for (const FiberHandle& handshake : unfinished_) network_->scheduler().cancel(handshake);
+  for (const Unfinished& one : unfinished_) network_->scheduler().cancel(one.fiber);
 }
 
 }  // namespace twinwire

@@ -13,10 +13,13 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "transport/fiber/scope.h"
 #include "transport/fiber/wait_queue.h"
+#include "transport/handshake_terms.h"
 #include "transport/net/network.h"
 
 namespace twinwire {
@@ -26,11 +29,17 @@ struct AcceptOptions {
   std::size_t handshakes_max = 1024;  // unfinished at one time
   std::size_t ready_max =
       128;  // finished and not yet accepted; beyond it the network's backlog fills
+
+  // For the log: called once for each newcomer that is turned away while the listener lives, with the cause in words:
+  // "certificate expired", "handshake timed out", "evicted by newer handshakes". So often as handshakes_failed counts,
+  // and for newcomers for whom there was no memory. Peers choose how often: whoever prints must bound it.
+  // Requires   It does not suspend, throw or destroy the listener. `why` is lent for the call.
+  std::function<void(const Address& peer, std::string_view why)> on_refused;
 };
 
 struct AcceptCounters {
   std::uint64_t accepted = 0;           // streams that the network handed over
-  std::uint64_t handshakes_failed = 0;  // timed-out ones included
+  std::uint64_t handshakes_failed = 0;  // timed-out and evicted ones included
   std::uint64_t handshakes_evicted = 0;
   std::uint64_t errors = 0;  // that accept() reported or coalesced
 };
@@ -42,7 +51,7 @@ class AcceptLoop {
   class Sink {
    public:
     // Errors     whatever failed the handshake; the stream is gone
-    virtual Result<void> handshake(std::unique_ptr<ByteStream> stream, Deadline deadline) = 0;
+    virtual Result<void> handshake(std::unique_ptr<ByteStream> stream, HandshakeTerms terms) = 0;
     virtual std::size_t ready() const noexcept = 0;
     // What a handshake's fiber holds: it may outlive the stage and the accept fiber by its last step.
     virtual std::shared_ptr<Sink> keep_alive() noexcept = 0;
@@ -76,8 +85,16 @@ class AcceptLoop {
   Result<void> pause_after(const Error& error);
   void report(Error error) noexcept;
   void start_handshake(std::unique_ptr<ByteStream> stream);
-  void run_handshake(std::unique_ptr<ByteStream> stream);
+  // `evicted`: set once it has to make room.
+  void run_handshake(std::unique_ptr<ByteStream> stream, const bool& evicted);
+  void refused(const Address& peer, const Error& error, std::string_view why,
+               bool evicted) noexcept;
   void evict_oldest() noexcept;
+
+  struct Unfinished {
+    FiberHandle fiber;
+    std::shared_ptr<bool> evicted;
+  };
 
   Network* network_;
   Scope* background_;
@@ -85,19 +102,21 @@ class AcceptLoop {
   Sink* sink_;
   bool handshakes_;
   FiberHandle fiber_;
-  std::deque<FiberHandle> unfinished_;  // oldest first; ended ones are skipped
+  std::deque<Unfinished> unfinished_;  // oldest first; ended ones are skipped
   std::size_t unfinished_count_ = 0;
   std::optional<Error> error_;
   std::uint32_t errors_in_a_row_ = 0;
   Duration backoff_{0};
   bool ended_ = false;
+  bool abandoned_ = false;  // the listener is gone
 };
 
 template <class Conn>
 class AcceptStage {
  public:
-  // Makes a connection of a stream, or says why not. It may suspend, within the deadline.
-  using Handshake = std::function<Result<Conn>(std::unique_ptr<ByteStream>, Deadline)>;
+  // Makes a connection of a stream, or says why not. It may suspend, within the deadline. It takes HandshakeTerms, or a
+  // Deadline where it has no words for its errors.
+  using Handshake = std::function<Result<Conn>(std::unique_ptr<ByteStream>, HandshakeTerms)>;
 
   // Starts accepting in fibers of `background`, which must be joined only after this stage is gone or the scope
   // canceled. `concurrent`: run each handshake in a fiber of its own; false where it never suspends.
@@ -163,9 +182,9 @@ class AcceptStage {
     State(Network& n, Scope& background, const AcceptOptions& options, bool concurrent, Handshake h)
         : network(&n), make(std::move(h)), loop(n, background, options, *this, concurrent) {}
 
-    Result<void> handshake(std::unique_ptr<ByteStream> stream, Deadline deadline) override {
+    Result<void> handshake(std::unique_ptr<ByteStream> stream, HandshakeTerms terms) override {
       const Address peer = stream->peer();
-      auto conn = make(std::move(stream), deadline);
+      auto conn = make(std::move(stream), terms);
       if (!conn) return conn.error();
       try {
         ready_connections.emplace_back(std::move(*conn), peer);

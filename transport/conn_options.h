@@ -13,7 +13,7 @@ namespace twinwire {
 struct ConnOptions {
   StreamOptions stream;
   int backlog = 1024;
-  AcceptOptions accept;
+  AcceptOptions accept;  // of a listener; on_refused among them
   // Frames whose checksums do not match are `invalid`. The sender seals (transport/wire/seal.h).
   bool verify_seal = false;
   // accept() yields a connection only once its first whole message has arrived, within the handshake timeout; it is

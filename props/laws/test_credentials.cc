@@ -43,6 +43,8 @@ TestCertificates mint_all() {
   CertificateSpec other = spec("other.twinwire.test", 2020, 2080);
   other.names = {"other.twinwire.test"};
   all.other_name = take(mint_certificate(random, other, all.authority));
+  const auto impostor = take(mint_authority(random, spec("twinwire test authority", 2020, 2080)));
+  all.forged = server(test_server_name, 2020, 2080, impostor);
   return all;
 }
 

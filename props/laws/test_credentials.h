@@ -18,6 +18,7 @@ struct TestCertificates {
   TlsIdentity other_name;   // a server's for somebody else
   TlsIdentity stranger;     // an authority that nobody trusts,
   TlsIdentity by_stranger;  // and a server's that it vouches for
+  TlsIdentity forged;       // vouched for by one that calls itself the authority
 };
 
 inline constexpr std::string_view test_server_name = "server.twinwire.test";

@@ -13,9 +13,9 @@
 namespace twinwire {
 
 // Makes of an accepted stream the one that carries the messages: the handshake of a layer between them (TLS). It may
-// suspend, within the deadline. Empty: the stream itself.
+// suspend, within the deadline, and explain its failure. Empty: the stream itself.
 using StreamHandshake =
-    std::function<Result<std::unique_ptr<ByteStream>>(std::unique_ptr<ByteStream>, Deadline)>;
+    std::function<Result<std::unique_ptr<ByteStream>>(std::unique_ptr<ByteStream>, HandshakeTerms)>;
 
 class FramedListener {
  public:
@@ -27,8 +27,7 @@ class FramedListener {
   // The next connection whose handshake is done, and its peer. One mute or slow peer delays no other.
   //
   // Promise    An error concerns one connection or a passing shortage: log it, call again. While descriptors are out
-  // the
-  //            listener backs off by itself.
+  //            the listener backs off by itself. Whom it turned away, and why: AcceptOptions::on_refused.
   // Suspends   While there is none.
   // Errors     broken (a connection died in the backlog) · no_resources · timed_out · canceled ·
   //            shutting_down (the background scope was canceled: nobody accepts any more; final)

@@ -7,14 +7,15 @@ namespace twinwire {
 
 Result<FramedListener> Tls::listen(Network& network, Scope& background, const Address& address,
                                    const TlsOptions& options) {
-  return FramedListener::listen(
-      network, background, address, options,
-      [&network, config = options.tls](std::unique_ptr<ByteStream> stream,
-                                       Deadline deadline) -> Result<std::unique_ptr<ByteStream>> {
-        auto secured = tls_accept(network, std::move(stream), config, deadline);
-        if (!secured) return secured.error();
-        return std::move(*secured);
-      });
+  return FramedListener::listen(network, background, address, options,
+                                [&network, config = options.tls](
+                                    std::unique_ptr<ByteStream> stream,
+                                    HandshakeTerms terms) -> Result<std::unique_ptr<ByteStream>> {
+                                  auto secured =
+                                      tls_accept(network, std::move(stream), config, terms);
+                                  if (!secured) return secured.error();
+                                  return std::move(*secured);
+                                });
 }
 
 Result<FramedConn> Tls::dial(Network& network, const Address& address, const TlsOptions& options,

@@ -43,8 +43,8 @@ struct TlsConfig {
   // never.
   std::uint64_t key_update_after = std::uint64_t{16} << 30;
 
-  // Called with one line, without its end, in the format of SSLKEYLOGFILE for each secret: for a packet analyser. Whoever
-  // has it can read everything. The environment variable of that name is never looked at.
+  // Called with one line, without its end, in the format of SSLKEYLOGFILE for each secret: for a packet analyser.
+  // Whoever has it can read everything. The file that the environment variable of that name names is never written to.
   std::function<void(std::string_view line)> key_log;
 };
 

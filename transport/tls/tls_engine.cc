@@ -12,12 +12,17 @@
 
 #include "transport/base/plant.h"
 #include "transport/net/address.h"
+#include "transport/tls/tls_cause.h"
 #include "transport/tls/tls_session.h"
 
 namespace twinwire {
 namespace {
 
 constexpr std::size_t record_max = 16 * 1024;  // plaintext bytes (RFC 8446, section 5.1)
+// What a peer of TLS can begin with (RFC 8446, section 5.1): an alert, or a handshake message.
+constexpr bool begins_record(std::byte first) noexcept {
+  return first == std::byte{21} || first == std::byte{22};
+}
 
 }  // namespace
 
@@ -124,19 +129,20 @@ void TlsEngine::set_up_resumption(const Address& peer) {
 void TlsEngine::feed(Slice bytes) noexcept {
   TWINWIRE_CHECK(input_.empty(), "the engine has not consumed what it was fed before");
   input_ = std::move(bytes);
+  if (!std::exchange(was_fed_, true) && !input_.empty())
+    speaks_tls_ = begins_record(*input_.data());
 }
 
 // A fatal error of GnuTLS: tells the peer, if it has not told us, and says what it is to our caller.
 Errc TlsEngine::failed(int code) noexcept {
   input_.release();
   try {
-    description_ = ::gnutls_strerror(code);
+    description_ = speaks_tls_ ? tls_cause(session_->handle(), code) : "not a TLS record";
   } catch (const std::bad_alloc&) {
     description_.clear();
   }
   if (out_of_memory_ || code == GNUTLS_E_MEMORY_ERROR) return Errc::no_resources;
-  if (code != GNUTLS_E_FATAL_ALERT_RECEIVED)
-    (void)::gnutls_alert_send_appropriate(session_->handle(), code);
+  tls_send_alert(session_->handle(), code);
   return Errc::broken;
 }
 

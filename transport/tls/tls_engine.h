@@ -110,6 +110,8 @@ class TlsEngine {
   std::string alpn_;
   std::string description_;
   std::uint64_t sealed_ = 0;  // since the last key update
+  bool was_fed_ = false;
+  bool speaks_tls_ = true;  // so far as its first byte tells
   bool out_of_memory_ = false;
   bool said_bye_ = false;
   bool peer_ended_ = false;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// TlsSession: a GnuTLS session that knows who it is and whom it expects; for TLS over a stream, and for TLS inside QUIC.
+// TlsSession: a GnuTLS session that knows who it is and whom it expects; for TLS over a stream, and inside QUIC.
 // Private to the transports that encrypt.
 #pragma once
 

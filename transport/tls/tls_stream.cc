@@ -12,13 +12,20 @@ namespace {
 
 Result<std::unique_ptr<TlsStream>> make(TlsEngine::Role role, Network& network,
                                         std::unique_ptr<ByteStream> stream, const TlsConfig& config,
-                                        Deadline deadline) {
+                                        HandshakeTerms terms) {
   try {
     auto engine =
         TlsEngine::create(role, config, stream->peer(), network.buffers(), network.random());
-    if (!engine) return engine.error();
+    if (!engine) {
+      if (engine.error() == Errc::handshake)
+        terms.explain("this side has no credentials, or a name that TLS cannot carry");
+      return engine.error();
+    }
     auto core = std::make_shared<TlsCore>(network, std::move(stream), std::move(*engine));
-    if (auto done = core->handshake(deadline); !done) return done.error();
+    if (auto done = core->handshake(terms.deadline); !done) {
+      if (done.error() == Errc::handshake) terms.explain(core->engine().description());
+      return done.error();
+    }
     if (auto started = core->start_pump(); !started) return started.error();
     return std::make_unique<TlsStream>(std::move(core));
   } catch (const std::bad_alloc&) {
@@ -29,13 +36,13 @@ Result<std::unique_ptr<TlsStream>> make(TlsEngine::Role role, Network& network,
 }  // namespace
 
 Result<std::unique_ptr<TlsStream>> tls_connect(Network& network, std::unique_ptr<ByteStream> stream,
-                                               const TlsConfig& config, Deadline deadline) {
-  return make(TlsEngine::Role::client, network, std::move(stream), config, deadline);
+                                               const TlsConfig& config, HandshakeTerms terms) {
+  return make(TlsEngine::Role::client, network, std::move(stream), config, terms);
 }
 
 Result<std::unique_ptr<TlsStream>> tls_accept(Network& network, std::unique_ptr<ByteStream> stream,
-                                              const TlsConfig& config, Deadline deadline) {
-  return make(TlsEngine::Role::server, network, std::move(stream), config, deadline);
+                                              const TlsConfig& config, HandshakeTerms terms) {
+  return make(TlsEngine::Role::server, network, std::move(stream), config, terms);
 }
 
 TlsStream::TlsStream(std::shared_ptr<TlsCore> core) noexcept : core_(std::move(core)) {}

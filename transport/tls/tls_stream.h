@@ -10,6 +10,7 @@
 #include <memory>
 #include <string_view>
 
+#include "transport/handshake_terms.h"
 #include "transport/net/network.h"
 #include "transport/tls/tls_config.h"
 
@@ -56,12 +57,13 @@ class TlsStream final : public ByteStream {
 };
 
 // The handshake of either side over a connected stream, which is gone where it fails.
-// Suspends   Until the peer has answered.
+// Terms      The deadline; and for the log what failed it, in words: "certificate expired", "not a TLS record".
+// Suspends   Until the peer has answered. Where it fails, up to 2 s more, so that the peer can read the alert.
 // Errors     handshake (certificates, names, versions or protocols do not fit, or the peer speaks no TLS) · broken (the
 //            stream ended or was reset) · timed_out · canceled · no_resources
 Result<std::unique_ptr<TlsStream>> tls_connect(Network& network, std::unique_ptr<ByteStream> stream,
-                                               const TlsConfig& config, Deadline deadline);
+                                               const TlsConfig& config, HandshakeTerms terms);
 Result<std::unique_ptr<TlsStream>> tls_accept(Network& network, std::unique_ptr<ByteStream> stream,
-                                              const TlsConfig& config, Deadline deadline);
+                                              const TlsConfig& config, HandshakeTerms terms);
 
 }  // namespace twinwire
