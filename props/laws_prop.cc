@@ -21,7 +21,7 @@ struct Cell {
   }
 };
 
-// Every transport but the plain one costs several times as much a seed; a sanitizer, too, and finds in few what it finds.
+// Every transport but the plain one costs several times as much a seed; a sanitizer, too.
 #if defined(TWINWIRE_TSAN)
 constexpr int sanitizer_share = 40;
 #elif defined(TWINWIRE_ASAN)

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "props/laws/run_in_world.h"
 #include "props/laws/fit_world.h"
+#include "props/laws/run_in_world.h"
 #include "props/laws/test_credentials.h"
 #include "sim/sim_network.h"
 #include "transport/quic/quic.h"

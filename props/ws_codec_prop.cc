@@ -51,9 +51,8 @@ Bytes operator+(Bytes a, const Bytes& b) {
 }
 
 Bytes text(std::string_view s) {
-  Bytes bytes(s.size());
-  std::memcpy(bytes.data(), s.data(), s.size());
-  return bytes;
+  const auto* first = reinterpret_cast<const std::byte*>(s.data());
+  return Bytes(first, first + s.size());
 }
 
 Bytes close_payload(unsigned code, std::string_view reason = "") {

@@ -15,11 +15,19 @@ async def main(port):
         n=0
         for i in range(1000):
             size = 256 + (i*1049)%(1<<20) if i%10==0 else 256 + (i*37)%5000
-            b = bytearray(os.urandom(size)); b[48:52]=struct.pack("<I",size); b[60]=5; b[52:56]=bytes(4); b[168:176]=struct.pack('<Q',i); seal(b)
+            b = bytearray(os.urandom(size))
+            b[48:52], b[52:56], b[60] = struct.pack("<I", size), bytes(4), 5
+            b[168:176] = struct.pack("<Q", i)
+            seal(b)
             await w.send(bytes(b)); r = await asyncio.wait_for(w.recv(), 10)
             n += len(r)==size and (r==bytes(b))
         print("equal", n)
-        p=bytearray(256); p[48:52]=struct.pack('<I',256); p[60]=3; seal(p); await w.send(bytes(p)); r=await asyncio.wait_for(w.recv(),10); print('pong frame command', r[60])
+        p = bytearray(256)
+        p[48:52], p[60] = struct.pack("<I", 256), 3
+        seal(p)
+        await w.send(bytes(p))
+        r = await asyncio.wait_for(w.recv(), 10)
+        print("pong frame command", r[60])
         pong = await w.ping(); await asyncio.wait_for(pong, 5); print("pong")
     print("closed", w.close_code)
 asyncio.run(main(int(sys.argv[1])))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a transport's options are made to fit the World, where they do not by themselves: round trips of 100 us, and limits
-// small enough to be met.
+// How a transport's options are made to fit the World, where they do not by themselves: round trips of 100 us, and
+// limits small enough to be met.
 #pragma once
 
 #include "transport/quic/quic_options.h"
