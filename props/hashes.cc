@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // twinwire-hashes: prints the run hash of each seed over each transport, and nothing else: what `./check hashes`
-// compares between compilers, optimisation levels and sanitizers. Small, so that it is quick to build in every one of them.
+// compares between compilers, optimisation levels and sanitizers. Small, so that it is quick to build.
 //   twinwire-hashes SEEDS          lines of "<transport> <seed> <16 hex digits>"; 1 if a law was broken
 #include <cstdio>
 #include <cstdlib>
