@@ -258,6 +258,8 @@ std::vector<Bytes> seeds() {
   Bytes other = initial;
   other[1] = std::byte{0xff};  // another version
   add({other});
+  other[5] = std::byte{40};  // whose ids may be longer than ours
+  add({other});
   add({Bytes(100, std::byte{0x40}), Bytes(1200, std::byte{0xc0}), Bytes(20)});
   for (const int what : {0, 1, 2, 3, 4}) {
     Bytes seed{std::byte{1}};
