@@ -17,8 +17,10 @@ struct QuicOptions : ConnOptions {
   // QUIC counts by itself when keys are to be renewed.
   TlsConfig tls;
 
-  Duration idle_timeout = std::chrono::seconds(30);       // of silence from the peer; then `broken`
-  Duration keep_alive{0};                                 // a ping after so much silence; 0: none
+  Duration idle_timeout = std::chrono::seconds(30);  // of silence from the peer; then `broken`
+  // A ping after so much silence, so that only a peer that is gone is silent for the idle time-out. 0: none; two sides
+  // with nothing to say then lose their connection.
+  Duration keep_alive = std::chrono::seconds(10);
   Duration initial_rtt = std::chrono::milliseconds(333);  // until a round trip was measured
 
   // How much of what nobody has read yet may arrive: bytes of one message, bytes in all, messages. Under 256 KiB a
