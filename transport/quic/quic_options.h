@@ -33,6 +33,13 @@ struct QuicOptions : ConnOptions {
   // then delays one message. Weakens clause 4: each at most once, whole, but in any order.
   bool any_order = false;
 
+  // All messages back to back on one stream that lasts as long as the connection: fewer bytes and less work for each,
+  // for bulk. Both sides must have it. A lost packet delays everything behind it; any_order has no effect.
+  bool one_stream = false;
+
+  // How many requests (QuicWriter::request) of the peer may be unanswered at a time.
+  std::size_t requests_window = 128;
+
   // A listener with so many unfinished handshakes asks newcomers to prove their address first (Retry).
   std::size_t retry_from = 128;
 };

@@ -25,11 +25,12 @@ std::optional<QuicSink::Piece> QuicOutbound::next_piece() const noexcept {
 #ifdef TWINWIRE_PLANTS
   if (PLANT(quic_references_freed_before_ack)) bytes = stream.copy;
 #endif
+  if (one_stream_) return QuicSink::Piece{0, bytes.subspan(stream.written), bytes.empty()};
   return QuicSink::Piece{writing_, bytes.subspan(stream.written), true};
 }
 
 void QuicOutbound::on_written(const QuicSink::Piece& piece, std::size_t bytes) noexcept {
-  Stream* stream = find(piece.stream);
+  Stream* stream = find(one_stream_ ? writing_ : piece.stream);
   if (stream == nullptr) return;
   stream->written += bytes;
   if (bytes < piece.bytes.size()) return;
@@ -41,13 +42,26 @@ void QuicOutbound::on_written(const QuicSink::Piece& piece, std::size_t bytes) n
 }
 
 void QuicOutbound::on_acked(std::uint64_t number, std::uint64_t bytes) noexcept {
+  while (one_stream_ && !streams_.empty() && !streams_.front().message.empty()) {
+    Stream& front = streams_.front();
+    const std::uint64_t n = std::min<std::uint64_t>(bytes, front.message.size() - front.acked);
+    front.acked += n;
+    bytes -= n;
+    if (front.acked < front.message.size()) return;
+    streams_.pop_front();
+    ++first_;
+  }
   Stream* stream = find(number);
-  if (stream == nullptr) return;
+  if (one_stream_ || stream == nullptr) return;
   stream->acked += bytes;
   if (stream->acked == stream->message.size()) stream->message = Message();
 }
 
 void QuicOutbound::on_all_acked(std::uint64_t number) noexcept {
+  if (one_stream_) {  // its end, too
+    first_ = pushed();
+    return streams_.clear();
+  }
   Stream* stream = find(number);
   if (stream == nullptr) return;
   stream->done = true;
