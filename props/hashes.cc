@@ -8,20 +8,20 @@
 #include "props/laws/run_in_world.h"
 
 int main(int argc, char** argv) {
-  using namespace twinwire;
+  namespace laws = twinwire::laws;
   const std::uint64_t seeds = argc == 2 ? std::strtoull(argv[1], nullptr, 10) : 0;
   if (seeds == 0) {
     std::fputs("usage: twinwire-hashes SEEDS\n", stderr);
     return 2;
   }
   const laws::Registry registry = laws::built_in_scenarios();
-  StackPool stacks;
+  twinwire::StackPool stacks;
   laws::WorldRun run;
   run.scenario = registry.find("traffic");
   bool passed = true;
   for (run.transport = 0; run.transport < laws::transport_count; ++run.transport)
     for (run.options.seed = 1; run.options.seed <= seeds; ++run.options.seed) {
-      run.options.faults = sim::FaultPlan::swarm(run.options.seed);
+      run.options.faults = twinwire::sim::FaultPlan::swarm(run.options.seed);
       const laws::Verdict verdict = laws::run_in_world(run, stacks);
       passed = passed && verdict.kind == laws::VerdictKind::pass;
       std::printf("%s %llu %016llx\n", laws::transport_names()[run.transport].data(),
