@@ -6,6 +6,7 @@
 #include "transport/base/plant.h"
 #include "transport/framed/framed_conn.h"
 #include "transport/framed/framed_core.h"
+#include "transport/net/write_all.h"
 
 namespace twinwire {
 namespace {
@@ -23,28 +24,6 @@ class WritingMark {
  private:
   FramedCore& core_;
 };
-
-// Moves past the first `written` bytes: pieces that are done go, the one that was cut is shortened from its front.
-std::span<iovec> advance(std::span<iovec> pieces, std::size_t written) noexcept {
-  std::size_t done = 0;
-  while (done < pieces.size() && written >= pieces[done].iov_len) written -= pieces[done++].iov_len;
-  pieces = pieces.subspan(done);
-  if (written == 0 || PLANT(resume_at_piece_start)) return pieces;
-  if (PLANT(resume_at_wrong_offset)) --written;
-  pieces[0].iov_base = static_cast<std::byte*>(pieces[0].iov_base) + written;
-  pieces[0].iov_len -= written;
-  return pieces;
-}
-
-Result<void> write_all(ByteStream& stream, std::span<iovec> pieces, Deadline deadline) {
-  while (!pieces.empty()) {
-    auto written = stream.write(pieces, deadline);
-    if (!written) return written.error();
-    if (PLANT(short_write_is_success)) return {};
-    pieces = advance(pieces, *written);
-  }
-  return {};
-}
 
 // Waits until no fiber is inside read_message: from then on close() alone reads.
 Result<void> take_over_reading(FramedCore& core, Deadline deadline) {

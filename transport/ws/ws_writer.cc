@@ -5,9 +5,9 @@
 #include <cstring>
 
 #include "transport/base/plant.h"
+#include "transport/net/write_all.h"
 #include "transport/ws/ws_conn.h"
 #include "transport/ws/ws_core.h"
-#include "transport/ws/ws_write.h"
 
 namespace twinwire {
 namespace {
@@ -47,11 +47,11 @@ Result<void> write_pieces(WsCore& core, std::span<iovec> pieces, Deadline deadli
     const auto written = core.stream->write(pieces, deadline);
     return written ? Result<void>{} : Result<void>{written.error()};
   }
-  if (!PLANT(pong_splits_a_frame)) return ws::write_all(*core.stream, pieces, deadline);
+  if (!PLANT(pong_splits_a_frame)) return write_all(*core.stream, pieces, deadline);
   while (!pieces.empty()) {
     const auto written = core.stream->write(pieces, deadline);
     if (!written) return written.error();
-    pieces = ws::advance(pieces, *written);
+    pieces = advance(pieces, *written);
     core.give_turn();
     core.scheduler.yield();
     if (auto turn = core.take_turn(deadline); !turn) {
@@ -150,6 +150,7 @@ Result<void> await_end(WsCore& core, Deadline deadline, const auto& condition) {
 // Close frames both ways, then the stream's ends: a stream that is cut before the peer's Close has come would take a
 // peer that answers on the way by surprise.
 Result<void> end_both_sides(WsCore& core, Deadline deadline) {
+  if (PLANT(wss_close_notify_before_close)) (void)core.stream->shutdown_write(deadline);
   {
     if (auto turn = core.take_turn(deadline); !turn) return turn;
     const Turn turn(core);
@@ -158,8 +159,14 @@ Result<void> end_both_sides(WsCore& core, Deadline deadline) {
   }
   auto closed = await_end(core, deadline, [&] { return core.peer_close.has_value(); });
   if (!closed) return closed;
-  if (auto shut = core.stream->shutdown_write(deadline); !shut) return shut;
-  return await_end(core, deadline, [&] { return core.stream_ended; });
+  if (!PLANT(wss_stream_not_ended))
+    if (auto shut = core.stream->shutdown_write(deadline); !shut) return shut;
+  auto ended = await_end(core, deadline, [&] { return core.stream_ended; });
+  if (!ended || PLANT(wss_reset_at_close_notify)) return ended;
+  // The pump may have met the end before this side had ended, too. Over TLS that was the peer's close_notify alone, and
+  // destroying the stream now would reset what is below it.
+  auto end = core.stream->read(deadline);
+  return end ? Result<void>{} : Result<void>{end.error()};
 }
 
 }  // namespace
