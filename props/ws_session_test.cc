@@ -148,6 +148,21 @@ TYPED_TEST(WsSession, it_ends_with_a_close_frame_and_then_the_stream) {
   });
 }
 
+// The reader has the peer's word that nothing is missing; the close has not seen its end.
+TYPED_TEST(WsSession, a_peer_that_goes_behind_its_close_frame_fails_the_close_alone) {
+  auto& rig = this->rig_;
+  rig.run([&] {
+    auto peer = rig.dial_upgraded();
+    auto [reader, writer] = split(rig.accept());
+    (void)write_all(*peer, ws_frame(0x88, {}), rig.in(1s));
+    rig.sleep(1s);
+    peer->abort();
+    rig.sleep(1s);
+    EXPECT_EQ(reader.read_message(default_max_message, rig.in(1s)).error(), Errc::closed);
+    EXPECT_EQ(writer.close(5s).error(), Errc::broken);
+  });
+}
+
 TYPED_TEST(WsSession, an_end_of_the_stream_without_a_close_frame_is_broken) {
   auto& rig = this->rig_;
   rig.run([&] {
