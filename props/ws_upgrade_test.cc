@@ -170,6 +170,27 @@ TEST(WssUpgrade, the_host_is_the_name_that_the_certificate_bears) {
   EXPECT_EQ(rig.refused, Words{});
 }
 
+TEST(WssUpgrade, its_own_port_goes_without_saying) {
+  WsRig<Wss> rig;
+  rig.run([&] {
+    auto acceptor = rig.server.listen(rig.server.address(443), {});
+    ASSERT_TRUE(acceptor.has_value());
+    Bytes request;
+    run_scope(rig.world.scheduler(), [&](Scope& both) {
+      both.spawn("client", [&] {
+        (void)Wss::dial(rig.client, rig.server.address(443), rig.dialing, rig.in(1s));
+      });
+      auto stream = std::move(*(*acceptor)->accept(rig.in(5s)));
+      auto secured = tls_accept(rig.server, std::move(stream), rig.listening.tls, rig.in(5s));
+      ASSERT_TRUE(secured.has_value());
+      (void)read_up_to(**secured, request, SIZE_MAX, rig.in(1s));
+    });
+    const std::string text(reinterpret_cast<const char*>(request.data()), request.size());
+    EXPECT_NE(text.find("Host: " + std::string(laws::test_server_name) + "\r\n"), std::string::npos)
+        << text;
+  });
+}
+
 // Nine seconds for TLS leave one for the upgrade.
 TEST(WssUpgrade, tls_and_the_upgrade_share_one_budget) {
   WsRig<Wss> rig;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/wss/wss.h"
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -24,6 +25,12 @@ Secured secure(Network& network, std::unique_ptr<ByteStream> stream, TlsConfig c
   return std::move(*secured);
 }
 
+// The Host field (RFC 9110 section 7.2), where the port of wss goes without saying; empty: the dialled address serves.
+std::string host_of(const std::string& name, std::uint16_t port) {
+  if (name.find(':') != std::string::npos) return {};  // an address of IPv6, in no form for this
+  return name.empty() || port == 443 ? name : name + ":" + std::to_string(port);
+}
+
 }  // namespace
 
 Result<WsListener> Wss::listen(Network& network, Scope& background, const Address& address,
@@ -44,8 +51,7 @@ Result<WsConn> Wss::dial(Network& network, const Address& address, const WssOpti
   auto secured = tls_connect(network, std::move(*stream), config, deadline);
   if (!secured) return secured.error();
   WsOptions upgrade = options;
-  if (upgrade.host.empty() && !config.server_name.empty())
-    upgrade.host = config.server_name + ":" + std::to_string(address.port);
+  if (upgrade.host.empty()) upgrade.host = host_of(config.server_name, address.port);
   return WsConn::connect(network, std::move(*secured), upgrade, deadline);
 }
 

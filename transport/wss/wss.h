@@ -21,7 +21,7 @@
 
 namespace twinwire {
 
-// An empty `host` is the name that the server's certificate must bear, with the port, or the dialled address.
+// An empty `host` is the name that the server's certificate must bear, with the port unless it is 443, or the address.
 struct WssOptions : WsOptions {
   TlsConfig tls;
 };
