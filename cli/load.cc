@@ -130,7 +130,7 @@ void add_load(CLI::App& app, const Tool&, ExitCode& code) {
   verb->add_option("--transport", options->transport, "over which transport")
       ->capture_default_str();
   verb->add_option("--connections", options->connections, "at one time")
-      ->check(whole_number(1, 10'000))
+      ->check(whole_number(1, connections_max))
       ->capture_default_str();
   verb->add_option("--messages", options->messages, "over all connections")
       ->check(whole_number(1, std::uint64_t{1} << 60))

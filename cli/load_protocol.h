@@ -17,6 +17,7 @@
 namespace twinwire::cli {
 
 inline constexpr std::uint32_t one_way = 1;
+inline constexpr std::uint64_t connections_max = 10'000;  // of one `load`
 
 struct LoadTotals {
   std::uint64_t messages = 0;

@@ -76,9 +76,8 @@ void check_fault(std::string_view text) {
   sim::FaultPlan plan;
   if (!plan.set(text))
     bad("'" + std::string(text) + "' is not a fault's setting: write name=probability or " +
-        "name=probability:bound, with a probability from 0 to 1 in at most six decimals such as "
-        "0.05 and a bound of at "
-        "least 1");
+        "name=probability:bound, with a probability from 0 to 1 in at most six decimals, such as "
+        "0.05, and a bound of at least 1");
 }
 
 laws::Knob parse_knob(std::string_view text) {

@@ -239,6 +239,8 @@ ExitCode serve(const Options& options) {
     // Whoever never sends a message is no connection, and costs nobody a place.
     listening.accept_after_first_message = true;
     listening.first_message_max = default_max_message;
+    // All of a `load`'s connections may be on their way at one time: honest ones, not to be evicted by each other.
+    listening.accept.handshakes_max = 2 * connections_max;
     Scope root(ring->scheduler());
     root.spawn("serve", [&] {
       problem = serve_until_signal<T>(*ring, network, *address, listening, totals);

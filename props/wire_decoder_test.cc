@@ -332,6 +332,7 @@ TEST_F(DecoderTest, a_seal_is_checked_where_it_is_asked_for_however_the_frame_ca
           if (verify) {
             ASSERT_FALSE(whole) << flipped;
             EXPECT_EQ(whole.error(), Errc::invalid);
+            EXPECT_EQ(fresh.next(max, out).error(), Errc::invalid) << "and that is final";
           } else {
             EXPECT_TRUE(whole && *whole);
           }

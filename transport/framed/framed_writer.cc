@@ -4,47 +4,13 @@
 #include <cstddef>
 
 #include "transport/base/plant.h"
+#include "transport/fiber/exclusive.h"
 #include "transport/framed/framed_conn.h"
 #include "transport/framed/framed_core.h"
+#include "transport/net/write_all.h"
 
 namespace twinwire {
 namespace {
-
-class WritingMark {
- public:
-  explicit WritingMark(FramedCore& core) noexcept : core_(core) {
-    TWINWIRE_CHECK(!core.writing, "two fibers inside one writer");
-    core.writing = true;
-  }
-  WritingMark(const WritingMark&) = delete;
-  WritingMark& operator=(const WritingMark&) = delete;
-  ~WritingMark() { core_.writing = false; }
-
- private:
-  FramedCore& core_;
-};
-
-// Moves past the first `written` bytes: pieces that are done go, the one that was cut is shortened from its front.
-std::span<iovec> advance(std::span<iovec> pieces, std::size_t written) noexcept {
-  std::size_t done = 0;
-  while (done < pieces.size() && written >= pieces[done].iov_len) written -= pieces[done++].iov_len;
-  pieces = pieces.subspan(done);
-  if (written == 0 || PLANT(resume_at_piece_start)) return pieces;
-  if (PLANT(resume_at_wrong_offset)) --written;
-  pieces[0].iov_base = static_cast<std::byte*>(pieces[0].iov_base) + written;
-  pieces[0].iov_len -= written;
-  return pieces;
-}
-
-Result<void> write_all(ByteStream& stream, std::span<iovec> pieces, Deadline deadline) {
-  while (!pieces.empty()) {
-    auto written = stream.write(pieces, deadline);
-    if (!written) return written.error();
-    if (PLANT(short_write_is_success)) return {};
-    pieces = advance(pieces, *written);
-  }
-  return {};
-}
 
 // Waits until no fiber is inside read_message: from then on close() alone reads.
 Result<void> take_over_reading(FramedCore& core, Deadline deadline) {
@@ -113,7 +79,7 @@ Result<void> write_some(FramedCore&, std::span<iovec>, Deadline) { return {}; }
 
 Result<void> FramedWriter::send_batch(Batch& batch, Deadline deadline) {
   FramedCore& core = *core_.operator->();
-  WritingMark mark(core);
+  const Exclusive mark(core.writing, "two fibers inside one writer");
   if (core.write_error) return *core.write_error;
   if (core.closing) return Errc::closed;
   if (batch.empty()) return {};
@@ -144,7 +110,7 @@ Result<void> FramedWriter::send_batch(Batch& batch, Deadline deadline) {
 
 Result<void> FramedWriter::close(Duration grace) {
   FramedCore& core = *core_.operator->();
-  WritingMark mark(core);
+  const Exclusive mark(core.writing, "two fibers inside one writer");
   if (core.close_result) return *core.close_result;
   if (core.write_error) return *core.write_error;
   const Deadline deadline =

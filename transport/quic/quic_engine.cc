@@ -92,6 +92,11 @@ std::uint64_t number_of(std::int64_t stream_id) noexcept {
   return static_cast<std::uint64_t>(stream_id) >> 2;
 }
 
+// Of a unidirectional stream (RFC 9000, section 2.1).
+std::int64_t stream_id(std::uint64_t number, bool of_server) noexcept {
+  return static_cast<std::int64_t>(number << 2) | (of_server ? 3 : 2);
+}
+
 class Engine final : public QuicEngine {
  public:
   Engine(const QuicOptions& options, Random& random, const QuicSecret& secret, bool is_server,
@@ -167,12 +172,12 @@ class Engine final : public QuicEngine {
     ngtcp2_path_storage where;
     ngtcp2_path_storage_zero(&where);
     ngtcp2_pkt_info info{};
-    blocked_ = !open_streams();
+    open_streams();
     bool pieces = true;
     for (;;) {
       std::optional<QuicSink::Piece> piece;
       if (pieces) piece = sink_.next_piece();
-      if (piece && piece->stream >= ids_.size()) piece.reset();
+      if (piece && piece->stream >= streams_opened_) piece.reset();
       ngtcp2_vec data{};
       std::uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_NONE;
       std::int64_t id = -1;
@@ -180,7 +185,7 @@ class Engine final : public QuicEngine {
         data = {const_cast<std::uint8_t*>(octets(piece->bytes)), piece->bytes.size()};
         flags = NGTCP2_WRITE_STREAM_FLAG_MORE;
         if (piece->end) flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
-        id = ids_[piece->stream];
+        id = stream_id(piece->stream, is_server_);
       }
       ngtcp2_ssize taken = -1;
       const ngtcp2_ssize n =
@@ -191,7 +196,6 @@ class Engine final : public QuicEngine {
       if (n == NGTCP2_ERR_STREAM_DATA_BLOCKED || n == NGTCP2_ERR_STREAM_SHUT_WR ||
           n == NGTCP2_ERR_STREAM_NOT_FOUND) {
         // Refused streams were told to the sink; whoever is behind in order has to wait.
-        blocked_ = true;
         pieces = false;
         continue;
       }
@@ -258,7 +262,7 @@ class Engine final : public QuicEngine {
   }
 
   void credit_stream(std::uint64_t stream, std::uint64_t bytes) override {
-    const std::int64_t id = static_cast<std::int64_t>(stream << 2) | (is_server_ ? 2 : 3);
+    const std::int64_t id = stream_id(stream, !is_server_);
     (void)ngtcp2_conn_extend_max_stream_offset(conn_, id, bytes);
   }
   void credit(std::uint64_t bytes, std::uint64_t streams) override {
@@ -266,7 +270,6 @@ class Engine final : public QuicEngine {
     if (streams != 0) ngtcp2_conn_extend_max_streams_uni(conn_, streams);
   }
 
-  bool blocked() const noexcept override { return blocked_; }
   Duration pto() const noexcept override {
     return Duration(static_cast<std::int64_t>(ngtcp2_conn_get_pto(conn_)));
   }
@@ -296,15 +299,12 @@ class Engine final : public QuicEngine {
                                                         secret_.size(), &cid) == 0;
   }
 
-  // False: the peer allows no more of them now.
-  bool open_streams() {
+  // As many as are wanted and the peer allows.
+  void open_streams() {
     const std::uint64_t wanted = sink_.streams_wanted();
-    while (ids_.size() < wanted) {
-      std::int64_t id = 0;
-      if (ngtcp2_conn_open_uni_stream(conn_, &id, nullptr) != 0) return false;
-      ids_.push_back(id);
-    }
-    return true;
+    std::int64_t id = 0;
+    while (streams_opened_ < wanted && ngtcp2_conn_open_uni_stream(conn_, &id, nullptr) == 0)
+      ++streams_opened_;
   }
 
   QuicFate fate_of(int result) noexcept {
@@ -417,9 +417,8 @@ class Engine final : public QuicEngine {
   ngtcp2_conn* conn_ = nullptr;
   TlsSession session_;
   ngtcp2_crypto_conn_ref reference_{};
-  std::vector<std::int64_t> ids_;  // of our streams, by number
+  std::uint64_t streams_opened_ = 0;  // of ours
   int failure_ = 0;
-  bool blocked_ = false;
   bool reset_seen_ = false;
 };
 
@@ -455,6 +454,7 @@ Result<std::unique_ptr<QuicEngine>> QuicEngine::server(const QuicOptions& option
 
 QuicDatagram describe_quic_datagram(std::span<const std::byte> datagram) noexcept {
   QuicDatagram description;
+  if (datagram.empty()) return description;  // the library insists on one byte
   ngtcp2_version_cid header;
   const int result =
       ngtcp2_pkt_decode_version_cid(&header, octets(datagram), datagram.size(), quic_cid_size);

@@ -135,8 +135,6 @@ class QuicEngine {
   virtual void credit_stream(std::uint64_t stream, std::uint64_t bytes) = 0;
   virtual void credit(std::uint64_t bytes, std::uint64_t streams) = 0;
 
-  // Whether the last write stopped because the peer gives no credit for streams or bytes.
-  virtual bool blocked() const noexcept = 0;
   virtual Duration pto() const noexcept = 0;  // the probe time-out now
   virtual QuicPath path() const noexcept = 0;
   virtual std::string_view last_error() const noexcept = 0;  // for the log

@@ -3,28 +3,12 @@
 #include <new>
 
 #include "transport/base/plant.h"
+#include "transport/fiber/exclusive.h"
 #include "transport/quic/quic_conn.h"
 #include "transport/quic/quic_connection.h"
 #include "transport/quic/quic_endpoint.h"
 
 namespace twinwire {
-namespace {
-
-class Inside {
- public:
-  Inside(bool& flag, const char* what) : flag_(flag) {
-    TWINWIRE_CHECK(!flag_, what);
-    flag_ = true;
-  }
-  Inside(const Inside&) = delete;
-  Inside& operator=(const Inside&) = delete;
-  ~Inside() { flag_ = false; }
-
- private:
-  bool& flag_;
-};
-
-}  // namespace
 
 Result<void> QuicConnection::wait_until_established(Deadline deadline) {
   Scheduler& scheduler = *endpoint_->services().scheduler;
@@ -82,7 +66,7 @@ Result<Message> QuicConnection::read_one(std::size_t max, Deadline deadline) {
 
 Result<Message> QuicConnection::read(std::size_t max, Deadline deadline) {
   TWINWIRE_CHECK(max >= header_size, "no frame is smaller than its header");
-  const Inside inside(reading_, "two fibers inside one reader");
+  const Exclusive inside(reading_, "two fibers inside one reader");
   auto message = read_one(max, deadline);
   if (closing_) settled_.wake_all(*endpoint_->services().scheduler);
   return message;
@@ -90,7 +74,7 @@ Result<Message> QuicConnection::read(std::size_t max, Deadline deadline) {
 
 Result<void> QuicConnection::send(Batch& batch, Deadline deadline) {
   Scheduler& scheduler = *endpoint_->services().scheduler;
-  const Inside inside(writing_, "two fibers inside one writer");
+  const Exclusive inside(writing_, "two fibers inside one writer");
   if (write_error_) return *write_error_;
   if (closing_) return Errc::closed;
   if (batch.empty()) return {};
@@ -143,7 +127,7 @@ Result<void> QuicConnection::finish_both_sides(Deadline deadline) {
 }
 
 Result<void> QuicConnection::close(Duration grace) {
-  const Inside inside(writing_, "two fibers inside one writer");
+  const Exclusive inside(writing_, "two fibers inside one writer");
   if (close_result_) return *close_result_;
   if (write_error_) return *write_error_;
   const Deadline deadline = endpoint_->services().clock->in(grace);

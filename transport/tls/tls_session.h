@@ -33,7 +33,8 @@ class TlsSession {
  private:
   Result<void> expect(TlsRole role);
   Result<void> offer_protocols();
-  static int log_key(gnutls_session_t session, const char* label, const gnutls_datum_t* secret);
+  static int log_key(gnutls_session_t session, const char* label,
+                     const gnutls_datum_t* secret) noexcept;
 
   TlsConfig* config_ = nullptr;
   std::shared_ptr<const TlsCredentialSet> credentials_;

@@ -65,13 +65,17 @@ void FrameDecoder::consume(std::size_t n) noexcept {
     input_.release();  // gives the network its buffer back, at once and not at the next call
 }
 
-Result<bool> FrameDecoder::finish(Message&& message, Message& out) const noexcept {
-  if (verify_seal_ && !seal_matches(message.bytes())) return Errc::invalid;
+Result<bool> FrameDecoder::finish(Message&& message, Message& out) noexcept {
+  if (verify_seal_ && !seal_matches(message.bytes())) {
+    seal_broken_ = true;
+    return Errc::invalid;
+  }
   out = std::move(message);
   return true;
 }
 
 Result<bool> FrameDecoder::next(std::size_t max, Message& out) {
+  if (seal_broken_) return Errc::invalid;
   for (;;) {
     if (partial_ != nullptr) {
       if (partial_size_ > max && !PLANT(accept_oversize_frame)) return Errc::invalid;

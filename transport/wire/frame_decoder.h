@@ -52,7 +52,7 @@ class FrameDecoder {
   Result<void> start_partial(std::size_t size) noexcept;
   void fill_partial() noexcept;
   void consume(std::size_t n) noexcept;
-  Result<bool> finish(Message&& message, Message& out) const noexcept;
+  Result<bool> finish(Message&& message, Message& out) noexcept;
 
   BufferPool* pool_;
   Slice input_;                   // lent, not yet consumed
@@ -62,6 +62,7 @@ class FrameDecoder {
   std::array<std::byte, header_size> header_;  // a header that came in pieces
   std::size_t header_filled_ = 0;
   bool verify_seal_;
+  bool seal_broken_ = false;  // of a frame that is gone; a wrong header stays where it is
 };
 
 }  // namespace twinwire

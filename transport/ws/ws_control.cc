@@ -3,8 +3,8 @@
 #include <cstring>
 
 #include "transport/base/plant.h"
+#include "transport/net/write_all.h"
 #include "transport/ws/ws_core.h"
-#include "transport/ws/ws_write.h"
 
 namespace twinwire {
 namespace {
@@ -39,7 +39,7 @@ Result<void> WsCore::write_control(ws::Opcode opcode, std::span<const std::byte>
   ws::mask(frame.data() + size, payload.data(), payload.size(), key, 0);
   size += payload.size();
   iovec piece{frame.data(), size};
-  return ws::write_all(*stream, {&piece, 1}, deadline);
+  return write_all(*stream, {&piece, 1}, deadline);
 }
 
 Result<void> WsCore::write_close(std::uint16_t code, Deadline deadline) {

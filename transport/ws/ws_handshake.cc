@@ -7,8 +7,8 @@
 #include <new>
 
 #include "transport/base/plant.h"
+#include "transport/net/write_all.h"
 #include "transport/ws/ws_upgrade.h"
-#include "transport/ws/ws_write.h"
 
 namespace twinwire::ws {
 namespace {

@@ -5,9 +5,10 @@
 #include <cstring>
 
 #include "transport/base/plant.h"
+#include "transport/fiber/exclusive.h"
+#include "transport/net/write_all.h"
 #include "transport/ws/ws_conn.h"
 #include "transport/ws/ws_core.h"
-#include "transport/ws/ws_write.h"
 
 namespace twinwire {
 namespace {
@@ -15,20 +16,6 @@ namespace {
 // Batches up to this size have their pieces on a small stretch of the stack.
 constexpr std::size_t few = 16;
 constexpr std::size_t masking_block_max = 256 * 1024;
-
-class WritingMark {
- public:
-  explicit WritingMark(WsCore& core) noexcept : core_(core) {
-    TWINWIRE_CHECK(!core.writing, "two fibers inside one writer");
-    core.writing = true;
-  }
-  WritingMark(const WritingMark&) = delete;
-  WritingMark& operator=(const WritingMark&) = delete;
-  ~WritingMark() { core_.writing = false; }
-
- private:
-  WsCore& core_;
-};
 
 class Turn {
  public:
@@ -47,11 +34,11 @@ Result<void> write_pieces(WsCore& core, std::span<iovec> pieces, Deadline deadli
     const auto written = core.stream->write(pieces, deadline);
     return written ? Result<void>{} : Result<void>{written.error()};
   }
-  if (!PLANT(pong_splits_a_frame)) return ws::write_all(*core.stream, pieces, deadline);
+  if (!PLANT(pong_splits_a_frame)) return write_all(*core.stream, pieces, deadline);
   while (!pieces.empty()) {
     const auto written = core.stream->write(pieces, deadline);
     if (!written) return written.error();
-    pieces = ws::advance(pieces, *written);
+    pieces = advance(pieces, *written);
     core.give_turn();
     core.scheduler.yield();
     if (auto turn = core.take_turn(deadline); !turn) {
@@ -166,7 +153,7 @@ Result<void> end_both_sides(WsCore& core, Deadline deadline) {
 
 Result<void> WsWriter::send_batch(Batch& batch, Deadline deadline) {
   WsCore& core = *core_;
-  WritingMark mark(core);
+  const Exclusive mark(core.writing, "two fibers inside one writer");
   if (core.write_error) return *core.write_error;
   if (core.closing) return Errc::closed;
   if (batch.empty()) return {};
@@ -185,7 +172,7 @@ Result<void> WsWriter::send_batch(Batch& batch, Deadline deadline) {
 
 Result<void> WsWriter::close(Duration grace) {
   WsCore& core = *core_;
-  WritingMark mark(core);
+  const Exclusive mark(core.writing, "two fibers inside one writer");
   if (core.close_result) return *core.close_result;
   if (core.write_error) return *core.write_error;
   const Deadline deadline = core.clock.in(grace);

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "transport/ws/ws_write.h"
+#include "transport/net/write_all.h"
 
-namespace twinwire::ws {
+#include "transport/base/plant.h"
+
+namespace twinwire {
 
 std::span<iovec> advance(std::span<iovec> pieces, std::size_t written) noexcept {
   std::size_t done = 0;
   while (done < pieces.size() && written >= pieces[done].iov_len) written -= pieces[done++].iov_len;
   pieces = pieces.subspan(done);
-  if (written == 0) return pieces;
+  if (written == 0 || PLANT(resume_at_piece_start)) return pieces;
+  if (PLANT(resume_at_wrong_offset)) --written;
   pieces[0].iov_base = static_cast<std::byte*>(pieces[0].iov_base) + written;
   pieces[0].iov_len -= written;
   return pieces;
@@ -17,9 +20,10 @@ Result<void> write_all(ByteStream& stream, std::span<iovec> pieces, Deadline dea
   while (!pieces.empty()) {
     const auto written = stream.write(pieces, deadline);
     if (!written) return written.error();
+    if (PLANT(short_write_is_success)) return {};
     pieces = advance(pieces, *written);
   }
   return {};
 }
 
-}  // namespace twinwire::ws
+}  // namespace twinwire
