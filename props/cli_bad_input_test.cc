@@ -160,7 +160,9 @@ TEST_F(BadInput, over_tls_each_costs_its_own_connection) {
   honest();
   send_and_wait(std::string(5000, 'g'));
   expect_line("refused: not a TLS record");
-  send_and_wait(std::string("\x16\x03\x01\xff\xff", 5) + std::string(70'000, 'x'));
+  std::string huge_record("\x16\x03\x01\xff\xff", 5);
+  huge_record.append(70'000, 'x');
+  send_and_wait(huge_record);
   expect_line("refused: ");
   refused("--transport tcp", "not a TLS record");
   refused("--transport ws", "not a TLS record");
