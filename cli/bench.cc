@@ -17,7 +17,7 @@
 namespace twinwire::cli {
 namespace {
 
-struct Options : RunOptions {
+struct BenchArguments : RunOptions {
   unsigned rounds = 7;
   std::string time = "1s";  // of one round
 };
@@ -83,13 +83,13 @@ double median(std::vector<double> values) {
 
 std::string whole(double value) { return with_commas(static_cast<std::uint64_t>(value)); }
 
-ExitCode bench_sim(const Tool& tool, Options& options) {
+ExitCode bench_sim(const Tool& tool, BenchArguments& options) {
   // Here the run without faults is what is asked for, unless something else is.
   options.no_faults = options.no_faults || (!options.swarm && options.spec.faults.empty());
   settle(tool, options);
   const auto time = parse_duration(options.time);
   if (!time || *time == Duration::zero())
-    throw Failure(ExitCode::bad_usage, "'" + options.time + "' is no duration; write 1s or 500ms");
+    bad_usage("'" + options.time + "' is no duration; write 1s or 500ms");
   stay_on_one_core();
   StackPool stacks;
   const laws::Verdict first = laws::run_in_world(options.spec.world_run(tool, 1), stacks);
@@ -125,7 +125,7 @@ void add_bench(CLI::App& app, const Tool& tool, ExitCode& code) {
   verb->require_subcommand(1);
   auto* sim = verb->add_subcommand(
       "sim", "seeds per second on one core; ping_pong without faults unless told otherwise");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BenchArguments>();
   options->spec.scenario = "ping_pong";
   add_run_options(*sim, *options);
   sim->add_option("--rounds", options->rounds, "of which the median counts")

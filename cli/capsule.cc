@@ -48,7 +48,7 @@ class Reader {
 
  private:
   [[noreturn]] void fail(const std::string& what) const {
-    throw Failure(ExitCode::bad_usage, "the capsule " + std::string(name_) + " " + what);
+    bad_usage("the capsule " + std::string(name_) + " " + what);
   }
   [[noreturn]] void bad_line(const std::string& what) const {
     fail("is malformed: line " + std::to_string(at_ + 1) + " " + what);
@@ -63,9 +63,8 @@ class Reader {
 
   void check_envelope(std::string_view text) const {
     if (!text.starts_with(magic))
-      throw Failure(ExitCode::bad_usage, std::string(name_) +
-                                             " is no capsule: it does not begin with '" +
-                                             std::string(magic.substr(0, magic.size() - 1)) + "'");
+      bad_usage(std::string(name_) + " is no capsule: it does not begin with '" +
+                std::string(magic.substr(0, magic.size() - 1)) + "'");
     const std::string_view version =
         text.substr(magic.size(), std::min(text.find('\n'), text.size()) - magic.size());
     if (version != std::to_string(capsule_format))

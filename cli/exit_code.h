@@ -35,6 +35,10 @@ class Failure : public std::runtime_error {
   ExitCode code_;
 };
 
+[[noreturn]] inline void bad_usage(const std::string& sentence) {
+  throw Failure(ExitCode::bad_usage, sentence);
+}
+
 // Which of two outcomes a hunt reports when it found both.
 constexpr ExitCode graver(ExitCode a, ExitCode b) noexcept {
   constexpr auto rank = [](ExitCode code) {

@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::uint64_t default_seeds = 100'000;
 
-struct Options : RunOptions {
+struct HuntArguments : RunOptions {
   std::uint64_t seeds = 0;  // 0: not given
   std::string time;
   std::uint64_t first_seed = 1;
@@ -33,7 +33,7 @@ struct Options : RunOptions {
     if (time.empty()) return Duration::zero();
     const auto duration = parse_duration(time);
     if (!duration || *duration == Duration::zero())
-      throw Failure(ExitCode::bad_usage, "'" + time + "' is no duration; write 30s, 5m or 2h");
+      bad_usage("'" + time + "' is no duration; write 30s, 5m or 2h");
     return *duration;
   }
   // How many failure keys end the hunt; 0: none does.
@@ -43,7 +43,7 @@ struct Options : RunOptions {
   }
 };
 
-HuntPlan make_plan(const Options& options, unsigned jobs) {
+HuntPlan make_plan(const HuntArguments& options, unsigned jobs) {
   HuntPlan plan;
   plan.spec = options.spec;
   plan.first_seed = options.first_seed;
@@ -54,7 +54,7 @@ HuntPlan make_plan(const Options& options, unsigned jobs) {
   return plan;
 }
 
-void print_plan(const HuntPlan& plan, const Options& options, unsigned jobs) {
+void print_plan(const HuntPlan& plan, const HuntArguments& options, unsigned jobs) {
   const RunSpec& spec = plan.spec;
   std::string faults =
       spec.base == RunSpec::Base::swarm ? "a swarm drawn from each seed" : spec.plan(0).to_text();
@@ -78,7 +78,7 @@ struct Outcome {
 };
 
 // Until every seed has run, the time is over, enough kinds of failures were found, or Ctrl-C.
-Outcome watch(HuntCrew& crew, const HuntPlan& plan, const Options& options) {
+Outcome watch(HuntCrew& crew, const HuntPlan& plan, const HuntArguments& options) {
   const Interrupt interrupt;
   const TimePoint start = real_now();
   const Duration time_max = options.time_max();
@@ -115,18 +115,17 @@ void print_faults(const HuntCrew& crew) {
 void require_knobs(const HuntCrew& crew, const RunSpec& spec) {
   for (std::size_t i = 0; i < std::min<std::size_t>(64, spec.knobs.size()); ++i)
     if (crew.done() != 0 && (crew.knobs_read() >> i & 1) == 0)
-      throw Failure(ExitCode::bad_usage, "no run of " + spec.scenario + " read the knob '" +
-                                             spec.knobs[i].name +
-                                             "'; `twinwire list` shows those that it reads");
+      bad_usage("no run of " + spec.scenario + " read the knob '" + spec.knobs[i].name +
+                "'; `twinwire list` shows those that it reads");
 }
 
-ExitCode hunt(const Tool& tool, Options& options) {
+ExitCode hunt(const Tool& tool, HuntArguments& options) {
   settle(tool, options);
   (void)options.time_max();  // complains before anything is printed
   const unsigned jobs = options.jobs != 0 ? options.jobs : processors();
   const HuntPlan plan = make_plan(options, jobs);
   if (options.hashes && options.seeds == 0)
-    throw Failure(ExitCode::bad_usage, "--hashes needs --seeds: it prints a line for each");
+    bad_usage("--hashes needs --seeds: it prints a line for each");
   print_plan(plan, options, jobs);
 
   HuntCrew crew(tool, plan, jobs, options.hang_after_parsed(), options.hashes);
@@ -156,7 +155,7 @@ ExitCode hunt(const Tool& tool, Options& options) {
 
 void add_hunt(CLI::App& app, const Tool& tool, ExitCode& code) {
   auto* verb = app.add_subcommand("hunt", "many seeds over all cores; a failure becomes a capsule");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<HuntArguments>();
   add_run_options(*verb, *options);
   verb->add_option("--seeds", options->seeds, "how many; 100,000 unless --time is given")
       ->check(whole_number(1, std::uint64_t{1} << 60));

@@ -40,7 +40,7 @@ class KeyLogFile {
  private:
   [[noreturn]] void fail(const char* why) {
     shut();
-    throw Failure(ExitCode::bad_usage, "cannot keep a key log in " + path_ + ": " + why);
+    bad_usage("cannot keep a key log in " + path_ + ": " + why);
   }
   void shut() noexcept {
     if (descriptor_ >= 0) ::close(descriptor_);

@@ -18,7 +18,7 @@
 namespace twinwire::cli {
 namespace {
 
-struct Options : LoadOptions {
+struct LoadArguments : LoadOptions {
   std::string connect = "127.0.0.1:4000";
   std::string transport = "tcp";
   std::string time_text;
@@ -27,7 +27,7 @@ struct Options : LoadOptions {
 };
 
 template <Transport T>
-void run_clients(Network& network, const Address& server, const Options& options,
+void run_clients(Network& network, const Address& server, const LoadArguments& options,
                  const typename T::Options& dialing, std::vector<LoadResult>& results) {
   std::vector<std::unique_ptr<LoadClient<T>>> clients;
   run_scope(network.scheduler(), [&](Scope& scope) {
@@ -41,7 +41,7 @@ void run_clients(Network& network, const Address& server, const Options& options
   });
 }
 
-ExitCode print_results(const Options& options, const std::vector<LoadResult>& results,
+ExitCode print_results(const LoadArguments& options, const std::vector<LoadResult>& results,
                        Duration took) {
   LoadTotals total;
   auto latency = std::make_unique<Histogram>();
@@ -76,29 +76,25 @@ ExitCode print_results(const Options& options, const std::vector<LoadResult>& re
   return code;
 }
 
-void require_sense(Options& options) {
-  const auto bad = [](const std::string& sentence) {
-    throw Failure(ExitCode::bad_usage, sentence);
-  };
+void require_sense(LoadArguments& options) {
   const auto patience = parse_duration(options.patience_text);
   if (!patience || *patience <= Duration::zero())
-    bad("'" + options.patience_text + "' is no duration; write 10s or 500ms");
+    bad_usage("'" + options.patience_text + "' is no duration; write 10s or 500ms");
   options.patience = *patience;
   if (options.time_text.empty()) return;
   const auto time = parse_duration(options.time_text);
   if (!time || *time == Duration::zero())
-    bad("'" + options.time_text + "' is no duration; write 30s or 5m");
+    bad_usage("'" + options.time_text + "' is no duration; write 30s or 5m");
   options.time = *time;
   options.messages = UINT64_MAX / 2;
 }
 
-ExitCode load(Options& options) {
+ExitCode run_load(LoadArguments& options) {
   require_sense(options);
   const std::size_t transport = transport_named(options.transport);
   const auto address = parse_address(options.connect);
   if (!address || address->port == 0)
-    throw Failure(ExitCode::bad_usage,
-                  "'" + options.connect + "' is no address; write 127.0.0.1:4000 or [::1]:4000");
+    bad_usage("'" + options.connect + "' is no address; write 127.0.0.1:4000 or [::1]:4000");
   const auto ring = open_ring();
   std::printf("%s to %s: %s connections, messages of %s bytes in batches of %zu, %s\n",
               options.transport.c_str(), options.connect.c_str(),
@@ -124,7 +120,7 @@ ExitCode load(Options& options) {
 
 void add_load(CLI::App& app, const Tool&, ExitCode& code) {
   auto* verb = app.add_subcommand("load", "sends messages to a `serve` and verifies every echo");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<LoadArguments>();
   verb->add_option("--connect", options->connect, "the server's address and port")
       ->capture_default_str();
   verb->add_option("--transport", options->transport, "over which transport")
@@ -150,7 +146,7 @@ void add_load(CLI::App& app, const Tool&, ExitCode& code) {
   verb->add_option("--patience", options->patience_text, "how long the server may be silent")
       ->capture_default_str();
   add_tls_dialer_options(*verb, options->tls);
-  verb->callback([&code, options] { code = load(*options); });
+  verb->callback([&code, options] { code = run_load(*options); });
 }
 
 }  // namespace twinwire::cli

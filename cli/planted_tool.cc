@@ -25,13 +25,13 @@ void require_plants(const Tool& tool) {
   if (tool.plants.live()) return;
   const std::string path = planted_sibling();
   if (path.empty())
-    throw Failure(ExitCode::bad_usage,
-                  "this executable has no planted bugs, and there is no '-planted' one beside it; "
-                  "build one with twinwire_add_tool(NAME PLANTED ...)");
+    bad_usage(
+        "this executable has no planted bugs, and there is no '-planted' one beside it; "
+        "build one with twinwire_add_tool(NAME PLANTED ...)");
   std::fflush(nullptr);
   // The arguments stay as they were typed, also the name: what the other prints can be typed again.
   ::execv(path.c_str(), tool.argv);
-  throw Failure(ExitCode::bad_usage, "cannot run " + path + ": " + std::strerror(errno));
+  bad_usage("cannot run " + path + ": " + std::strerror(errno));
 }
 
 void require_plant(const Tool& tool, std::string_view name) {
@@ -44,8 +44,8 @@ void require_plant(const Tool& tool, std::string_view name) {
   std::vector<std::string_view> names;
   names.reserve(tool.plants.plants.size());
   for (const auto& plant : tool.plants.plants) names.push_back(plant.name);
-  throw Failure(ExitCode::bad_usage, "there is no planted bug named '" + std::string(name) + "'" +
-                                         suggestion(name, names) + "; `twinwire list` shows them");
+  bad_usage("there is no planted bug named '" + std::string(name) + "'" + suggestion(name, names) +
+            "; `twinwire list` shows them");
 }
 
 }  // namespace twinwire::cli

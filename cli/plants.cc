@@ -18,7 +18,7 @@
 namespace twinwire::cli {
 namespace {
 
-struct Options {
+struct PlantsArguments {
   PlantsPlan plan;
   std::vector<std::string> names;  // empty: all
   unsigned jobs = 0;
@@ -60,7 +60,7 @@ bool add_row(std::vector<std::vector<std::string>>& rows, const PlantSet::Plant&
   return always;
 }
 
-ExitCode plants(const Tool& tool, Options& options) {
+ExitCode plants(const Tool& tool, PlantsArguments& options) {
   require_plants(tool);
   for (const std::string& name : options.names) require_plant(tool, name);
   if (options.names.empty())
@@ -72,8 +72,7 @@ ExitCode plants(const Tool& tool, Options& options) {
       options.plan.scenarios.emplace_back(scenario.name);
   options.plan.plants = options.names;
   const auto hang_after = parse_duration(options.hang_after);
-  if (!hang_after)
-    throw Failure(ExitCode::bad_usage, "'" + options.hang_after + "' is no duration");
+  if (!hang_after) bad_usage("'" + options.hang_after + "' is no duration");
 
   const Interrupt interrupt;
   PlantsCrew crew(tool, options.plan, options.jobs, *hang_after);
@@ -104,7 +103,7 @@ ExitCode plants(const Tool& tool, Options& options) {
 void add_plants(CLI::App& app, const Tool& tool, ExitCode& code) {
   auto* verb =
       app.add_subcommand("plants", "how many seeds it takes to catch each planted bug, as a table");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<PlantsArguments>();
   verb->add_option("plant", options->names, "only these; every one unless given");
   verb->add_option("--max-seeds", options->plan.seeds_max,
                    "of one round; beyond it a bug counts as not caught")

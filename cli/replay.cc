@@ -17,7 +17,7 @@
 namespace twinwire::cli {
 namespace {
 
-struct Options : RunOptions {
+struct ReplayArguments : RunOptions {
   std::string what;
   bool trace = false;
   bool verify = false;
@@ -83,7 +83,7 @@ int verify(const Subject& subject, Pulse& pulse) {
   return static_cast<int>(ExitCode::nondeterminism);
 }
 
-int replay_once(const Options& options, const Subject& subject, Pulse& pulse) {
+int replay_once(const ReplayArguments& options, const Subject& subject, Pulse& pulse) {
   print_echo(subject.run, subject.transport, subject.plant);
   if (subject.capsule) print_capsule(*subject.capsule);
   if (options.verify) return verify(subject, pulse);
@@ -94,7 +94,7 @@ int replay_once(const Options& options, const Subject& subject, Pulse& pulse) {
   return static_cast<int>(compare(*subject.capsule, verdict, options.as_decisions));
 }
 
-ExitCode replay(const Tool& tool, Options& options) {
+ExitCode replay(const Tool& tool, ReplayArguments& options) {
   const Subject subject = make_subject(tool, options, options.what, options.as_decisions);
   Shared<Pulse> pulse;
   const Child::Options watch{
@@ -112,7 +112,7 @@ ExitCode replay(const Tool& tool, Options& options) {
 
 void add_replay(CLI::App& app, const Tool& tool, ExitCode& code) {
   auto* verb = app.add_subcommand("replay", "a seed or a capsule once more");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ReplayArguments>();
   verb->add_option("what", options->what, "a seed, or the path of a capsule")->required();
   add_run_options(*verb, *options);
   verb->add_flag("--trace", options->trace, "print each step");

@@ -21,7 +21,7 @@
 namespace twinwire::cli {
 namespace {
 
-struct Options : RunOptions {
+struct RunArguments : RunOptions {
   std::uint64_t seed = 1;
   std::string world = "sim";
   bool trace = false;
@@ -34,17 +34,15 @@ void require_knobs(const auto& verdict, const std::string& scenario,
   for (const laws::Knob& wanted : set)
     for (const laws::Knob& used : verdict.knobs_read)
       if (used.name == wanted.name && used.value != wanted.value)
-        throw Failure(ExitCode::bad_usage, "the knob '" + wanted.name + "' of " + scenario +
-                                               " cannot be " + std::to_string(wanted.value) +
-                                               "; the nearest is " + std::to_string(used.value));
+        bad_usage("the knob '" + wanted.name + "' of " + scenario + " cannot be " +
+                  std::to_string(wanted.value) + "; the nearest is " + std::to_string(used.value));
   if (verdict.knobs_unread.empty() || verdict.kind != laws::VerdictKind::pass) return;
   const std::string read = to_text(verdict.knobs_read);
-  throw Failure(ExitCode::bad_usage, "this run of " + scenario + " did not read the knob '" +
-                                         verdict.knobs_unread.front() + "'; it read " +
-                                         (read.empty() ? "none" : read));
+  bad_usage("this run of " + scenario + " did not read the knob '" + verdict.knobs_unread.front() +
+            "'; it read " + (read.empty() ? "none" : read));
 }
 
-int run_in_sim(const Tool& tool, const Options& options, Pulse& pulse) {
+int run_in_sim(const Tool& tool, const RunArguments& options, Pulse& pulse) {
   laws::WorldRun run = options.spec.world_run(tool, options.seed);
   print_echo(run, options.spec.transport, options.spec.plant);
   StepPrinter printer(stdout);
@@ -62,7 +60,7 @@ int run_in_sim(const Tool& tool, const Options& options, Pulse& pulse) {
   return static_cast<int>(exit_code(verdict.kind));
 }
 
-int report_death(const Tool& tool, const Options& options, const Death& death) {
+int report_death(const Tool& tool, const RunArguments& options, const Death& death) {
   std::printf("verdict    %s\n  %s\n", death.failure_key().c_str(), death.sentence().c_str());
   const std::string path =
       keep(make_capsule(options.spec, options.seed, death.failure_key(), death.sentence()),
@@ -73,7 +71,7 @@ int report_death(const Tool& tool, const Options& options, const Death& death) {
                                                           : ExitCode::crash);
 }
 
-int run_in_ring(const Tool& tool, const Options& options, Pulse& pulse) {
+int run_in_ring(const Tool& tool, const RunArguments& options, Pulse& pulse) {
   const Running running(pulse);
   const laws::WorldRun run = options.spec.world_run(tool, options.seed);
   std::printf("seed       %llu\nscenario   %s\ntransport  %s over io_uring, on the loopback\n",
@@ -102,15 +100,13 @@ int run_in_ring(const Tool& tool, const Options& options, Pulse& pulse) {
   return static_cast<int>(exit_code(verdict.kind));
 }
 
-ExitCode run(const Tool& tool, Options& options) {
+ExitCode run(const Tool& tool, RunArguments& options) {
   settle(tool, options);
   const bool ring = options.world == "ring";
   if (ring && options.trace)
-    throw Failure(ExitCode::bad_usage,
-                  "--trace is the World's: real sockets have no steps to show");
+    bad_usage("--trace is the World's: real sockets have no steps to show");
   if (ring && !options.spec.faults.empty())
-    throw Failure(ExitCode::bad_usage,
-                  "--fault is the World's: over real sockets only the kernel makes trouble");
+    bad_usage("--fault is the World's: over real sockets only the kernel makes trouble");
   Shared<Pulse> pulse;
   Child::Options watch{
       .pulse = &*pulse, .hang_after = options.hang_after_parsed(), .foreground = true};
@@ -127,7 +123,7 @@ ExitCode run(const Tool& tool, Options& options) {
 
 void add_run(CLI::App& app, const Tool& tool, ExitCode& code) {
   auto* verb = app.add_subcommand("run", "one seed of a scenario");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RunArguments>();
   add_run_options(*verb, *options);
   verb->add_option("--seed", options->seed, "decides everything")
       ->check(whole_number(0))

@@ -16,7 +16,7 @@ bool RunOptions::any_of_a_spec() const {
 
 Duration RunOptions::hang_after_parsed() const {
   if (const auto duration = parse_duration(hang_after)) return *duration;
-  throw Failure(ExitCode::bad_usage, "'" + hang_after + "' is no duration; write 10s, 2m or 500ms");
+  bad_usage("'" + hang_after + "' is no duration; write 10s, 2m or 500ms");
 }
 
 void add_run_options(CLI::App& verb, RunOptions& options) {

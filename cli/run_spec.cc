@@ -16,8 +16,6 @@ std::vector<std::string_view> fault_names() {
   return names;
 }
 
-[[noreturn]] void bad(const std::string& sentence) { throw Failure(ExitCode::bad_usage, sentence); }
-
 }  // namespace
 
 sim::FaultPlan RunSpec::plan(std::uint64_t seed) const {
@@ -55,27 +53,28 @@ const laws::ScenarioEntry& scenario_named(const Tool& tool, std::string_view nam
   if (const laws::ScenarioEntry* entry = tool.registry->find(name)) return *entry;
   std::vector<std::string_view> names;
   for (const laws::ScenarioEntry& entry : tool.registry->entries()) names.push_back(entry.name);
-  bad("there is no scenario named '" + std::string(name) + "'" + suggestion(name, names) +
-      " (there are: " + quoted_list(names) + ")");
+  bad_usage("there is no scenario named '" + std::string(name) + "'" + suggestion(name, names) +
+            " (there are: " + quoted_list(names) + ")");
 }
 
 std::size_t transport_named(std::string_view name) {
   constexpr auto names = laws::transport_names();
   const auto at = std::find(names.begin(), names.end(), name);
   if (at == names.end())
-    bad("there is no transport named '" + std::string(name) + "'" + suggestion(name, names) +
-        " (there are: " + quoted_list(names) + ")");
+    bad_usage("there is no transport named '" + std::string(name) + "'" + suggestion(name, names) +
+              " (there are: " + quoted_list(names) + ")");
   return static_cast<std::size_t>(at - names.begin());
 }
 
 void check_fault(std::string_view text) {
   const std::string_view name = text.substr(0, text.find('='));
   if (!sim::site_named(name))
-    bad("there is no fault named '" + std::string(name) + "'" + suggestion(name, fault_names()) +
-        "; `twinwire list` shows them");
+    bad_usage("there is no fault named '" + std::string(name) + "'" +
+              suggestion(name, fault_names()) + "; `twinwire list` shows them");
   sim::FaultPlan plan;
   if (!plan.set(text))
-    bad("'" + std::string(text) + "' is not a fault's setting: write name=probability or " +
+    bad_usage(
+        "'" + std::string(text) + "' is not a fault's setting: write name=probability or " +
         "name=probability:bound, with a probability from 0 to 1 in at most six decimals, such as "
         "0.05, and a bound of at least 1");
 }
@@ -85,7 +84,8 @@ laws::Knob parse_knob(std::string_view text) {
   if (equals != std::string_view::npos && equals != 0)
     if (const auto value = parse_i64(text.substr(equals + 1)))
       return {std::string(text.substr(0, equals)), *value};
-  bad("'" + std::string(text) + "' is not a knob's setting: write name=value with a whole number");
+  bad_usage("'" + std::string(text) +
+            "' is not a knob's setting: write name=value with a whole number");
 }
 
 void check(const Tool& tool, const RunSpec& spec) {

@@ -21,7 +21,7 @@
 namespace twinwire::cli {
 namespace {
 
-struct Options {
+struct ServeArguments {
   std::string listen = "127.0.0.1:4000";
   std::string transport = "tcp";
   TlsOptionsText tls;
@@ -224,12 +224,11 @@ void print_totals(const Totals& totals) {
               totals.damaged == 0 ? "sums verified" : "some were damaged");
 }
 
-ExitCode serve(const Options& options) {
+ExitCode serve(const ServeArguments& options) {
   const std::size_t transport = transport_named(options.transport);
   const auto address = parse_address(options.listen);
   if (!address)
-    throw Failure(ExitCode::bad_usage,
-                  "'" + options.listen + "' is no address; write 127.0.0.1:4000 or [::1]:4000");
+    bad_usage("'" + options.listen + "' is no address; write 127.0.0.1:4000 or [::1]:4000");
   const auto ring = open_ring();
   real::RingNetwork network(*ring);
   Totals totals;
@@ -258,7 +257,7 @@ ExitCode serve(const Options& options) {
 
 void add_serve(CLI::App& app, const Tool&, ExitCode& code) {
   auto* verb = app.add_subcommand("serve", "echoes and verifies what `load` sends, until Ctrl-C");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ServeArguments>();
   verb->add_option("--listen", options->listen, "address and port; port 0: any that is free")
       ->capture_default_str();
   verb->add_option("--transport", options->transport, "over which transport")

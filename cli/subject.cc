@@ -47,8 +47,7 @@ Subject make_subject(const Tool& tool, RunOptions& options, const std::string& t
                      bool as_decisions) {
   const auto seed = parse_u64(text);
   if (!seed) return of_capsule(tool, options, text, as_decisions);
-  if (as_decisions)
-    throw Failure(ExitCode::bad_usage, "--as-decisions needs a capsule: a seed holds no decisions");
+  if (as_decisions) bad_usage("--as-decisions needs a capsule: a seed holds no decisions");
   settle(tool, options);
   Subject subject;
   subject.text = text;

@@ -14,27 +14,27 @@
 namespace twinwire::cli {
 namespace {
 
-[[noreturn]] void bad(const std::string& sentence) { throw Failure(ExitCode::bad_usage, sentence); }
-
 std::string read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
   if (file) text << file.rdbuf();
-  if (!file || !text) bad("cannot read " + path + ": " + std::strerror(errno));
+  if (!file || !text) bad_usage("cannot read " + path + ": " + std::strerror(errno));
   return std::move(text).str();
 }
 
 std::shared_ptr<TlsCredentials> load(const TlsMaterial& material) {
   auto credentials = TlsCredentials::load(material);
   if (!credentials)
-    bad("the certificates are of no use: give PEM files, and the key that belongs to the "
+    bad_usage(
+        "the certificates are of no use: give PEM files, and the key that belongs to the "
         "certificate (" +
         to_string(credentials.error()) + ")");
   return std::move(*credentials);
 }
 
 TlsIdentity identity_of(const TlsOptionsText& text) {
-  if (text.cert.empty() != text.key.empty()) bad("--cert and --key belong together: give both");
+  if (text.cert.empty() != text.key.empty())
+    bad_usage("--cert and --key belong together: give both");
   return {read_file(text.cert), read_file(text.key)};
 }
 
@@ -45,7 +45,7 @@ TlsIdentity self_signed(Network& network) {
   auto authority = mint_authority(network.random(), spec);
   spec = {"localhost", {"localhost", "127.0.0.1", "::1"}, now - 3600, now + 86'400, 2};
   auto identity = authority ? mint_certificate(network.random(), spec, *authority) : authority;
-  if (!identity) bad("cannot make a certificate: " + to_string(identity.error()));
+  if (!identity) bad_usage("cannot make a certificate: " + to_string(identity.error()));
   return std::move(*identity);
 }
 
@@ -84,7 +84,8 @@ TlsConfig tls_listener_config(const TlsOptionsText& text, Network& network) {
   else if (!text.cert.empty() || !text.key.empty())
     material.identities.push_back(identity_of(text));
   else
-    bad("this transport needs a certificate: give --cert and --key, or --self-signed to try it "
+    bad_usage(
+        "this transport needs a certificate: give --cert and --key, or --self-signed to try it "
         "out");
   if (!text.ca.empty()) {
     material.authorities = read_file(text.ca);
@@ -100,7 +101,8 @@ TlsConfig tls_dialer_config(const TlsOptionsText& text) {
   TlsConfig config;
   TlsMaterial material;
   if (text.ca.empty() && !text.self_signed)
-    bad("whom to trust? give --ca, or --self-signed to try it out without verifying the server");
+    bad_usage(
+        "whom to trust? give --ca, or --self-signed to try it out without verifying the server");
   if (!text.ca.empty()) material.authorities = read_file(text.ca);
   if (!text.cert.empty() || !text.key.empty()) material.identities.push_back(identity_of(text));
   config.credentials = load(material);
@@ -111,9 +113,9 @@ TlsConfig tls_dialer_config(const TlsOptionsText& text) {
 }
 
 void refuse_tls_options(std::string_view transport) {
-  bad("the transport " + std::string(transport) +
-      " does not encrypt: leave out --cert, --key, --ca, --server-name, --key-log and "
-      "--self-signed");
+  bad_usage("the transport " + std::string(transport) +
+            " does not encrypt: leave out --cert, --key, --ca, --server-name, --key-log and "
+            "--self-signed");
 }
 
 }  // namespace twinwire::cli

@@ -66,8 +66,7 @@ ExitCode parse_and_run(const Tool& tool) {
     finish_output();
     return ExitCode::pass;
   } catch (const CLI::ParseError& error) {
-    throw Failure(ExitCode::bad_usage,
-                  what_is_wrong(tool, app, error) + "; `" + tool.name + " --help` shows the usage");
+    bad_usage(what_is_wrong(tool, app, error) + "; `" + tool.name + " --help` shows the usage");
   }
   finish_output();
   return code;

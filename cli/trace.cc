@@ -16,7 +16,7 @@
 namespace twinwire::cli {
 namespace {
 
-struct Options : RunOptions {
+struct TraceArguments : RunOptions {
   std::string a;
   std::string b;
   bool as_decisions = false;
@@ -28,7 +28,7 @@ laws::Verdict run_traced(const Subject& subject, sim::TraceSink& sink, Pulse& pu
   return run_watched(run, pulse);
 }
 
-int supervise(const Options& options, const std::function<int(Pulse&)>& body) {
+int supervise(const TraceArguments& options, const std::function<int(Pulse&)>& body) {
   Shared<Pulse> pulse;
   const Child::Options watch{
       .pulse = &*pulse, .hang_after = options.hang_after_parsed(), .foreground = true};
@@ -41,7 +41,7 @@ int supervise(const Options& options, const std::function<int(Pulse&)>& body) {
       });
 }
 
-ExitCode trace(const Tool& tool, Options& options) {
+ExitCode trace(const Tool& tool, TraceArguments& options) {
   const Subject subject = make_subject(tool, options, options.a, options.as_decisions);
   return static_cast<ExitCode>(supervise(options, [&](Pulse& pulse) {
     StepPrinter printer(stdout);
@@ -51,12 +51,11 @@ ExitCode trace(const Tool& tool, Options& options) {
   }));
 }
 
-ExitCode diff(const Tool& tool, Options& options) {
+ExitCode diff(const Tool& tool, TraceArguments& options) {
   const Subject a = make_subject(tool, options, options.a, false);
   const Subject b = make_subject(tool, options, options.b, false);
   if (a.plant != b.plant)
-    throw Failure(ExitCode::bad_usage,
-                  "the two runs need different planted bugs, and one process has one at a time");
+    bad_usage("the two runs need different planted bugs, and one process has one at a time");
   return static_cast<ExitCode>(supervise(options, [&](Pulse& pulse) {
     StepLog log_a;
     StepLog log_b;
@@ -82,7 +81,7 @@ ExitCode diff(const Tool& tool, Options& options) {
 void add_trace(CLI::App& app, const Tool& tool, ExitCode& code) {
   auto* verb = app.add_subcommand(
       "trace", "every step of a seed or a capsule: number, virtual time, who, what");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TraceArguments>();
   verb->add_option("what", options->a, "a seed, or the path of a capsule")->required();
   add_run_options(*verb, *options);
   verb->add_flag("--as-decisions", options->as_decisions,
@@ -92,7 +91,7 @@ void add_trace(CLI::App& app, const Tool& tool, ExitCode& code) {
 
 void add_diff(CLI::App& app, const Tool& tool, ExitCode& code) {
   auto* verb = app.add_subcommand("diff", "the first step where two seeds or capsules differ");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TraceArguments>();
   verb->add_option("a", options->a, "a seed, or the path of a capsule")->required();
   verb->add_option("b", options->b, "another")->required();
   add_run_options(*verb, *options);

@@ -203,11 +203,12 @@ std::size_t descriptors() {
 
 // A crowd that comes at one time and means well is not a flood: nobody is turned away to make room.
 TEST_F(BadInput, an_honest_crowd_is_served_whole) {
-  const std::size_t crowd = std::min<std::size_t>(3000, descriptors() - 200);
+  const std::size_t crowd = std::min<std::size_t>(1200, descriptors() - 200);
   serve("tcp", "");
-  const Ended ended = run_tool_in(folder_.path(), tool_path(),
-                                  "load --connect 127.0.0.1:" + port_ + " --messages 6000 " +
-                                      "--connections " + std::to_string(crowd));
+  const Ended ended =
+      run_tool_in(folder_.path(), tool_path(),
+                  "load --connect 127.0.0.1:" + port_ +
+                      " --patience 60s --messages 2400 --connections " + std::to_string(crowd));
   EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
   EXPECT_EQ(refused(), 0U) << server_->err();
 }

@@ -11,6 +11,7 @@
 #include "real/datagram_control.h"
 #include "real/ring.h"
 #include "real/socket_address.h"
+#include "real/socket_option.h"
 #include "transport/base/check.h"
 
 namespace twinwire::real {
@@ -21,24 +22,20 @@ constexpr std::size_t segments_max = 64;  // UDP_MAX_SEGMENTS of older kernels
 constexpr std::size_t segmented_bytes_max = 65'000;
 constexpr std::uint32_t sends_before_yield = 16;
 
-bool set(int fd, int level, int option, int value) noexcept {
-  return ::setsockopt(fd, level, option, &value, sizeof value) == 0;
-}
-
 }  // namespace
 
 void RingDatagram::set_options(int fd, bool v4) noexcept {
   // PROBE: never fragment, and believe no ICMP about the path's MTU, which anybody can forge.
-  (void)set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
-  (void)set(fd, IPPROTO_IP, IP_RECVTOS, 1);
+  (void)set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+  (void)set_option(fd, IPPROTO_IP, IP_RECVTOS, 1);
   if (v4) {
-    (void)set(fd, IPPROTO_IP, IP_PKTINFO, 1);
+    (void)set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
   } else {
-    (void)set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
-    (void)set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
-    (void)set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+    (void)set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
+    (void)set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+    (void)set_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
   }
-  (void)set(fd, IPPROTO_UDP, UDP_GRO, 1);
+  (void)set_option(fd, IPPROTO_UDP, UDP_GRO, 1);
 }
 
 RingDatagram::RingDatagram(Ring& ring, DescriptorRef socket, const Address& local) noexcept

@@ -12,28 +12,25 @@
 #include "real/ring_datagram.h"
 #include "real/ring_stream.h"
 #include "real/socket_address.h"
+#include "real/socket_option.h"
 
 namespace twinwire::real {
 namespace {
 
 Error last_error() noexcept { return from_errno(errno); }
 
-bool set(int fd, int level, int option, int value) noexcept {
-  return ::setsockopt(fd, level, option, &value, sizeof value) == 0;
-}
-
 // The buffer sizes count before the connection exists: the window scale is settled in the handshake.
 void set_buffers(int fd, std::size_t send_buffer, std::size_t receive_buffer) noexcept {
   const auto bytes = [](std::size_t size) {
     return static_cast<int>(std::min<std::size_t>(size, INT_MAX / 2));
   };
-  if (send_buffer != 0) (void)set(fd, SOL_SOCKET, SO_SNDBUF, bytes(send_buffer));
-  if (receive_buffer != 0) (void)set(fd, SOL_SOCKET, SO_RCVBUF, bytes(receive_buffer));
+  if (send_buffer != 0) (void)set_option(fd, SOL_SOCKET, SO_SNDBUF, bytes(send_buffer));
+  if (receive_buffer != 0) (void)set_option(fd, SOL_SOCKET, SO_RCVBUF, bytes(receive_buffer));
 }
 
 void set_stream_options(int fd, const StreamOptions& options) noexcept {
   set_buffers(fd, options.send_buffer, options.receive_buffer);
-  if (options.no_delay) (void)set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (options.no_delay) (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
 bool bind_to(int fd, const Address& address) noexcept {
@@ -58,7 +55,7 @@ Result<std::unique_ptr<Acceptor>> RingNetwork::listen(const Address& address,
   if (!socket) return socket.error();
   const int fd = (*socket)->fd();
   // Connections of an earlier run that linger in TIME_WAIT must not keep the port.
-  (void)set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  (void)set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   set_stream_options(fd, options.stream);  // inherited by what is accepted
   if (!bind_to(fd, address) || ::listen(fd, options.backlog) != 0) return last_error();
   const Address local = local_address(fd);

@@ -9,15 +9,15 @@
 namespace twinwire {
 namespace {
 
-class ReadingMark {
+class InsideReader {
  public:
-  explicit ReadingMark(FramedCore& core) noexcept : core_(core) {
+  explicit InsideReader(FramedCore& core) noexcept : core_(core) {
     TWINWIRE_CHECK(core.reading == nullptr, "two fibers inside one reader");
     core.reading = &core.scheduler().current();
   }
-  ReadingMark(const ReadingMark&) = delete;
-  ReadingMark& operator=(const ReadingMark&) = delete;
-  ~ReadingMark() {
+  InsideReader(const InsideReader&) = delete;
+  InsideReader& operator=(const InsideReader&) = delete;
+  ~InsideReader() {
     core_.reading = nullptr;
     core_.reader_left.wake_one(core_.scheduler());
   }
@@ -109,7 +109,7 @@ Result<void> read_one(FramedCore& core, std::size_t max, Deadline deadline, Mess
 Result<Message> FramedReader::read_message(std::size_t max, Deadline deadline) {
   FramedCore& core = *core_.operator->();
   TWINWIRE_CHECK(max >= header_size, "no frame is smaller than its header");
-  ReadingMark mark(core);
+  InsideReader mark(core);
   Result<Message> message{std::in_place};  // the one that is returned, so that it is never moved
   if (core.first_message && !core.closing && !core.read_error) {
     if (core.first_message->size() > max) {
@@ -126,7 +126,7 @@ Result<Message> FramedReader::read_message(std::size_t max, Deadline deadline) {
 
 Result<void> FramedConn::await_first_message(std::size_t max, Deadline deadline) {
   FramedCore& core = *reader_half_.operator->();
-  ReadingMark mark(core);
+  InsideReader mark(core);
   Message message;
   auto read = read_one(core, max, deadline, message);
   if (read) core.first_message = std::move(message);

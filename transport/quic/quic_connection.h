@@ -109,7 +109,6 @@ class QuicConnection final : public QuicSink, public std::enable_shared_from_thi
   bool finished_ = false;  // both sides have said everything
   bool reading_ = false;
   bool writing_ = false;
-  Fiber* reader_ = nullptr;
 
   WaitQueue pump_wake_;
   WaitQueue arrived_;

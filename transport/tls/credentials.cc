@@ -2,6 +2,7 @@
 #include "transport/tls/credentials.h"
 
 #include "transport/tls/credential_set.h"
+#include "transport/tls/datum.h"
 
 namespace twinwire {
 namespace {
@@ -20,11 +21,6 @@ constexpr const char* algorithms =
     ":+SIGN-ECDSA-SHA256:+SIGN-ECDSA-SHA384"
     ":+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-RSA-PSS-RSAE-SHA384:+SIGN-RSA-PSS-RSAE-SHA512"
     ":+SIGN-RSA-SHA256:+SIGN-RSA-SHA384:+SIGN-RSA-SHA512:+CTYPE-X509:%SERVER_PRECEDENCE";
-
-gnutls_datum_t datum(const std::string& text) noexcept {
-  return {reinterpret_cast<unsigned char*>(const_cast<char*>(text.data())),
-          static_cast<unsigned>(text.size())};
-}
 
 Errc errc_of(int code) noexcept {
   return code == GNUTLS_E_MEMORY_ERROR ? Errc::no_resources : Errc::invalid;

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "transport/net/address.h"
+#include "transport/tls/datum.h"
 
 namespace twinwire {
 namespace {
@@ -48,10 +49,6 @@ Key new_key() noexcept {
   return Key(::gnutls_x509_privkey_init(&key) < 0 ? nullptr : key);
 }
 
-gnutls_datum_t datum(const std::string& text) noexcept {
-  return {reinterpret_cast<unsigned char*>(const_cast<char*>(text.data())),
-          static_cast<unsigned>(text.size())};
-}
 std::string take_text(gnutls_datum_t& pem) {
   std::string text(reinterpret_cast<const char*>(pem.data), pem.size);
   ::gnutls_free(pem.data);

@@ -6,16 +6,16 @@
 namespace twinwire {
 namespace {
 
-class ReadingMark {
+class InsideWsReader {
  public:
-  explicit ReadingMark(WsCore& core) noexcept : core_(core) {
+  explicit InsideWsReader(WsCore& core) noexcept : core_(core) {
     TWINWIRE_CHECK(!core.reading, "two fibers inside one reader");
     core.reading = true;
     core.shortage = false;
   }
-  ReadingMark(const ReadingMark&) = delete;
-  ReadingMark& operator=(const ReadingMark&) = delete;
-  ~ReadingMark() {
+  InsideWsReader(const InsideWsReader&) = delete;
+  InsideWsReader& operator=(const InsideWsReader&) = delete;
+  ~InsideWsReader() {
     core_.reading = false;
     core_.reader_max = 0;
   }
@@ -60,7 +60,7 @@ Result<void> await_message(WsCore& core, std::size_t max, Deadline deadline) {
 Result<Message> WsReader::read_message(std::size_t max, Deadline deadline) {
   WsCore& core = *core_;
   TWINWIRE_CHECK(max >= header_size, "no frame is smaller than its header");
-  ReadingMark mark(core);
+  InsideWsReader mark(core);
   auto there = await_message(core, max, deadline);
   if (!there) return there.error();
   Message message = core.inbox.pop();
@@ -70,7 +70,7 @@ Result<Message> WsReader::read_message(std::size_t max, Deadline deadline) {
 
 Result<void> WsConn::await_first_message(std::size_t max, Deadline deadline) {
   WsCore& core = *reader_half_;
-  ReadingMark mark(core);
+  InsideWsReader mark(core);
   return await_message(core, max, deadline);
 }
 

@@ -68,7 +68,7 @@ struct Traffic {
         });
         background.cancel();
       });
-      // A drop never suspends: the packet that tells of it leaves with the pump's next turn, which may be still to come.
+      // A drop never suspends: the packet that tells of it leaves with the pump's next turn, perhaps still to come.
       if constexpr (over_datagrams<T>) (void)scheduler().sleep_for(std::chrono::milliseconds(1));
       for (std::size_t i = 0; i < pairs_.size(); ++i) judge_pair(*pairs_[i]);
     }
