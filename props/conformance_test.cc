@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one conformance body, over every transport and both worlds.
+// ctest: slow
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -11,6 +12,7 @@
 #include "props/conformance/catalogue.h"
 #include "props/laws/run_in_world.h"
 #include "props/laws/run_on_ring.h"
+#include "props/seed_count.h"
 #include "real/probe.h"
 
 namespace twinwire::props {
@@ -55,7 +57,7 @@ TEST_P(Conformance, holds) {
     laws::WorldRun run;
     run.scenario = &entry;
     run.transport = cell.transport;
-    for (run.options.seed = 1; run.options.seed <= 20; ++run.options.seed) {
+    for (run.options.seed = 1; run.options.seed <= seed_count(20, 3); ++run.options.seed) {
       const laws::Verdict verdict = laws::run_in_world(run, stacks);
       ASSERT_EQ(verdict.failure_key(), "pass")
           << "seed " << run.options.seed << ": " << verdict.detail;

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "props/laws/property.h"
-#include "transport/base/sanitizers.h"
+#include "props/seed_count.h"
 
 namespace twinwire::laws {
 namespace {
@@ -21,15 +21,6 @@ struct Cell {
   }
 };
 
-// Every transport but the plain one costs several times as much a seed; a sanitizer, too.
-#if defined(TWINWIRE_TSAN)
-constexpr int sanitizer_share = 40;
-#elif defined(TWINWIRE_ASAN)
-constexpr int sanitizer_share = 4;
-#else
-constexpr int sanitizer_share = 1;
-#endif
-
 class Laws : public testing::TestWithParam<Cell> {};
 
 TEST_P(Laws, hold_over_seeds) {
@@ -39,7 +30,8 @@ TEST_P(Laws, hold_over_seeds) {
 std::vector<Cell> cells() {
   std::vector<Cell> all;
   for (std::size_t transport = 0; transport < transport_count; ++transport) {
-    const int share = sanitizer_share * (transport_names()[transport] == "tcp" ? 1 : 4);
+    // Every transport but the plain one costs several times as much a seed.
+    const int share = transport_names()[transport] == "tcp" ? 1 : 4;
     for (const auto& [scenario, seeds] : {std::pair<std::string_view, int>{"traffic", 3000},
                                           {"strict_reader", 5000},
                                           {"accepting", 3000},
@@ -48,7 +40,7 @@ std::vector<Cell> cells() {
                                           {"unread", 300},
                                           {"impostors", 100},
                                           {"ping_pong", 200}})
-      all.push_back({scenario, transport, std::max(10, seeds / share)});
+      all.push_back({scenario, transport, static_cast<int>(props::seed_count(seeds / share, 10))});
   }
   return all;
 }

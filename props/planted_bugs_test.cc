@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every planted bug is caught by a law, in the World: a law that no planted bug breaks would not be tested.
-// ctest: no_tsan
+// ctest: no_asan no_tsan
 #include <gtest/gtest.h>
 
 #include <algorithm>

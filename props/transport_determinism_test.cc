@@ -16,6 +16,7 @@
 
 #include "props/cli_process.h"
 #include "props/laws/run_in_world.h"
+#include "props/seed_count.h"
 
 namespace twinwire::laws {
 namespace {
@@ -23,7 +24,7 @@ namespace {
 std::uint64_t seeds() {
   static const std::uint64_t count = [] {
     const char* text = std::getenv("TWINWIRE_SEEDS");
-    return text != nullptr ? std::strtoull(text, nullptr, 10) : 60;
+    return text != nullptr ? std::strtoull(text, nullptr, 10) : props::seed_count(60, 10);
   }();
   return count;
 }

@@ -168,6 +168,12 @@ class Tools(LintTest):
         self.assertEqual(self.report(tool_rules.tidy, "sim/a.cc", LICENCE + "int f() { return 1; }\n"), [])
         self.assertTrue(self.report(tool_rules.tidy, "sim/a.cc", LICENCE + "int f( {\n"))
 
+    def test_clang_tidy_names_the_file_of_a_group_and_its_line(self):
+        self.put("sim/a.cc", LICENCE + "int f() { return 1; }\n")
+        self.put("sim/b.cc", LICENCE + "int* g() { return 0; }\n")
+        found = {(f.file, f.line, f.word) for f in tool_rules.tidy(Tree(self.root))}
+        self.assertEqual(found, {("sim/b.cc", LICENCE.count("\n") + 1, "modernize-use-nullptr")})
+
     def test_clang_tidy_reports_in_headers_and_remembers_only_clean_files(self):
         cache = self.root / "cache"
         self.put("sim/a.cc", LICENCE + '#include "sim/a.h"\n')

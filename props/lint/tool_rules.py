@@ -45,6 +45,12 @@ class IncludeRoots:
     def __exit__(self, *_):
         shutil.rmtree(self._folder)
 
+    def unit(self, names):
+        """A file that includes these source files."""
+        path = pathlib.Path(self._folder) / (names[0].replace("/", ".") + ".unit.cc")
+        path.write_text("".join(f'#include "{name}"\n' for name in names))
+        return str(path)
+
     def flags(self, layer):
         return ["-std=c++23", *(f"-I{self._folder}/{seen}" for seen in SEES[layer])]
 
@@ -109,10 +115,14 @@ def headers(tree, compiler="g++"):
 # ---- tidy ---------------------------------------------------------------------------------------------------------
 
 
+TIDY_GROUP = 8
+
+
 def tidy(tree, cache=None):
     """clang-tidy over all that ships (tests are left to the compilers).
 
-    Files that were clean are remembered in the folder `cache` until they, any header or the configuration change.
+    Files of one folder are checked a few at a time, as one translation unit: most of the time goes to what they include.
+    Those that were clean are remembered in the folder `cache` until they, any header or the configuration change.
     """
     shared = hashlib.sha256()
     for name in [".clang-tidy"] + [n for n in tree.sources(*LAYERS) if n.endswith(".h")]:
@@ -121,26 +131,32 @@ def tidy(tree, cache=None):
     if cache:
         pathlib.Path(cache).mkdir(parents=True, exist_ok=True)
 
-    def check(name):
+    def check(group):
         key = shared.copy()
-        key.update(name.encode() + b"\0" + (tree.root / name).read_bytes())
+        for name in group:
+            key.update(name.encode() + b"\0" + (tree.root / name).read_bytes())
         stamp = pathlib.Path(cache) / key.hexdigest() if cache else None
         if stamp and stamp.exists():
             return []
+        unit = roots.unit(group)
         result = _run(["clang-tidy-19", "--quiet", f"--config-file={tree.root}/.clang-tidy", "--warnings-as-errors=*",
-                       "--header-filter=.*/(transport|sim|real|props|cli)/.*", name, "--",
-                       *roots.flags(name.split("/")[0])], cwd=tree.root)
-        found = list(_diagnostics(tree, roots, result.stdout + result.stderr, name))
+                       "--header-filter=.*/(transport|sim|real|props|cli)/.*", unit, "--",
+                       *roots.flags(group[0].split("/")[0])], cwd=tree.root)
+        found = list(_diagnostics(tree, roots, result.stdout + result.stderr, group[0]))
         if result.returncode != 0 and not found:
-            found = [Finding(name, 0, "tidy", (result.stdout + result.stderr).strip()[:500])]
+            found = [Finding(group[0], 0, "tidy", (result.stdout + result.stderr).strip()[:500])]
         if stamp and not found:
             stamp.touch()
         return found
 
     tests = re.compile(r"_(test|prop|fuzz)\.cc$")
     names = [n for n in tree.sources(*LAYERS) if n.endswith(".cc") and not tests.search(n)]
+    groups = []
+    for folder in sorted({os.path.dirname(n) for n in names}):
+        inside = [n for n in names if os.path.dirname(n) == folder]
+        groups += [inside[i:i + TIDY_GROUP] for i in range(0, len(inside), TIDY_GROUP)]
     with IncludeRoots(tree.root) as roots:
-        yield from dict.fromkeys(_in_parallel(check, names))  # a header's finding appears once
+        yield from dict.fromkeys(_in_parallel(check, groups))  # a header's finding appears once
 
 
 # ---- symbols: what the archives need and hold ------------------------------------------------------------------
