@@ -121,7 +121,7 @@ TIDY_GROUP = 8
 def tidy(tree, cache=None):
     """clang-tidy over all that ships (tests are left to the compilers).
 
-    Files of one folder are checked a few at a time, as one translation unit: most of the time goes to what they include.
+    A few files of a folder are checked as one translation unit: most of the time goes to what they include.
     Those that were clean are remembered in the folder `cache` until they, any header or the configuration change.
     """
     shared = hashlib.sha256()
