@@ -67,7 +67,7 @@ TEST_P(KeyLog, both_sides_write_the_same_secrets_each_to_its_file) {
   EXPECT_FALSE(std::filesystem::exists(path("environment")));
 }
 
-INSTANTIATE_TEST_SUITE_P(Over, KeyLog, ::testing::Values("tls", "quic"),
+INSTANTIATE_TEST_SUITE_P(Over, KeyLog, ::testing::Values("tls", "wss", "quic"),
                          [](const auto& instance) { return std::string(instance.param); });
 
 TEST(KeyLogFile, what_cannot_be_kept_is_one_sentence) {

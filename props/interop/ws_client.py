@@ -1,33 +1,59 @@
 # SPDX-License-Identifier: Apache-2.0
-"""1,000 sealed requests of 256 B to 1 MiB to `twinwire serve --transport ws`, by python3-websockets; echoes compared.
+"""A WebSocket client that we did not write: python3-websockets against `twinwire serve --transport ws|wss`.
 
-Usage: ws_client.py PORT
+Usage: ws_client.py URL [CA_FILE]
+
+1,000 sealed requests of 256 B to 1 MiB; every echo is compared, and the server's own count at the end. Some requests
+go in fragments, and pings go between them.
 """
-import asyncio, ctypes, ctypes.util, struct, os, sys, websockets
-X=ctypes.CDLL(ctypes.util.find_library('xxhash') or 'libxxhash.so.0').XXH3_64bits
-X.restype=ctypes.c_uint64; X.argtypes=[ctypes.c_char_p,ctypes.c_size_t]
-def seal(b):
-    b[16:32]=struct.pack('<QQ',X(bytes(b[256:]),len(b)-256),0); b[0:16]=struct.pack('<QQ',X(bytes(b[16:256]),240),0)
+import asyncio
+import ssl
+import sys
+
+import websockets
+
+import frames
+
+COUNT = 1000
+IN_FLIGHT = 8
 
 
-async def main(port):
-    async with websockets.connect(f"ws://127.0.0.1:{port}/", compression=None, max_size=None) as w:
-        n=0
-        for i in range(1000):
-            size = 256 + (i*1049)%(1<<20) if i%10==0 else 256 + (i*37)%5000
-            b = bytearray(os.urandom(size))
-            b[48:52], b[52:56], b[60] = struct.pack("<I", size), bytes(4), 5
-            b[168:176] = struct.pack("<Q", i)
-            seal(b)
-            await w.send(bytes(b)); r = await asyncio.wait_for(w.recv(), 10)
-            n += len(r)==size and (r==bytes(b))
-        print("equal", n)
-        p = bytearray(256)
-        p[48:52], p[60] = struct.pack("<I", 256), 3
-        seal(p)
-        await w.send(bytes(p))
-        r = await asyncio.wait_for(w.recv(), 10)
-        print("pong frame command", r[60])
-        pong = await w.ping(); await asyncio.wait_for(pong, 5); print("pong")
-    print("closed", w.close_code)
-asyncio.run(main(int(sys.argv[1])))
+def size_of(number):
+    if number % 50 == 49:
+        return 1 << 20
+    return 256 + number * number * 37 % (60_000 if number % 10 == 9 else 900)
+
+
+async def send_all(connection, room, requests):
+    for number, request in enumerate(requests):
+        await room.acquire()
+        if number % 7 == 3:  # in fragments
+            step = max(1, len(request) // 3)
+            await connection.send([request[at:at + step] for at in range(0, len(request), step)])
+        else:
+            await connection.send(request)
+        if number % 100 == 50:
+            await connection.ping(b"now and then")
+
+
+async def main(url, ca_file):
+    context = ssl.create_default_context(cafile=ca_file) if ca_file else None
+    requests = [frames.request(number, size_of(number)) for number in range(COUNT)]
+    async with websockets.connect(url, ssl=context, compression=None, max_size=None,
+                                  ping_interval=1) as connection:
+        room = asyncio.Semaphore(IN_FLIGHT)
+        sending = asyncio.create_task(send_all(connection, room, requests))
+        for request in requests:
+            if await connection.recv() != request:
+                sys.exit("an echo is not what was sent")
+            room.release()
+        await sending
+        await asyncio.wait_for(await connection.ping(), 10)
+        await connection.send(frames.ping())
+        count, size = frames.totals(await connection.recv())
+    if (count, size) != (COUNT, sum(map(len, requests))) or connection.close_code != 1000:
+        sys.exit(f"the server counted {count} messages, {size} bytes; closed with {connection.close_code}")
+    print(f"{count} echoes, {size} bytes, sums verified")
+
+
+asyncio.run(asyncio.wait_for(main(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None), 100))

@@ -27,11 +27,12 @@
 #include "transport/tcp/tcp.h"
 #include "transport/tls/tls.h"
 #include "transport/ws/ws.h"
+#include "transport/wss/wss.h"
 
 namespace twinwire::laws {
 
 // Every transport that there is, in the order of --transport's list.
-using Transports = std::tuple<Tcp, Tls, Ws, Quic>;
+using Transports = std::tuple<Tcp, Tls, Ws, Wss, Quic>;
 inline constexpr std::size_t transport_count = std::tuple_size_v<Transports>;
 
 constexpr std::array<std::string_view, transport_count> transport_names() noexcept {

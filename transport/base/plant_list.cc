@@ -14,8 +14,11 @@ constexpr Entry entries[] = {
 #define TWINWIRE_PLANT_ENTRY(name, what, law) {Id::name, #name, what, law, "ws"},
             TWINWIRE_WS_PLANT_LIST(TWINWIRE_PLANT_ENTRY)
 #undef TWINWIRE_PLANT_ENTRY
+#define TWINWIRE_PLANT_ENTRY(name, what, law) {Id::name, #name, what, law, "wss"},
+                TWINWIRE_WSS_PLANT_LIST(TWINWIRE_PLANT_ENTRY)
+#undef TWINWIRE_PLANT_ENTRY
 #define TWINWIRE_PLANT_ENTRY(name, what, law) {Id::name, #name, what, law, "quic"},
-                TWINWIRE_QUIC_PLANT_LIST(TWINWIRE_PLANT_ENTRY)
+                    TWINWIRE_QUIC_PLANT_LIST(TWINWIRE_PLANT_ENTRY)
 #undef TWINWIRE_PLANT_ENTRY
 };
 

@@ -78,6 +78,19 @@ namespace twinwire::plant {
   X(bytes_behind_upgrade_lost, "bytes behind the upgrade are lost", "prefix")                      \
   X(ws_reader_sleeps_when_dropped, "the writer's failure does not wake the reader", "reader_wakes")
 
+// Where WebSocket and TLS are put together: wss is nothing else.
+#define TWINWIRE_WSS_PLANT_LIST(X)                                                              \
+  X(wss_verification_skipped, "wss: the server's certificate is not verified", "identity")      \
+  X(wss_client_certificate_not_demanded, "wss: a client need not show the certificate",         \
+    "identity")                                                                                 \
+  X(wss_bytes_behind_tls_lost, "wss: what came behind the TLS handshake is lost", "accept")     \
+  X(wss_handshake_budget_twice, "wss: TLS and the upgrade have the whole time each", "accept")  \
+  X(wss_close_notify_before_close, "wss: TLS ends before the Close frame", "close_delivers")    \
+  X(wss_stream_not_ended, "wss: after the Close frames TLS is left as it is", "close_delivers") \
+  X(wss_reset_at_close_notify, "wss: TLS is destroyed before the stream below it has ended",    \
+    "close_delivers")                                                                           \
+  X(wss_drop_leaves_the_stream, "wss: a connection that is dropped leaves TLS up", "drop")
+
 // And in QUIC.
 #define TWINWIRE_QUIC_PLANT_LIST(X)                                                                \
   X(quic_success_on_partial_write, "QUIC: a stream that is blocked counts as written", "accepted") \
@@ -96,7 +109,8 @@ enum class Id : std::uint16_t {
   none,
 #define TWINWIRE_PLANT_ID(name, what, law) name,
   TWINWIRE_PLANT_LIST(TWINWIRE_PLANT_ID) TWINWIRE_TLS_PLANT_LIST(TWINWIRE_PLANT_ID)
-      TWINWIRE_WS_PLANT_LIST(TWINWIRE_PLANT_ID) TWINWIRE_QUIC_PLANT_LIST(TWINWIRE_PLANT_ID)
+      TWINWIRE_WS_PLANT_LIST(TWINWIRE_PLANT_ID) TWINWIRE_WSS_PLANT_LIST(TWINWIRE_PLANT_ID)
+          TWINWIRE_QUIC_PLANT_LIST(TWINWIRE_PLANT_ID)
 #undef TWINWIRE_PLANT_ID
 };
 

@@ -11,6 +11,7 @@
 
 #include "transport/base/error.h"
 #include "transport/base/time.h"
+#include "transport/handshake_terms.h"
 #include "transport/net/network.h"
 #include "transport/wire/batch.h"
 #include "transport/wire/message.h"
@@ -106,12 +107,13 @@ class WsConn {
   using Reader = WsReader;
   using Writer = WsWriter;
 
-  // The client's and the server's upgrade over a stream, and the connection that it makes.
+  // The client's and the server's upgrade over a stream, and the connection that it makes. `terms`: the deadline, and
+  // for the log what failed it, in words.
   // Errors     handshake (refused, or no WebSocket peer) · broken · timed_out · canceled · no_resources
   static Result<WsConn> connect(Network& network, std::unique_ptr<ByteStream> stream,
                                 const WsOptions& options, Deadline deadline);
   static Result<WsConn> accept(Network& network, std::unique_ptr<ByteStream> stream,
-                               const WsOptions& options, Deadline deadline);
+                               const WsOptions& options, HandshakeTerms terms);
 
   // Waits for the first message; it stays the first that read_message yields.
   // Errors     as read_message

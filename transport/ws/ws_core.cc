@@ -58,7 +58,7 @@ void WsCore::drop(Error why, bool after_inbox) noexcept {
     inbox.clear();
   }
   dropped_ = true;
-  if (stream != nullptr) stream->abort();
+  if (stream != nullptr && !PLANT(wss_drop_leaves_the_stream)) stream->abort();
   if (PLANT(ws_reader_sleeps_when_dropped)) return;
   wake_everybody();
 }
@@ -95,18 +95,21 @@ Result<WsConn> WsConn::connect(Network& network, std::unique_ptr<ByteStream> str
 }
 
 Result<WsConn> WsConn::accept(Network& network, std::unique_ptr<ByteStream> stream,
-                              const WsOptions& options, Deadline deadline) {
-  auto behind = ws::upgrade_as_server(*stream, options, network.clock(), deadline);
+                              const WsOptions& options, HandshakeTerms terms) {
+  auto behind = ws::upgrade_as_server(*stream, options, network.clock(), terms);
   if (!behind) return behind.error();
   auto core = make_core(network, std::move(stream), ws::Role::server, options, std::move(*behind));
   if (!core) return core.error();
   WsConn conn(*core);
   if (auto started = (*core)->start(); !started) return started.error();
-  if (options.accept_after_first_message) {
-    auto first = conn.await_first_message(options.first_message_max, deadline);
-    if (!first) return first.error();
-  }
-  return conn;
+  if (!options.accept_after_first_message) return conn;
+  auto first = conn.await_first_message(options.first_message_max, terms.deadline);
+  if (first) return conn;
+  if (first.error() == Errc::closed || first.error() == Errc::broken)
+    terms.explain("it ended the connection before its first message was whole");
+  if (first.error() == Errc::invalid)
+    terms.explain("it sent what is no message, or one that is too large to begin with");
+  return first.error();
 }
 
 }  // namespace twinwire

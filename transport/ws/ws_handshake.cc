@@ -83,11 +83,18 @@ Result<Slice> as_client(ByteStream& stream, const WsOptions& options, Random& ra
   return std::move(head.rest);
 }
 
+// What the listener's log says of a request that got this answer.
+void explain(const HandshakeTerms& terms, const UpgradeAnswer& answer) {
+  const std::string_view line = std::string_view(answer.text).substr(0, answer.text.find('\r'));
+  const std::size_t behind_version = line.find(' ') + 1;
+  terms.explain("its upgrade was answered " + std::string(line.substr(behind_version)));
+}
+
 Result<Slice> as_server(ByteStream& stream, const WsOptions& options, Clock& clock,
-                        Deadline deadline) {
+                        HandshakeTerms terms) {
   HeadRead head;
   UpgradeAnswer answer;
-  if (auto read = read_head(stream, head, deadline); read)
+  if (auto read = read_head(stream, head, terms.deadline); read)
     answer = answer_upgrade(head.view(), {options.path, options.hosts, options.origins});
   else if (read.error() == Errc::too_large)
     answer = refuse_upgrade(431);
@@ -96,10 +103,11 @@ Result<Slice> as_server(ByteStream& stream, const WsOptions& options, Clock& clo
   else
     return read.error();
   if (answer.status != 101) {
-    refuse(stream, answer, earlier(deadline, clock.in(refusal_limit)));
+    explain(terms, answer);
+    refuse(stream, answer, earlier(terms.deadline, clock.in(refusal_limit)));
     return Errc::handshake;
   }
-  if (auto sent = write_text(stream, answer.text, deadline); !sent) return sent.error();
+  if (auto sent = write_text(stream, answer.text, terms.deadline); !sent) return sent.error();
   return std::move(head.rest);
 }
 
@@ -115,9 +123,9 @@ Result<Slice> upgrade_as_client(ByteStream& stream, const WsOptions& options, Ra
 }
 
 Result<Slice> upgrade_as_server(ByteStream& stream, const WsOptions& options, Clock& clock,
-                                Deadline deadline) {
+                                HandshakeTerms terms) {
   try {
-    return as_server(stream, options, clock, deadline);
+    return as_server(stream, options, clock, terms);
   } catch (const std::bad_alloc&) {
     return Errc::no_resources;
   }

@@ -2,6 +2,7 @@
 // The upgrade over a stream, either role. What comes behind it belongs to the first frame, and is handed back.
 #pragma once
 
+#include "transport/handshake_terms.h"
 #include "transport/net/byte_stream.h"
 #include "transport/net/clock.h"
 #include "transport/net/random.h"
@@ -14,9 +15,9 @@ namespace twinwire::ws {
 Result<Slice> upgrade_as_client(ByteStream& stream, const WsOptions& options, Random& random,
                                 Deadline deadline);
 
-// Reads the request and answers it; a wrong one gets its HTTP status and time to read it.
+// Reads the request and answers it; a wrong one gets its HTTP status and time to read it, and is explained.
 // Errors     handshake (refused) · broken · timed_out · canceled · no_resources
 Result<Slice> upgrade_as_server(ByteStream& stream, const WsOptions& options, Clock& clock,
-                                Deadline deadline);
+                                HandshakeTerms terms);
 
 }  // namespace twinwire::ws

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/ws/ws_listener.h"
 
+#include "transport/base/plant.h"
+
 namespace twinwire {
 
 Result<WsListener> WsListener::listen(Network& network, Scope& background, const Address& address,
@@ -8,13 +10,15 @@ Result<WsListener> WsListener::listen(Network& network, Scope& background, const
   auto acceptor = network.listen(address, {options.backlog, options.stream});
   if (!acceptor) return acceptor.error();
   auto upgrade = [&network, options, handshake = std::move(handshake)](
-                     std::unique_ptr<ByteStream> stream, Deadline deadline) -> Result<WsConn> {
+                     std::unique_ptr<ByteStream> stream, HandshakeTerms terms) -> Result<WsConn> {
     if (handshake) {
-      auto secured = handshake(std::move(stream), deadline);
+      auto secured = handshake(std::move(stream), terms);
       if (!secured) return secured.error();
       stream = std::move(*secured);
     }
-    return WsConn::accept(network, std::move(stream), options, deadline);
+    if (PLANT(wss_handshake_budget_twice))
+      terms.deadline = network.clock().in(options.accept.handshake_timeout);
+    return WsConn::accept(network, std::move(stream), options, terms);
   };
   auto stage = AcceptStage<WsConn>::start(network, background, std::move(*acceptor), options.accept,
                                           true, std::move(upgrade));

@@ -137,6 +137,7 @@ Result<void> await_end(WsCore& core, Deadline deadline, const auto& condition) {
 // Close frames both ways, then the stream's ends: a stream that is cut before the peer's Close has come would take a
 // peer that answers on the way by surprise.
 Result<void> end_both_sides(WsCore& core, Deadline deadline) {
+  if (PLANT(wss_close_notify_before_close)) (void)core.stream->shutdown_write(deadline);
   {
     if (auto turn = core.take_turn(deadline); !turn) return turn;
     const Turn turn(core);
@@ -145,8 +146,14 @@ Result<void> end_both_sides(WsCore& core, Deadline deadline) {
   }
   auto closed = await_end(core, deadline, [&] { return core.peer_close.has_value(); });
   if (!closed) return closed;
-  if (auto shut = core.stream->shutdown_write(deadline); !shut) return shut;
-  return await_end(core, deadline, [&] { return core.stream_ended; });
+  if (!PLANT(wss_stream_not_ended))
+    if (auto shut = core.stream->shutdown_write(deadline); !shut) return shut;
+  auto ended = await_end(core, deadline, [&] { return core.stream_ended; });
+  if (!ended || PLANT(wss_reset_at_close_notify)) return ended;
+  // The pump may have met the end before this side had ended, too. Over TLS that was the peer's close_notify alone, and
+  // destroying the stream now would reset what is below it.
+  auto end = core.stream->read(deadline);
+  return end ? Result<void>{} : Result<void>{end.error()};
 }
 
 }  // namespace

@@ -143,6 +143,8 @@ struct StrictReader {
     if constexpr (!has_bare_frames<T>)
       everything = sent.everything && record->received >= sent.record->accepted &&
                    (!plan.ends_stream || record->end_seen || end == Error{Errc::closed});
+    // Who answers pings may meet the reset by a write, before what lies unread has been judged.
+    if (record->write_failed && end == Error{Errc::broken}) everything = false;
     if (!everything && !(end == Error{Errc::invalid})) return;  // the network failed first
     env.judge().check(yielded == plan.good_frames, "prefix", [&] {
       return std::to_string(yielded) + " of " + std::to_string(plan.good_frames) +

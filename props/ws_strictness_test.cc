@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// WsDecoder: what the encoder writes comes out again, cut anywhere, fragmented, with control frames between.
+// WsDecoder against RFC 6455, sections 5 to 7, case by case: each whole, and with its stream cut at every byte. And the
+// upgrade (section 4) as text. Generated streams are in ws_fragments_prop.cc.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -203,6 +204,38 @@ std::vector<Strictness> table() {
        {"a", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf",
         "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"})
     add("a reason in UTF-8", frame(0x88, close_payload(1000, fine)), "c1000 ");
+  add("the longest reason", frame(0x88, close_payload(1000, std::string(123, 'r'))), "c1000 ");
+  add("a reason of one byte too many", frame(0x88, close_payload(1000, std::string(124, 'r'))),
+      "!1002 ");
+  add("a Close of one byte that is cut into fragments", frame(0x08, Bytes(1)), "!1002 ");
+  // What a client takes from a server: the same, unmasked.
+  const auto from_server = [&](std::string what, Bytes stream, std::string expected) {
+    all.push_back({std::move(what), std::move(stream), std::move(expected), Role::client});
+  };
+  for (const std::size_t size : {256, 300, 65'535, 65'536})
+    from_server("a message", frame(0x82, wire(size), false), "m" + std::to_string(size) + " ");
+  for (const std::size_t size : {0, 1, 125}) {
+    from_server("ping", frame(0x89, Bytes(size), false), "p" + std::to_string(size) + " ");
+    from_server("pong", frame(0x8a, Bytes(size), false), "q" + std::to_string(size) + " ");
+  }
+  const Bytes in_two = wire(300);
+  from_server("fragments, a ping and a pong between them",
+              frame(0x02, Bytes(in_two.begin(), in_two.begin() + 100), false) +
+                  frame(0x89, {}, false) + frame(0x8a, Bytes(3), false) +
+                  frame(0x80, Bytes(in_two.begin() + 100, in_two.end()), false),
+              "p0 q3 m300 ");
+  from_server("Close", frame(0x88, close_payload(1001), false), "c1001 ");
+  from_server("a bad close code", frame(0x88, close_payload(1005), false), "!1002 ");
+  from_server("text", frame(0x81, text("hello"), false), "!1003 ");
+  from_server("reserved bits", frame(0xc2, wire(300), false), "!1002 ");
+  from_server("a masked message after a good one",
+              frame(0x82, wire(300), false) + frame(0x82, wire(300)), "m300 !1002 ");
+  add("an unmasked message after a good one", good + frame(0x82, wire(300), false), "m300 !1002 ");
+  // Control frames between control frames, and the answers in the order of the pings.
+  add("pings in a row", frame(0x89, Bytes(1)) + frame(0x89, Bytes(2)) + frame(0x8a, Bytes(3)),
+      "p1 p2 q3 ");
+  add("a ping before Close", frame(0x89, Bytes(1)) + frame(0x88, {}), "p1 c0 ");
+  add("a violation before Close", frame(0x83, {}) + frame(0x88, {}), "!1002 ");
   add("anything after Close", frame(0x88, {}) + Bytes(50, std::byte{0xff}), "c0 ");
   // The frame inside: its size, its command.
   for (const std::size_t size : {0, 1, 100, 255}) {
