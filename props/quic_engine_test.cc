@@ -100,7 +100,7 @@ TEST(QuicEngine, two_engines_shake_hands_and_exchange_messages_in_memory) {
     for (; !down.empty(); down.pop_front())
       ASSERT_EQ(client.engine->read({here, there}, Ecn::not_ect, down.front(), now),
                 QuicFate::alive)
-          << client.engine->last_error();
+          << client.engine->cause();
     flush(client, now, up);
     for (Side* side : {&client, &server})
       if (side->engine->expiry() <= now) {

@@ -9,6 +9,7 @@
 
 #include "props/laws/test_credentials.h"
 #include "sim/sim_network.h"
+#include "transport/quic/quic.h"
 #include "transport/tcp/tcp.h"
 #include "transport/tls/tls.h"
 #include "transport/ws/ws.h"
@@ -191,6 +192,64 @@ TEST(Refused, a_websocket_client_that_is_mute) {
                             rig.sleep(seconds(11));
                           }),
             Words{"handshake timed out"});
+}
+
+// The same words over QUIC, whose handshake is another library's.
+QuicOptions quic_listening() {
+  QuicOptions options;
+  options.tls = listening().tls;
+  options.tls.alpn = {"chat"};
+  return options;
+}
+QuicOptions quic_dialing() {
+  QuicOptions options = quic_listening();
+  options.tls.credentials = credentials({}, test_certificates().authority);
+  options.tls.server_name = laws::test_server_name;
+  return options;
+}
+Words quic_words(const QuicOptions& server, const QuicOptions& client) {
+  Rig rig;
+  return rig.words<Quic>(server, [&](const Address& address) {
+    auto conn = Quic::dial(rig.client, address, client, rig.in(seconds(5)));
+    rig.sleep(seconds(1));
+  });
+}
+
+TEST(Refused, quic_clients_that_show_no_certificate_or_a_bad_one) {
+  QuicOptions server = quic_listening();
+  server.tls.require_client_certificate = true;
+  server.tls.credentials = credentials({test_certificates().server}, test_certificates().authority);
+  QuicOptions client = quic_dialing();
+  EXPECT_EQ(quic_words(server, client), Words{"no certificate shown"});
+  client.tls.credentials =
+      credentials({test_certificates().expired}, test_certificates().authority);
+  EXPECT_EQ(quic_words(server, client), Words{"certificate expired"});
+}
+
+TEST(Refused, quic_clients_that_trust_another_authority_or_speak_another_protocol) {
+  QuicOptions client = quic_dialing();
+  client.tls.credentials = credentials({}, test_certificates().stranger);
+  EXPECT_EQ(quic_words(quic_listening(), client), Words{"the peer refused: CA is unknown"});
+  client = quic_dialing();
+  client.tls.alpn = {"mail"};
+  EXPECT_EQ(quic_words(quic_listening(), client), Words{"no common application protocol"});
+}
+
+TEST(Refused, quic_clients_that_say_nothing) {
+  QuicOptions server = quic_listening();
+  server.accept_after_first_message = true;
+  Rig rig;
+  const Words words = rig.words<Quic>(server, [&](const Address& address) {
+    auto leaves = Quic::dial(rig.client, address, quic_dialing(), rig.in(seconds(5)));
+    ASSERT_TRUE(leaves.has_value());
+    rig.sleep(seconds(1));
+    leaves = Errc::broken;
+    auto mute = Quic::dial(rig.client, address, quic_dialing(), rig.in(seconds(5)));
+    ASSERT_TRUE(mute.has_value());
+    rig.sleep(seconds(11));
+  });
+  EXPECT_EQ(words, (Words{"it ended the connection before its first message was whole",
+                          "handshake timed out"}));
 }
 
 TEST(Refused, nobody_is_told_once_the_listener_has_gone) {

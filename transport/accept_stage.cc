@@ -13,8 +13,9 @@ constexpr Duration backoff_first = std::chrono::milliseconds(5);
 constexpr Duration backoff_max = std::chrono::seconds(1);
 constexpr std::uint32_t errors_at_once = 16;  // other than shortages; one connection each
 
-// For handshakes that have no words of their own.
-std::string_view cause(Errc code) noexcept {
+}  // namespace
+
+std::string_view refusal_words(Errc code) noexcept {
   switch (code) {
     case Errc::timed_out: return "handshake timed out";
     case Errc::closed:
@@ -25,8 +26,6 @@ std::string_view cause(Errc code) noexcept {
     default: return "handshake failed";
   }
 }
-
-}  // namespace
 
 AcceptLoop::AcceptLoop(Network& network, Scope& background, const AcceptOptions& options,
                        Sink& sink, bool handshakes) noexcept
@@ -139,7 +138,7 @@ void AcceptLoop::refused(const Address& peer, const Error& error, std::string_vi
   if (stopped)
     why = "evicted by newer handshakes";
   else if (why.empty() || error == Errc::timed_out)
-    why = cause(error.code);
+    why = refusal_words(error.code);
   options_.on_refused(peer, why);
 }
 

@@ -44,6 +44,9 @@ struct AcceptCounters {
   std::uint64_t errors = 0;  // that accept() reported or coalesced
 };
 
+// For AcceptOptions::on_refused, where a handshake had no words of its own.
+std::string_view refusal_words(Errc code) noexcept;
+
 // The part that does not depend on the connection's type: accept_stage.cc.
 class AcceptLoop {
  public:

@@ -63,7 +63,7 @@ struct Side final : QuicSink {
     std::array<std::byte, quic_packet_max> room;
     const std::size_t n = engine->close(room, QuicCode::violation, now).size;
     FUZZ_CHECK(n <= room.size(), "a packet has room");
-    FUZZ_CHECK(!engine->last_error().empty(), "a failure has words");
+    FUZZ_CHECK(!engine->cause().empty(), "a failure has words");
   }
   void flush(TimePoint now, std::deque<Bytes>& to) {
     if (fate != QuicFate::alive) return;

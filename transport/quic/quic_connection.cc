@@ -196,6 +196,23 @@ void QuicConnection::refused(Error why) noexcept {
   drop(why, QuicCode::dropped);
 }
 
+void QuicConnection::explain(std::string_view cause) noexcept {
+  if (!cause_.empty()) return;
+  try {
+    cause_ = cause;
+  } catch (const std::bad_alloc&) {  // then without words
+  }
+}
+
+void QuicConnection::note_cause() noexcept {
+  if (!is_server_ || reported_) return;
+  try {
+    explain(engine_->cause());
+  } catch (const std::bad_alloc&) {  // then without words
+  }
+  if (established_) explain("it ended the connection before its first message was whole");
+}
+
 // --- Conclusions -----------------------------------------------------------------------------------------------------
 
 void QuicConnection::settle(QuicFate fate) {
@@ -211,7 +228,10 @@ void QuicConnection::settle(QuicFate fate) {
     if (!ready) {
       Message first;
       const auto got = inbound_.next(options_.first_message_max, first);
-      if (!got) return drop(got.error(), QuicCode::violation);
+      if (!got) {
+        explain("it sent what is no message, or one that is too large to begin with");
+        return drop(got.error(), QuicCode::violation);
+      }
       if (*got) {
         first_message_ = std::move(first);
         ready = true;
@@ -235,6 +255,7 @@ void QuicConnection::settle(QuicFate fate) {
       }
       [[fallthrough]];
     case QuicFate::peer_dropped:
+      note_cause();
       linger_until_ = endpoint_->services().clock->now() + 3 * engine_->pto();
       engine_.reset();
       ended_by_peer({PLANT(quic_reset_reads_as_closed) ? Errc::closed : Errc::broken, 0});
@@ -247,6 +268,7 @@ void QuicConnection::settle(QuicFate fate) {
       break;
     case QuicFate::failed:
       if (!failure_) failure_ = Error{Errc::handshake, 0};
+      note_cause();
       end(QuicCode::violation);
       ended_by_peer({Errc::broken, 0});
       break;
@@ -284,7 +306,7 @@ void QuicConnection::ended_by_peer(Error why) {
   if (!peer_end_) peer_end_ = why;
   if (!reported_ && is_server_) {
     reported_ = true;
-    endpoint_->handshake_failed(*this);
+    endpoint_->handshake_failed(*this, why, cause_);
   }
   wake_everybody();
   wake_pump();
@@ -299,7 +321,7 @@ void QuicConnection::drop(Error why, QuicCode code) noexcept {
   first_message_.reset();
   if (!reported_ && is_server_) {
     reported_ = true;
-    endpoint_->handshake_failed(*this);
+    endpoint_->handshake_failed(*this, why, cause_);
   }
   wake_everybody();
 }

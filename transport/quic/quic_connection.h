@@ -7,6 +7,8 @@
 
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "transport/fiber/wait_queue.h"
@@ -43,6 +45,8 @@ class QuicConnection final : public QuicSink, public std::enable_shared_from_thi
   Result<void> wait_until_established(Deadline deadline);
   // Ends the connection at once, for `why`: the peer is told by a close packet with `code`. The first reason stays.
   void drop(Error why, QuicCode code) noexcept;
+  // What a listener is told of a handshake that fails next; the first to speak knows best.
+  void explain(std::string_view cause) noexcept;
   // A half is gone.
   void half_destroyed(bool reader) noexcept;
 
@@ -66,6 +70,7 @@ class QuicConnection final : public QuicSink, public std::enable_shared_from_thi
   void pump();
   bool flush();
   bool send_kept();
+  void note_cause() noexcept;
   void settle(QuicFate fate);     // draws the conclusions of an engine's call
   void ended_by_peer(Error why);  // nothing more will come or go
   void end(QuicCode code) noexcept;
@@ -103,6 +108,7 @@ class QuicConnection final : public QuicSink, public std::enable_shared_from_thi
   std::optional<Error>
       peer_end_;                  // how the peer ended it: the reader meets it behind what is whole
   std::optional<Error> failure_;  // of the handshake
+  std::string cause_;             // of it, in words for the log of a listener
   std::optional<Message> first_message_;
   std::optional<Result<void>> close_result_;
   bool closing_ = false;

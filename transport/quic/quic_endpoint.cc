@@ -109,6 +109,7 @@ void QuicEndpoint::begin(const QuicPath& path, Ecn ecn, QuicInitial initial,
   if (unfinished_.size() >= options_.accept.handshakes_max) {
     ++counters_.handshakes_evicted;
     const auto oldest = unfinished_.front();
+    oldest->explain("evicted by newer handshakes");
     oldest->drop({Errc::broken, 0}, QuicCode::dropped);
   }
   try {
@@ -225,8 +226,12 @@ void QuicEndpoint::ready(std::shared_ptr<QuicConnection> connection) {
   arrivals_.wake_one(*services_.scheduler);
 }
 
-void QuicEndpoint::handshake_failed(QuicConnection& connection) noexcept {
+void QuicEndpoint::handshake_failed(QuicConnection& connection, const Error& error,
+                                    std::string_view cause) noexcept {
   ++counters_.handshakes_failed;
+  if (options_.accept.on_refused && listening_)
+    options_.accept.on_refused(connection.path().remote,
+                               cause.empty() ? refusal_words(error.code) : cause);
   std::erase_if(unfinished_, [&](const auto& other) { return other.get() == &connection; });
 }
 

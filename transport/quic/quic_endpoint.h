@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <utility>
 
 #include "transport/accept_stage.h"
@@ -59,7 +60,8 @@ class QuicEndpoint final : public std::enable_shared_from_this<QuicEndpoint> {
   void joined() noexcept { ++connections_; }
   void left(QuicConnection& connection) noexcept;  // its pump has ended
   void ready(std::shared_ptr<QuicConnection> connection);
-  void handshake_failed(QuicConnection& connection) noexcept;
+  void handshake_failed(QuicConnection& connection, const Error& error,
+                        std::string_view cause) noexcept;
 
  private:
   void receive_all();

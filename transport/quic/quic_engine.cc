@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "transport/tls/tls_cause.h"
 #include "transport/tls/tls_session.h"
 
 namespace twinwire {
@@ -245,7 +246,11 @@ class Engine final : public QuicEngine {
                                                           nullptr, 0);
     else if (failure_ == NGTCP2_ERR_CRYPTO && ngtcp2_conn_get_tls_alert(conn_) != 0)
       ngtcp2_connection_close_error_set_transport_error_tls_alert(
-          &error, ngtcp2_conn_get_tls_alert(conn_), nullptr, 0);
+          &error,
+          static_cast<std::uint8_t>(certificate_alert(session_.handle())
+                                        .value_or(static_cast<gnutls_alert_description_t>(
+                                            ngtcp2_conn_get_tls_alert(conn_)))),
+          nullptr, 0);
     else
       ngtcp2_connection_close_error_set_transport_error_liberr(&error, failure_, nullptr, 0);
     ngtcp2_path_storage where;
@@ -277,11 +282,29 @@ class Engine final : public QuicEngine {
     const ngtcp2_path* path = ngtcp2_conn_get_path(conn_);
     return {from_socket(path->local), from_socket(path->remote)};
   }
-  std::string_view last_error() const noexcept override {
-    return failure_ == 0 ? "" : ngtcp2_strerror(failure_);
+  std::string cause() const override {
+    if (failure_ == NGTCP2_ERR_CRYPTO) return tls_cause(session_.handle(), tls_error());
+    if (failure_ != 0) return ngtcp2_strerror(failure_);
+    ngtcp2_connection_close_error error;
+    ngtcp2_conn_get_connection_close_error(conn_, &error);
+    const std::uint64_t alert = error.error_code - NGTCP2_CRYPTO_ERROR;
+    if (error.type != NGTCP2_CONNECTION_CLOSE_ERROR_CODE_TYPE_TRANSPORT || alert > 0xff) return {};
+    return peer_refused(static_cast<gnutls_alert_description_t>(alert));
   }
 
  private:
+  // What GnuTLS said of the handshake: ngtcp2 keeps the alert that it made of it alone.
+  int tls_error() const noexcept {
+    if (certificate_alert(session_.handle())) return GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR;
+    switch (ngtcp2_conn_get_tls_alert(conn_)) {
+      case GNUTLS_A_NO_APPLICATION_PROTOCOL: return GNUTLS_E_NO_APPLICATION_PROTOCOL;
+      case GNUTLS_A_CERTIFICATE_REQUIRED: return GNUTLS_E_CERTIFICATE_REQUIRED;
+      case GNUTLS_A_PROTOCOL_VERSION:
+      case GNUTLS_A_HANDSHAKE_FAILURE: return GNUTLS_E_NO_CIPHER_SUITES;
+      default: return GNUTLS_E_UNEXPECTED_PACKET;  // "An unexpected TLS packet was received."
+    }
+  }
+
   static Engine& of(void* user_data) noexcept { return *static_cast<Engine*>(user_data); }
 
   void fill_params(ngtcp2_transport_params& params) const noexcept {

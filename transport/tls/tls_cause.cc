@@ -47,13 +47,20 @@ std::string tls_cause(gnutls_session_t session, int code) {
     case GNUTLS_E_NO_APPLICATION_PROTOCOL: return "no common application protocol";
     case GNUTLS_E_UNSUPPORTED_VERSION_PACKET:  // the library tells the two apart by chance
     case GNUTLS_E_NO_CIPHER_SUITES: return "no common version or cipher suite of TLS";
-    case GNUTLS_E_FATAL_ALERT_RECEIVED: {
-      const char* said = ::gnutls_alert_get_name(::gnutls_alert_get(session));
-      return "the peer refused: " +
-             std::string(said != nullptr ? said : "an alert that nobody knows");
-    }
+    case GNUTLS_E_FATAL_ALERT_RECEIVED: return peer_refused(::gnutls_alert_get(session));
     default: return ::gnutls_strerror(code);
   }
+}
+
+std::string peer_refused(gnutls_alert_description_t alert) {
+  const char* said = ::gnutls_alert_get_name(alert);
+  return "the peer refused: " + std::string(said != nullptr ? said : "an alert that nobody knows");
+}
+
+std::optional<gnutls_alert_description_t> certificate_alert(gnutls_session_t session) noexcept {
+  const unsigned status = ::gnutls_session_get_verify_cert_status(session);
+  if (status == 0 || status == ~0U) return {};  // trusted; never looked at
+  return flaw_of(session).alert;
 }
 
 void tls_send_alert(gnutls_session_t session, int code) noexcept {
