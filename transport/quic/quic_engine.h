@@ -137,7 +137,8 @@ class QuicEngine {
 
   virtual Duration pto() const noexcept = 0;  // the probe time-out now
   virtual QuicPath path() const noexcept = 0;
-  // After a call that ended the connection: why, in words for the log; empty where that says nothing. May throw bad_alloc.
+  // After a call that ended the connection: why, in words for the log; empty where that says nothing. May throw
+  // bad_alloc.
   virtual std::string cause() const = 0;
 
  protected:
