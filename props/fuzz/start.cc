@@ -5,13 +5,12 @@
 #include "props/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
-  using namespace twinwire;
   if (const char* plant = std::getenv("TWINWIRE_PLANT"); plant != nullptr)
-    FUZZ_CHECK(plant::activate(plant), "there is no planted bug of that name");
+    FUZZ_CHECK(twinwire::plant::activate(plant), "there is no planted bug of that name");
   const char* folder = std::getenv("TWINWIRE_FUZZ_SEEDS");
   if (folder == nullptr) return 0;
   int number = 0;
-  for (const fuzz::Bytes& seed : fuzz::seeds()) {
+  for (const twinwire::fuzz::Bytes& seed : twinwire::fuzz::seeds()) {
     std::ofstream file(std::string(folder) + "/seed-" + std::to_string(++number), std::ios::binary);
     file.write(reinterpret_cast<const char*>(seed.data()),
                static_cast<std::streamsize>(seed.size()));
