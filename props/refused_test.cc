@@ -252,6 +252,33 @@ TEST(Refused, quic_clients_that_say_nothing) {
                           "handshake timed out"}));
 }
 
+TEST(Refused, quic_clients_that_make_room_or_begin_with_too_much) {
+  QuicOptions server = quic_listening();
+  server.accept_after_first_message = true;
+  server.accept.handshakes_max = 2;
+  server.first_message_max = 300;
+  Rig rig;
+  const Words words = rig.words<Quic>(server, [&](const Address& address) {
+    std::vector<Result<QuicConn>> mute;
+    for (int i = 0; i < 4; ++i) {
+      mute.push_back(Quic::dial(rig.client, address, quic_dialing(), rig.in(seconds(5))));
+      ASSERT_TRUE(mute.back().has_value());
+    }
+    rig.sleep(seconds(15));
+    auto large = Quic::dial(rig.client, address, quic_dialing(), rig.in(seconds(5)));
+    ASSERT_TRUE(large.has_value());
+    auto message = MutableMessage::create(rig.client.buffers(), Command::request, 1000);
+    Batch batch;
+    batch.push(std::move(*message).freeze());
+    auto [reader, writer] = split(std::move(*large));
+    (void)writer.send_batch(batch, rig.in(seconds(5)));
+    rig.sleep(seconds(1));
+  });
+  EXPECT_EQ(words, (Words{"evicted by newer handshakes", "evicted by newer handshakes",
+                          "handshake timed out", "handshake timed out",
+                          "it sent what is no message, or one that is too large to begin with"}));
+}
+
 TEST(Refused, nobody_is_told_once_the_listener_has_gone) {
   Rig rig;
   int calls = 0;

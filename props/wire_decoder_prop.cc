@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "props/lender.h"
 #include "transport/base/mix.h"
 #include "transport/wire/frame_decoder.h"
 #include "transport/wire/seal.h"
@@ -19,23 +20,8 @@
 namespace twinwire {
 namespace {
 
+using props::Lender;
 using Bytes = std::vector<std::byte>;
-
-struct Lender final : BlockOwner {
-  Slice lend(std::span<const std::byte> bytes, std::size_t capacity) {
-    auto* block = new Block{this, new std::byte[capacity], capacity, 1, 0};
-    std::memcpy(block->data, bytes.data(), bytes.size());
-    ++out;
-    return {block, block->data, bytes.size()};
-  }
-  void reclaim(Block* block) noexcept override {
-    std::memset(block->data, 0xdd, block->capacity);  // whoever still reads it shows
-    delete[] block->data;
-    delete block;
-    --out;
-  }
-  int out = 0;
-};
 
 // Refuses by a pattern of bits; never more than a few times in a row.
 struct Gate final : AllocationGate {

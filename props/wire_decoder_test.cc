@@ -8,29 +8,15 @@
 #include <utility>
 #include <vector>
 
+#include "props/lender.h"
 #include "transport/wire/frame_decoder.h"
 #include "transport/wire/seal.h"
 
 namespace twinwire {
 namespace {
 
+using props::Lender;
 using Bytes = std::vector<std::byte>;
-
-struct Lender final : BlockOwner {
-  // A receive buffer of `capacity` bytes that holds these.
-  Slice lend(std::span<const std::byte> bytes, std::size_t capacity) {
-    auto* block = new Block{this, new std::byte[capacity], capacity, 1, 0};
-    if (!bytes.empty()) std::memcpy(block->data, bytes.data(), bytes.size());
-    ++out;
-    return {block, block->data, bytes.size()};
-  }
-  void reclaim(Block* block) noexcept override {
-    delete[] block->data;
-    delete block;
-    --out;
-  }
-  int out = 0;
-};
 
 struct Gate final : AllocationGate {
   bool admit(std::size_t bytes) noexcept override {

@@ -8,31 +8,16 @@
 
 #include <algorithm>
 
+#include "props/lender.h"
 #include "props/ws_rig.h"
 #include "transport/ws/ws_decoder.h"
 
 namespace twinwire::sim {
 namespace {
 
+using props::Lender;
 using ws::Role;
 using ws::WsDecoder;
-
-struct Lender final : BlockOwner {
-  Slice lend(std::span<const std::byte> bytes, std::size_t slack) {
-    const std::size_t capacity = bytes.size() + 1 + slack;
-    auto* block = new Block{this, new std::byte[capacity], capacity, 1, 0};
-    std::memcpy(block->data, bytes.data(), bytes.size());
-    ++out;
-    return {block, block->data, bytes.size()};
-  }
-  void reclaim(Block* block) noexcept override {
-    std::memset(block->data, 0xdd, block->capacity);  // whoever still reads it shows
-    delete[] block->data;
-    delete block;
-    --out;
-  }
-  int out = 0;
-};
 
 struct Gate final : AllocationGate {
   bool admit(std::size_t) noexcept override { return (pattern >> (asked++ % 64) & 1) == 0; }
@@ -157,7 +142,7 @@ std::vector<Event> decoded(const Case& c, int& lent) {
         decoder.commit(some);
         at += some;
       } else {
-        decoder.feed(lender.lend(piece, c.slack));
+        decoder.feed(lender.lend(piece, piece.size() + 1 + c.slack));
         at += n;
       }
       std::size_t max = header_size;

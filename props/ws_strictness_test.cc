@@ -7,27 +7,16 @@
 #include <string>
 #include <vector>
 
+#include "props/lender.h"
 #include "transport/ws/ws_decoder.h"
 #include "transport/ws/ws_upgrade.h"
 
 namespace twinwire::ws {
 namespace {
 
+using props::Lender;
 using Bytes = std::vector<std::byte>;
 using Got = WsDecoder::Got;
-
-struct Lender final : BlockOwner {
-  Slice lend(std::span<const std::byte> bytes) {
-    auto* block = new Block{this, new std::byte[bytes.size() + 1], bytes.size() + 1, 1, 0};
-    std::memcpy(block->data, bytes.data(), bytes.size());
-    return {block, block->data, bytes.size()};
-  }
-  void reclaim(Block* block) noexcept override {
-    std::memset(block->data, 0xdd, block->capacity);
-    delete[] block->data;
-    delete block;
-  }
-};
 
 constexpr MaskKey key{std::byte{0x37}, std::byte{0xfa}, std::byte{0x21}, std::byte{0x3d}};
 

@@ -44,17 +44,7 @@ Outcome decode(std::span<const std::byte> stream, std::size_t max, bool sealed, 
     FrameDecoder decoder(pool, sealed);
     bool invalid = false;
     while (!stream.empty() && !invalid) {
-      // A large body is read where it belongs, as a connection does.
-      if (const auto space = decoder.direct_space(); !space.empty()) {
-        const std::size_t n = std::min({space.size(), stream.size(), cut.next(stream.size())});
-        std::memcpy(space.data(), stream.data(), n);
-        decoder.commit(n);
-        stream = stream.subspan(n);
-      } else {
-        const std::size_t n = cut.next(stream.size());
-        decoder.feed(lender.lend(stream.first(n)));
-        stream = stream.subspan(n);
-      }
+      feed_next(decoder, lender, stream, cut);
       for (;;) {
         Message message;
         const auto got = decoder.next(max, message);

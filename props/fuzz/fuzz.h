@@ -17,8 +17,8 @@
 #include <string>
 #include <vector>
 
+#include "props/lender.h"
 #include "transport/base/plant_list.h"
-#include "transport/wire/block.h"
 #include "transport/wire/header.h"
 
 #define FUZZ_CHECK(condition, what)                                                             \
@@ -31,6 +31,7 @@
 
 namespace twinwire::fuzz {
 
+using props::Lender;
 using Bytes = std::vector<std::byte>;
 
 // The seed corpus of the target: valid inputs of each kind. Defined by it.
@@ -64,22 +65,6 @@ class Input {
   std::span<const std::byte> bytes_;
 };
 
-// Lends bytes as a network does; whoever reads them after they were given back reads garbage.
-struct Lender final : BlockOwner {
-  Slice lend(std::span<const std::byte> bytes) {
-    auto* block = new Block{this, new std::byte[bytes.size()], bytes.size(), 1, 0};
-    std::memcpy(block->data, bytes.data(), bytes.size());
-    ++out;
-    return {block, block->data, bytes.size()};
-  }
-  void reclaim(Block* block) noexcept override {
-    delete[] block->data;  // AddressSanitizer watches it from here on
-    delete block;
-    --out;
-  }
-  int out = 0;
-};
-
 // How a stream is cut: all at once, byte by byte, or in pieces of the sizes that `salt` gives.
 struct Cut {
   enum class How : std::uint8_t { whole, bytes, pieces } how = How::whole;
@@ -92,6 +77,20 @@ struct Cut {
     return std::min<std::size_t>(left, 1 + (salt >> 16) % ((salt & 1) != 0 ? 7 : 700));
   }
 };
+
+// Gives the decoder the next cut of the stream: a large body is read where it belongs, as a connection does.
+template <class Decoder>
+void feed_next(Decoder& decoder, Lender& lender, std::span<const std::byte>& stream, Cut& cut) {
+  std::size_t n = cut.next(stream.size());
+  if (const auto space = decoder.direct_space(); !space.empty()) {
+    n = std::min(space.size(), n);
+    std::memcpy(space.data(), stream.data(), n);
+    decoder.commit(n);
+  } else {
+    decoder.feed(lender.lend(stream.first(n)));
+  }
+  stream = stream.subspan(n);
+}
 
 inline void append(Bytes& to, std::span<const std::byte> bytes) {
   to.insert(to.end(), bytes.begin(), bytes.end());

@@ -31,16 +31,7 @@ Outcome decode(std::span<const std::byte> stream, ws::Role role, bool sealed, st
   {
     WsDecoder decoder(pool, role, sealed);
     while (!stream.empty() && !out.violation) {
-      if (const auto space = decoder.direct_space(); !space.empty()) {
-        const std::size_t n = std::min({space.size(), stream.size(), cut.next(stream.size())});
-        std::memcpy(space.data(), stream.data(), n);
-        decoder.commit(n);
-        stream = stream.subspan(n);
-      } else {
-        const std::size_t n = cut.next(stream.size());
-        decoder.feed(lender.lend(stream.first(n)));
-        stream = stream.subspan(n);
-      }
+      feed_next(decoder, lender, stream, cut);
       for (Got got; !out.violation && (got = decoder.next({max, true})) != Got::more;) {
         switch (got) {
           case Got::message: {
