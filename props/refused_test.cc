@@ -279,6 +279,26 @@ TEST(Refused, quic_clients_that_make_room_or_begin_with_too_much) {
                           "it sent what is no message, or one that is too large to begin with"}));
 }
 
+TEST(Refused, nobody_is_told_once_the_listener_over_quic_has_gone) {
+  Rig rig;
+  int calls = 0;
+  QuicOptions options = quic_listening();
+  options.accept_after_first_message = true;
+  options.accept.on_refused = [&](const Address&, std::string_view) { ++calls; };
+  (void)rig.world.run([&](Scope& scope) {
+    Result<QuicConn> mute = Errc::broken;
+    {
+      auto listener = Quic::listen(rig.server, scope, rig.server.address(), options);
+      mute = Quic::dial(rig.client, listener->local(), quic_dialing(), rig.in(seconds(5)));
+      EXPECT_TRUE(mute.has_value());
+      rig.sleep(milliseconds(1));
+    }
+    rig.sleep(seconds(20));
+    scope.cancel();
+  });
+  EXPECT_EQ(calls, 0);
+}
+
 TEST(Refused, nobody_is_told_once_the_listener_has_gone) {
   Rig rig;
   int calls = 0;
