@@ -49,6 +49,9 @@ static_assert(std::size(meanings) == sim::site_count);
 std::string knobs_of(const Tool& tool, const laws::ScenarioEntry& scenario) {
   RunSpec spec;
   spec.scenario = scenario.name;
+  std::size_t transport = 0;
+  while (scenario.bodies[transport] == nullptr) ++transport;
+  spec.transport = laws::transport_names()[transport];
   spec.base = RunSpec::Base::none;
   StackPool stacks;
   return to_text(laws::run_in_world(spec.world_run(tool, 1), stacks).knobs_read);

@@ -72,6 +72,8 @@ void PlantsCrew::run_round(Slot& slot, std::uint64_t job, StackPool& stacks) {
   const std::uint64_t first = PlantsPlan::first_seed(job % plan_.rounds);
   for (const std::string& scenario : plan_.scenarios) {
     spec.scenario = scenario;
+    if (scenario_named(*tool_, scenario).bodies[transport_named(spec.transport)] == nullptr)
+      continue;
     runs.push_back(spec.world_run(*tool_, first));
     runs.back().options.progress = &slot.pulse.steps;
   }

@@ -66,6 +66,16 @@ std::size_t transport_named(std::string_view name) {
   return static_cast<std::size_t>(at - names.begin());
 }
 
+void require_body(const laws::ScenarioEntry& scenario, std::size_t transport) {
+  if (scenario.bodies[transport] != nullptr) return;
+  constexpr auto names = laws::transport_names();
+  std::vector<std::string_view> over;
+  for (std::size_t i = 0; i < names.size(); ++i)
+    if (scenario.bodies[i] != nullptr) over.push_back(names[i]);
+  bad_usage("the scenario '" + std::string(scenario.name) + "' does not run over " +
+            std::string(names[transport]) + ", but over " + quoted_list(over));
+}
+
 void check_fault(std::string_view text) {
   const std::string_view name = text.substr(0, text.find('='));
   if (!sim::site_named(name))
@@ -89,8 +99,7 @@ laws::Knob parse_knob(std::string_view text) {
 }
 
 void check(const Tool& tool, const RunSpec& spec) {
-  (void)scenario_named(tool, spec.scenario);
-  (void)transport_named(spec.transport);
+  require_body(scenario_named(tool, spec.scenario), transport_named(spec.transport));
   for (const std::string& fault : spec.faults) check_fault(fault);
 }
 

@@ -36,6 +36,8 @@ struct RunSpec {
 // Each throws Failure with one sentence where there is no such thing.
 const laws::ScenarioEntry& scenario_named(const Tool& tool, std::string_view name);
 std::size_t transport_named(std::string_view name);
+// Throws as well where the scenario does not run over that transport.
+void require_body(const laws::ScenarioEntry& scenario, std::size_t transport);
 void check_fault(std::string_view text);            // "name=probability[:bound]"
 laws::Knob parse_knob(std::string_view text);       // "name=value"
 void check(const Tool& tool, const RunSpec& spec);  // all of it

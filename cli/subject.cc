@@ -29,6 +29,7 @@ Subject of_capsule(const Tool& tool, RunOptions& options, const std::string& pat
   subject.plant = capsule.plant;
   subject.run.scenario = &scenario_named(tool, capsule.scenario);
   subject.run.transport = transport_named(capsule.transport);
+  require_body(*subject.run.scenario, subject.run.transport);
   subject.run.knobs = capsule.knobs;
   subject.run.options.seed = capsule.seed;
   subject.run.options.faults = plan_from_text(capsule.faults);

@@ -29,6 +29,7 @@ std::set<std::string> laws_broken(std::string_view transport, int seeds,
     run.scenario = &scenario;
     run.transport =
         static_cast<std::size_t>(std::find(names.begin(), names.end(), transport) - names.begin());
+    if (scenario.bodies[run.transport] == nullptr) continue;
     for (run.options.seed = 1; run.options.seed <= static_cast<std::uint64_t>(seeds);
          ++run.options.seed) {
       run.options.faults = sim::FaultPlan::swarm(run.options.seed);

@@ -17,6 +17,7 @@ namespace {
 
 struct Side final : QuicSink {
   bool done = false;
+  bool blocked = false;
   std::map<std::uint64_t, std::string> received;
   std::map<std::uint64_t, bool> ended;
   std::vector<std::string> out;
@@ -26,18 +27,21 @@ struct Side final : QuicSink {
   std::unique_ptr<QuicEngine> engine;
 
   void on_handshake_done() override { done = true; }
-  void on_bytes(std::uint64_t stream_number, std::span<const std::byte> bytes, bool end) override {
-    received[stream_number].append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    if (end) ended[stream_number] = true;
+  void on_bytes(QuicStream from, std::span<const std::byte> bytes, bool end) override {
+    received[from.number].append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    if (end) ended[from.number] = true;
   }
-  void on_reset(std::uint64_t) override {}
-  void on_acked(std::uint64_t, std::uint64_t) override {}
-  void on_all_acked(std::uint64_t) override { ++all_acked; }
-  void on_refused(std::uint64_t) override {}
+  void on_reset(QuicStream) override {}
+  void on_acked(QuicStream, std::uint64_t) override {}
+  void on_closed(QuicStream, bool complete) override { all_acked += complete ? 1 : 0; }
+  void on_refused(QuicStream) override {}
+  void on_request_credit() override {}
   void on_cid(const QuicCid&, bool) override {}
+  void on_new_packet() override { blocked = false; }
+  void on_blocked(const Piece&) override { blocked = true; }
   std::optional<Piece> next_piece() override {
-    if (!done || stream == out.size()) return std::nullopt;
-    return Piece{stream, std::as_bytes(std::span(out[stream])).subspan(written), true};
+    if (!done || blocked || stream == out.size()) return std::nullopt;
+    return Piece{{.number = stream}, std::as_bytes(std::span(out[stream])).subspan(written), true};
   }
   std::uint64_t streams_wanted() override { return done ? out.size() : 0; }
   void on_written(const Piece& piece, std::size_t n) override {

@@ -8,16 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "props/laws/fit_world.h"
 #include "props/laws/run_in_world.h"
-#include "props/laws/test_credentials.h"
-#include "sim/sim_network.h"
-#include "transport/quic/quic.h"
+#include "props/quic_rig.h"
 
 namespace twinwire::laws {
 namespace {
-
-using namespace std::chrono_literals;
 
 std::size_t quic_index() {
   const auto names = transport_names();
@@ -70,39 +65,8 @@ TEST(QuicDeterminism, DISABLED_print_hash) {
   std::printf("hash=%llu\n", static_cast<unsigned long long>(hash_of(77, stacks)));
 }
 
-// A world with a QUIC listener; `body(env)` runs in a fiber beside it.
-struct Fixture {
-  sim::World& world;
-  sim::SimNetwork& server;
-  sim::SimNetwork& client;
-  QuicOptions listening;
-  QuicOptions dialing;
-};
-template <class Body>
-void in_world(Body&& body) {
-  StackPool stacks;
-  sim::WorldOptions options;
-  options.seed = 5;
-  sim::World world(options, stacks);
-  sim::SimNetwork& server = world.add_node("server");
-  sim::SimNetwork& client = world.add_node("client");
-  const auto report = world.run([&](Scope& scope) {
-    Fixture fixture{world, server, client, {}, {}};
-    fixture.listening.tls.credentials = laws::test_credentials().server;
-    fixture.dialing.tls.credentials = laws::test_credentials().client;
-    fixture.dialing.tls.server_name = laws::test_server_name;
-    laws::fit_world(fixture.listening);
-    laws::fit_world(fixture.dialing);
-    body(fixture, scope);
-    scope.cancel();
-  });
-  EXPECT_EQ(report.ending, sim::Ending::finished);
-  EXPECT_EQ(report.leaked_buffers, 0U);
-  EXPECT_EQ(report.leaked_sockets, 0U);
-}
-
 TEST(Quic, under_pressure_newcomers_prove_their_address_by_a_retry) {
-  in_world([](Fixture& f, Scope& scope) {
+  in_quic_world([](QuicRig& f, Scope& scope) {
     f.listening.retry_from = 0;
     auto listener = Quic::listen(f.server, scope, f.server.address(4000), f.listening);
     ASSERT_TRUE(listener);
@@ -114,7 +78,7 @@ TEST(Quic, under_pressure_newcomers_prove_their_address_by_a_retry) {
 }
 
 TEST(Quic, a_peer_that_does_not_believe_the_certificate_fails_the_handshake) {
-  in_world([](Fixture& f, Scope& scope) {
+  in_quic_world([](QuicRig& f, Scope& scope) {
     auto listener = Quic::listen(f.server, scope, f.server.address(4000), f.listening);
     ASSERT_TRUE(listener);
     QuicOptions wrong_name = f.dialing;
@@ -131,7 +95,7 @@ TEST(Quic, a_peer_that_does_not_believe_the_certificate_fails_the_handshake) {
 }
 
 TEST(Quic, an_unknown_version_is_answered_and_garbage_is_not) {
-  in_world([](Fixture& f, Scope& scope) {
+  in_quic_world([](QuicRig& f, Scope& scope) {
     auto listener = Quic::listen(f.server, scope, f.server.address(4000), f.listening);
     ASSERT_TRUE(listener);
     auto socket = f.client.bind(f.client.address(), {});
@@ -155,7 +119,7 @@ TEST(Quic, an_unknown_version_is_answered_and_garbage_is_not) {
 
 // A server that lost its memory tells its old peers so.
 TEST(Quic, a_packet_for_an_unknown_connection_is_answered_by_a_stateless_reset) {
-  in_world([](Fixture& f, Scope& scope) {
+  in_quic_world([](QuicRig& f, Scope& scope) {
     auto listener = Quic::listen(f.server, scope, f.server.address(4000), f.listening);
     ASSERT_TRUE(listener);
     auto socket = f.client.bind(f.client.address(), {});
@@ -171,7 +135,7 @@ TEST(Quic, a_packet_for_an_unknown_connection_is_answered_by_a_stateless_reset) 
 }
 
 TEST(Quic, handshakes_are_bounded_in_time_and_number) {
-  in_world([](Fixture& f, Scope& scope) {
+  in_quic_world([](QuicRig& f, Scope& scope) {
     f.listening.accept_after_first_message = true;
     f.listening.accept.handshakes_max = 3;
     f.listening.accept.handshake_timeout = 2s;
@@ -194,7 +158,7 @@ TEST(Quic, handshakes_are_bounded_in_time_and_number) {
 }
 
 TEST(Quic, the_idle_time_out_ends_a_silent_connection_and_keep_alive_prevents_it) {
-  in_world([](Fixture& f, Scope& scope) {
+  in_quic_world([](QuicRig& f, Scope& scope) {
     auto listener = Quic::listen(f.server, scope, f.server.address(4000), f.listening);
     ASSERT_TRUE(listener);
     for (const bool kept : {false, true}) {

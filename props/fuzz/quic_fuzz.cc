@@ -30,22 +30,27 @@ struct Side final : QuicSink {
   explicit Side(std::uint64_t seed) : random(seed) {}
 
   void on_handshake_done() override { done = true; }
-  void on_bytes(std::uint64_t number, std::span<const std::byte> bytes, bool end) override {
+  void on_bytes(QuicStream from, std::span<const std::byte> bytes, bool end) override {
+    const std::uint64_t number = from.number;
+    FUZZ_CHECK(from.carries_messages(), "the peer was allowed no requests");
     FUZZ_CHECK(done, "no byte of a message comes before the handshake");
     FUZZ_CHECK(number < 4 && !ended[number], "a stream that the peer opened, and has not ended");
     received[number].append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     ended[number] = end;
   }
-  void on_reset(std::uint64_t) override {}
-  void on_acked(std::uint64_t, std::uint64_t) override {}
-  void on_all_acked(std::uint64_t) override {}
-  void on_refused(std::uint64_t) override {}
+  void on_reset(QuicStream) override {}
+  void on_acked(QuicStream, std::uint64_t) override {}
+  void on_closed(QuicStream, bool) override {}
+  void on_refused(QuicStream) override {}
+  void on_request_credit() override {}
   void on_cid(const QuicCid& cid, bool) override {
     FUZZ_CHECK(cid.size <= cid.bytes.size(), "an id has at most 20 bytes");
   }
+  void on_new_packet() override { blocked = false; }
+  void on_blocked(const Piece&) override { blocked = true; }
   std::optional<Piece> next_piece() override {
-    if (!done || stream == streams) return std::nullopt;
-    return Piece{stream, std::as_bytes(std::span(text)).subspan(written), true};
+    if (!done || blocked || stream == streams) return std::nullopt;
+    return Piece{{.number = stream}, std::as_bytes(std::span(text)).subspan(written), true};
   }
   std::uint64_t streams_wanted() override { return done ? streams : 0; }
   void on_written(const Piece& piece, std::size_t n) override {
@@ -91,6 +96,7 @@ struct Side final : QuicSink {
 
   sim::SeededRandom random;
   bool done = false;
+  bool blocked = false;
   QuicFate fate = QuicFate::alive;
   std::uint64_t streams = 0;
   std::uint64_t stream = 0;

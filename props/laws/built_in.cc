@@ -5,6 +5,7 @@
 #include "props/laws/scenarios/impostors.h"
 #include "props/laws/scenarios/limits.h"
 #include "props/laws/scenarios/ping_pong.h"
+#include "props/laws/scenarios/requests.h"
 #include "props/laws/scenarios/strict_reader.h"
 #include "props/laws/scenarios/traffic.h"
 #include "props/laws/scenarios/unread.h"
@@ -20,6 +21,7 @@ Registry built_in_scenarios() {
   registry.add<Farewell>();
   registry.add<Unread>();
   registry.add<Impostors>();
+  registry.add<Requests>();
   registry.add<PingPong>();
   return registry;
 }

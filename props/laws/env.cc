@@ -59,6 +59,8 @@ TlsConfig Env::tls_config(bool listener) {
   return config;
 }
 
+bool Env::one_stream() const noexcept { return scramble(mix(seed_, 0x15)) % 4 == 1; }
+
 std::vector<std::string> Env::knobs_unread() const {
   std::vector<std::string> unread;
   for (const Knob& knob : set_)

@@ -33,7 +33,7 @@ class Env {
   virtual bool simulated() const noexcept = 0;
   // The options of a transport for a scenario that has no wishes of its own: the defaults, and where the transport
   // encrypts, certificates with which both sides know each other. The seed chooses what varies: version, mutual
-  // authentication, tickets, key updates.
+  // authentication, tickets, key updates; for QUIC whether all messages share a stream.
   template <class T>
   typename T::Options listen_options() {
     return options<T>(true);
@@ -69,8 +69,11 @@ class Env {
     if constexpr (requires { options.tls; }) options.tls = tls_config(listener);
     if constexpr (requires { fit_world(options); })
       if (simulated()) fit_world(options);
+    if constexpr (requires { options.one_stream; }) options.one_stream = one_stream();
     return options;
   }
+
+  bool one_stream() const noexcept;
 
   Scope* scope_;
   Judge* judge_;

@@ -10,7 +10,8 @@
 //     static void run(laws::Env& env);
 //   };
 //
-// It may also have `static void limit_faults(sim::FaultPlan&)`. `registry.add<PingPong>()` makes it known to every
+// It may also have `static void limit_faults(sim::FaultPlan&)`, and `template <class T> static constexpr bool
+// runs_over`, false for the transports that cannot do what it is about. `registry.add<PingPong>()` makes it known to every
 // verb of the tool.
 #pragma once
 
@@ -47,7 +48,7 @@ using ScenarioBody = void (*)(Env&);
 struct ScenarioEntry {
   std::string_view name;
   std::string_view summary;
-  std::array<ScenarioBody, transport_count> bodies;  // by transport
+  std::array<ScenarioBody, transport_count> bodies;  // by transport; nullptr where it does not run
   // Takes out of a plan the faults under which the scenario's own law would not hold; nullptr: it bears them all.
   void (*limit_faults)(sim::FaultPlan&) = nullptr;
 };
@@ -59,7 +60,7 @@ class Registry {
     add_entry({S::name, S::summary,
                []<std::size_t... i>(std::index_sequence<i...>) {
                  return std::array<ScenarioBody, transport_count>{
-                     &S::template run<std::tuple_element_t<i, Transports>>...};
+                     body_over<S, std::tuple_element_t<i, Transports>>()...};
                }(std::make_index_sequence<transport_count>{}),
                [] {
                  void (*limit)(sim::FaultPlan&) = nullptr;
@@ -73,6 +74,13 @@ class Registry {
   const std::vector<ScenarioEntry>& entries() const noexcept { return entries_; }
 
  private:
+  template <class S, class T>
+  static constexpr ScenarioBody body_over() {
+    if constexpr (requires { requires !S::template runs_over<T>; })
+      return nullptr;
+    else
+      return &S::template run<T>;
+  }
   void add_entry(ScenarioEntry entry);  // aborts on a name that is taken
   std::vector<ScenarioEntry> entries_;
 };

@@ -12,6 +12,16 @@ namespace twinwire::laws {
 template <class T>
 inline constexpr bool speaks_websocket = requires(typename T::Options options) { options.path; };
 
+// It carries requests with their replies, beside messages.
+template <class T>
+inline constexpr bool has_requests =
+    requires(typename T::Options options) { options.requests_window; };
+
+// Its reader may yield messages as they become whole.
+template <class T>
+inline constexpr bool may_yield_in_any_order =
+    requires(typename T::Options options) { options.any_order; };
+
 // Where the pieces of a write lie while a batch is in flight.
 template <class T>
 constexpr Pieces pieces_of(bool client) noexcept {

@@ -15,9 +15,10 @@ namespace twinwire::laws {
 
 class Witness {
  public:
-  // `label` names the direction in reports; `id` makes its messages' bytes unlike any other direction's.
-  Witness(Judge& judge, std::string label, std::uint64_t id)
-      : judge_(&judge), label_(std::move(label)), id_(id) {}
+  // `label` names the direction in reports; `id` makes its messages' bytes unlike any other direction's. `any_order`:
+  // the reader was told to yield messages as they become whole, each once.
+  Witness(Judge& judge, std::string label, std::uint64_t id, bool any_order = false)
+      : judge_(&judge), label_(std::move(label)), id_(id), any_order_(any_order) {}
 
   // The next message to send: its bytes depend on (id, its number) alone.
   // Errors     no_resources
@@ -42,6 +43,7 @@ class Witness {
   struct Expected {
     std::uint64_t digest;
     std::uint64_t end;  // bytes of this direction up to and with this message
+    bool seen = false;
   };
   std::uint64_t accepted_bytes_for(std::size_t count) const noexcept {
     return count == 0 ? 0 : offered_[count - 1].end;
@@ -50,6 +52,7 @@ class Witness {
   Judge* judge_;
   std::string label_;
   std::uint64_t id_;
+  bool any_order_;
   std::uint64_t made_ = 0;
   std::vector<Expected> offered_;
   std::size_t accepted_ = 0;

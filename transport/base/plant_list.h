@@ -103,7 +103,13 @@ namespace twinwire::plant {
   X(quic_reset_reads_as_closed, "QUIC: a connection that the peer dropped reads as closed",        \
     "drop")                                                                                        \
   X(quic_drop_without_close_packet, "QUIC: a dropped connection tells the peer nothing", "drop")   \
-  X(quic_handshake_in_accept_loop, "QUIC: one unfinished handshake keeps others out", "accept")
+  X(quic_handshake_in_accept_loop, "QUIC: one unfinished handshake keeps others out", "accept")    \
+  X(quic_reply_to_another_request, "QUIC: a reply goes to whoever waits, not to who asked",        \
+    "reply_matches")                                                                               \
+  X(quic_request_credit_lost, "QUIC: what requests took of the window never comes back",           \
+    "request_answered")                                                                            \
+  X(quic_late_reply_drops_connection, "QUIC: a request that times out drops the connection",       \
+    "request_alone")
 
 enum class Id : std::uint16_t {
   none,

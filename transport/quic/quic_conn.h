@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// QuicConn, QuicReader, QuicWriter: a QUIC connection and its two halves. Each message is a stream of its own.
+// QuicConn, QuicReader, QuicWriter: a QUIC connection and its two halves. Each message is a stream of its own, and each
+// request with its reply.
 #pragma once
 
 #include <memory>
@@ -7,11 +8,14 @@
 
 #include "transport/base/error.h"
 #include "transport/base/time.h"
+#include "transport/net/address.h"
+#include "transport/quic/quic_request.h"
 #include "transport/wire/batch.h"
 #include "transport/wire/message.h"
 
 namespace twinwire {
 
+class Network;
 class QuicConnection;
 
 // A half's reference to what both share. Destroying a half aborts the connection, without suspending (the close packet
@@ -67,6 +71,30 @@ class QuicWriter {
   //            send_batch returned. A second call returns what the first one did.
   Result<void> close(Duration grace);
 
+  // Sends `request` on a bidirectional stream of its own, and waits for the reply, which comes back on it.
+  //
+  // Promise    The reply is the one to this request: a late one can never be taken for another's. Failure breaks this
+  //            request off and nothing else (but see `invalid`); the peer may have seen it.
+  // Requires   max >= 256. May run in any number of fibers at once, beside send_batch.
+  // Memory     As send_batch: a reference to `request` is kept until the peer has acknowledged it. A reply larger than
+  //            `max` is refused when its header is here.
+  // Suspends   While the peer takes no more requests, gives no credit, or has not replied.
+  // Errors     refused (the peer takes no requests, or dropped this one) · timed_out · canceled · broken (the
+  //            connection ended) · closed (after close()) · invalid (the reply is no frame, or too large: the connection
+  //            is dropped) · no_resources
+  // Order      None: requests overtake each other, and messages.
+  Result<Message> request(const Message& request, std::size_t max, Deadline deadline);
+
+  // Moves a connection that was dialed to another local address, such as that of another interface (RFC 9000, section
+  // 9.2): what follows leaves from there, and the peer answers there once it has validated the address. Nothing is lost.
+  // An address that changes on the way (a NAT that forgot) needs no call: the peer notices by itself.
+  //
+  // Requires   `network`: the one that it was dialed on. Never suspends.
+  // Errors     unsupported (this side accepted it; the handshake is not confirmed yet; the peer forbids it) ·
+  //            no_resources (also: the peer has given no connection id to spare yet) · as Network::bind · closed · broken
+  //            After unsupported or no_resources the connection stands as it was.
+  Result<void> migrate(Network& network, const Address& local);
+
  private:
   QuicHalf half_;
 };
@@ -87,6 +115,14 @@ class QuicReader {
   //            the connection is dropped) · timed_out · canceled
   // The first three are final: every later call returns the same.
   Result<Message> read_message(std::size_t max, Deadline deadline);
+
+  // The peer's next request: of those that are whole the oldest. Answer it with QuicRequest::reply.
+  //
+  // Requires   QuicOptions::requests_window > 0. No other fiber inside next_request (read_message may run beside it).
+  //            Checked; a violation aborts. `max` >= 256.
+  // Suspends   While no whole request has arrived.
+  // Errors     as read_message
+  Result<QuicRequest> next_request(std::size_t max, Deadline deadline);
 
  private:
   QuicHalf half_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "transport/base/plant.h"
 #include "transport/quic/quic_endpoint.h"
@@ -12,6 +13,7 @@ namespace twinwire {
 namespace {
 
 constexpr std::size_t burst_bytes = 32 * 1024;
+constexpr Duration finished_linger = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -23,6 +25,8 @@ QuicConnection::QuicConnection(std::shared_ptr<QuicEndpoint> endpoint, const Qui
       is_server_(is_server),
       handshake_(handshake),
       inbound_(*endpoint_->services().buffers, options),
+      outbound_(options.one_stream),
+      exchanges_(*endpoint_->services().scheduler, *endpoint_->services().buffers, options),
       linger_until_(TimePoint::never()) {}
 
 QuicConnection::~QuicConnection() = default;
@@ -55,12 +59,35 @@ Result<void> QuicConnection::start(const QuicInitial* initial) {
 
 // --- The engine's notes ----------------------------------------------------------------------------------------------
 
-void QuicConnection::on_bytes(std::uint64_t stream, std::span<const std::byte> bytes, bool end) {
-  inbound_.on_bytes(stream, bytes, end);
+void QuicConnection::on_bytes(QuicStream stream, std::span<const std::byte> bytes, bool end) {
+  if (stream.carries_messages())
+    inbound_.on_bytes(stream.number, bytes, end);
+  else
+    exchanges_.on_bytes(stream, bytes, end);
 }
-void QuicConnection::on_reset(std::uint64_t stream) { inbound_.on_reset(stream); }
-void QuicConnection::on_acked(std::uint64_t stream, std::uint64_t bytes) {
-  outbound_.on_acked(stream, bytes);
+void QuicConnection::on_reset(QuicStream stream) {
+  if (stream.carries_messages())
+    inbound_.on_reset(stream.number);
+  else
+    exchanges_.on_reset(stream);
+}
+void QuicConnection::on_acked(QuicStream stream, std::uint64_t bytes) {
+  if (stream.carries_messages())
+    outbound_.on_acked(stream.number, bytes);
+  else
+    exchanges_.on_acked(stream, bytes);
+}
+void QuicConnection::on_closed(QuicStream stream, bool complete) {
+  if (!stream.carries_messages())
+    exchanges_.on_closed(stream);
+  else if (complete)
+    outbound_.on_all_acked(stream.number);
+}
+void QuicConnection::on_refused(QuicStream stream) {
+  if (stream.carries_messages())
+    refused_ = true;
+  else
+    exchanges_.on_unwanted(stream);
 }
 void QuicConnection::on_cid(const QuicCid& cid, bool added) {
   if (added) {
@@ -71,12 +98,28 @@ void QuicConnection::on_cid(const QuicCid& cid, bool added) {
     endpoint_->unroute(cid);
   }
 }
+void QuicConnection::on_new_packet() {
+  outbound_.on_new_packet();
+  exchanges_.on_new_packet();
+  requests_first_ = !requests_first_;
+}
 std::optional<QuicSink::Piece> QuicConnection::next_piece() {
   if (!established_) return std::nullopt;
-  return outbound_.next_piece();
+  auto piece = requests_first_ ? exchanges_.next_piece() : outbound_.next_piece();
+  if (!piece) piece = requests_first_ ? outbound_.next_piece() : exchanges_.next_piece();
+  return piece;
 }
 void QuicConnection::on_written(const Piece& piece, std::size_t bytes) {
-  outbound_.on_written(piece, bytes);
+  if (piece.stream.carries_messages())
+    outbound_.on_written(piece, bytes);
+  else
+    exchanges_.on_written(piece.stream, bytes);
+}
+void QuicConnection::on_blocked(const Piece& piece) {
+  if (piece.stream.carries_messages())
+    outbound_.on_blocked();
+  else
+    exchanges_.on_blocked(piece.stream);
 }
 
 // --- The pump --------------------------------------------------------------------------------------------------------
@@ -91,6 +134,8 @@ void QuicConnection::wake_everybody() noexcept {
   arrived_.wake_all(scheduler);
   sent_.wake_all(scheduler);
   settled_.wake_all(scheduler);
+  request_credit_.wake_all(scheduler);
+  exchanges_.wake_everybody();
 }
 
 void QuicConnection::pump() {
@@ -102,7 +147,11 @@ void QuicConnection::pump() {
       failure_ = Error{Errc::timed_out, 0};
       drop({Errc::timed_out, 0}, QuicCode::dropped);
     }
-    if (engine_ != nullptr && engine_->expiry() <= now) settle(engine_->expire(now));
+    if (engine_ != nullptr && engine_->expiry() <= now) {
+      settle(engine_->expire(now));
+      dirty_ =
+          false;  // what it wants is done below; some of its timers go on only after their time
+    }
     if (engine_ != nullptr && !flush()) break;
     if (owes_kept_ && !send_kept()) break;
     now = endpoint_->services().clock->now();
@@ -164,6 +213,7 @@ bool QuicConnection::flush() {
       handed_ = PLANT(quic_success_on_partial_write) ? outbound_.pushed() : packetised;
       sent_.wake_one(*services.scheduler);
     }
+    if (engine_ != nullptr) exchanges_.hand_over();
   }
   return true;
 }
@@ -179,8 +229,12 @@ bool QuicConnection::send_kept() {
 
 void QuicConnection::receive(const QuicPath& path, Ecn ecn, std::span<const std::byte> datagram) {
   if (engine_ == nullptr) {
-    // Closing: the kept packet answers the 1st, 2nd, 4th, 8th ... datagram.
-    if (!kept_.empty() && (answered_ & (answered_ + 1)) == 0) {
+    // Closing: the kept packet answers the 1st, 2nd, 4th, 8th ... datagram, and what comes after a pause: a peer whose
+    // probes have become rare is not to wait for the next power of two.
+    const TimePoint now = endpoint_->services().clock->now();
+    if (!kept_.empty() &&
+        ((answered_ & (answered_ + 1)) == 0 || now >= answered_at_ + answer_every_)) {
+      answered_at_ = now;
       owes_kept_ = true;
       wake_pump();
     }
@@ -248,7 +302,7 @@ void QuicConnection::settle(QuicFate fate) {
       // The peer has everything of ours and its good-bye is behind all of its messages; anything else is no finish.
       if (closing_ && outbound_.packetised() == outbound_.pushed() && inbound_.ended()) {
         finished_ = true;
-        linger_until_ = endpoint_->services().clock->now() + 3 * engine_->pto();
+        linger(true);
         engine_.reset();
         wake_everybody();
         break;
@@ -256,7 +310,7 @@ void QuicConnection::settle(QuicFate fate) {
       [[fallthrough]];
     case QuicFate::peer_dropped:
       note_cause();
-      linger_until_ = endpoint_->services().clock->now() + 3 * engine_->pto();
+      linger(false);
       engine_.reset();
       ended_by_peer({PLANT(quic_reset_reads_as_closed) ? Errc::closed : Errc::broken, 0});
       break;
@@ -273,10 +327,13 @@ void QuicConnection::settle(QuicFate fate) {
       ended_by_peer({Errc::broken, 0});
       break;
   }
-  if (engine_ != nullptr && inbound_.out_of_memory())
+  if (engine_ != nullptr && (inbound_.out_of_memory() || exchanges_.out_of_memory()))
     drop({Errc::no_resources, 0}, QuicCode::dropped);
   if (engine_ != nullptr && refused_) drop({Errc::broken, 0}, QuicCode::dropped);
   if (closing_) give_credit(true);
+  tell_engine_of_exchanges();
+  if (std::exchange(more_requests_, false)) request_credit_.wake_all(scheduler);
+  if (inbound_.ended()) exchanges_.request_arrived().wake_all(scheduler);
   arrived_.wake_one(scheduler);
   if (closing_) settled_.wake_all(scheduler);
   wake_pump();
@@ -293,15 +350,24 @@ void QuicConnection::end(QuicCode code) noexcept {
   } catch (const std::bad_alloc&) {
     kept_.clear();
   }
-  linger_until_ = now + 3 * engine_->pto();
+  linger(code == QuicCode::finished);
   engine_.reset();
   owes_kept_ = true;
   wake_pump();
 }
 
+// RFC 9000, section 10.2: three probe time-outs at least. After a graceful end longer: a peer that has missed the close
+// packet asks again, each time after twice the pause, and cannot know otherwise that everything has arrived.
+void QuicConnection::linger(bool finished) noexcept {
+  const TimePoint now = endpoint_->services().clock->now();
+  answer_every_ = engine_->pto();
+  linger_until_ = now + std::max(3 * answer_every_, finished ? finished_linger : Duration(0));
+}
+
 void QuicConnection::ended_by_peer(Error why) {
   if (!failure_) failure_ = Error{Errc::handshake, 0};
   outbound_.clear();
+  exchanges_.clear();
   if (!write_error_) write_error_ = Error{Errc::broken, why.os_errno};
   if (!peer_end_) peer_end_ = why;
   if (!reported_ && is_server_) {
@@ -318,6 +384,7 @@ void QuicConnection::drop(Error why, QuicCode code) noexcept {
   if (!read_error_) read_error_ = Error{Errc::broken, why.os_errno};
   end(code);
   outbound_.clear();
+  exchanges_.clear();
   first_message_.reset();
   if (!reported_ && is_server_) {
     reported_ = true;
@@ -335,8 +402,19 @@ void QuicConnection::give_credit(bool reading) {
   if (engine_ == nullptr) return;
   const auto credit = inbound_.take_credit(reading);
   if (!credit) return;
-  if (credit->stream_bytes != 0) engine_->credit_stream(credit->stream, credit->stream_bytes);
-  engine_->credit(credit->bytes, credit->streams);
+  if (credit->stream_bytes != 0)
+    engine_->credit_stream({QuicStream::Kind::messages, credit->stream}, credit->stream_bytes);
+  engine_->credit({.bytes = credit->bytes, .messages = credit->streams});
+  credited(credit->bytes);
+  if (credit->streams != 0 || credit->stream_bytes != 0) wake_pump();
+}
+
+// The library tells the peer of bytes once they are more than half of the window. So the pump is woken just then; what
+// were held back here besides would come on top, and both together could be the whole window.
+void QuicConnection::credited(std::uint64_t bytes) noexcept {
+  credit_untold_ += bytes;
+  if (credit_untold_ <= options_.connection_window / 2) return;
+  credit_untold_ = 0;
   wake_pump();
 }
 

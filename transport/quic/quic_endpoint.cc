@@ -19,11 +19,8 @@ Result<std::shared_ptr<QuicEndpoint>> QuicEndpoint::open(Network& network, const
     const QuicServices services{&network.scheduler(), &network.clock(), &network.random(),
                                 &network.buffers(), &network.background()};
     auto endpoint = std::make_shared<QuicEndpoint>(services, options, std::move(*socket));
-    auto fiber =
-        services.background->try_spawn("quic.receive", [endpoint] { endpoint->receive_all(); });
-    if (!fiber) return fiber.error();
-    endpoint->receiver_ = *fiber;
-    endpoint->receiving_ = true;
+    if (auto receiving = endpoint->receive_from(endpoint->socket_); !receiving)
+      return receiving.error();
     return endpoint;
   } catch (const std::bad_alloc&) {
     return Errc::no_resources;
@@ -31,16 +28,51 @@ Result<std::shared_ptr<QuicEndpoint>> QuicEndpoint::open(Network& network, const
 }
 
 QuicEndpoint::QuicEndpoint(const QuicServices& services, const QuicOptions& options,
-                           std::unique_ptr<DatagramSocket> socket)
+                           std::shared_ptr<DatagramSocket> socket)
     : services_(services), options_(options), socket_(std::move(socket)), local_(socket_->local()) {
-  services_.random->fill(secret_);
+  if (options.secret)
+    secret_ = *options.secret;
+  else
+    services_.random->fill(secret_);
+}
+
+Result<void> QuicEndpoint::receive_from(std::shared_ptr<DatagramSocket> socket) {
+  auto fiber = services_.background->try_spawn(
+      "quic.receive",
+      [self = shared_from_this(), from = std::move(socket)] { self->receive_all(from); });
+  if (!fiber) return fiber.error();
+  receiver_ = *fiber;
+  receiving_ = true;
+  return {};
+}
+
+Result<void> QuicEndpoint::move_to(Network& network, const Address& local, QuicEngine& engine) {
+  auto bound = network.bind(local, {});
+  if (!bound) return bound.error();
+  try {
+    const std::shared_ptr<DatagramSocket> socket = std::move(*bound);
+    const FiberHandle before = receiver_;
+    if (auto receiving = receive_from(socket); !receiving) return receiving.error();
+    if (auto moved =
+            engine.migrate({socket->local(), engine.path().remote}, services_.clock->now());
+        !moved) {
+      services_.scheduler->cancel(std::exchange(receiver_, before));
+      return moved;
+    }
+    socket_ = socket;
+    local_ = socket->local();
+    services_.scheduler->cancel(before);
+    return {};
+  } catch (const std::bad_alloc&) {
+    return Errc::no_resources;
+  }
 }
 
 // --- Receiving -------------------------------------------------------------------------------------------------------
 
-void QuicEndpoint::receive_all() {
+void QuicEndpoint::receive_all(const std::shared_ptr<DatagramSocket>& socket) {
   for (;;) {
-    auto batch = socket_->receive(Deadline::never());
+    auto batch = socket->receive(Deadline::never());
     if (!batch) {
       if (batch.error() == Errc::canceled) break;
       if (batch.error() == Errc::refused && !ever_listened_) {
@@ -60,6 +92,7 @@ void QuicEndpoint::receive_all() {
       }
     }
   }
+  if (socket != socket_) return;  // moved away from it
   receiving_ = false;
   stop_listening();
   socket_.reset();
@@ -76,8 +109,15 @@ void QuicEndpoint::take(const ReceivedDatagram& datagram, std::span<const std::b
     keep->receive(path, datagram.ecn, bytes);
     return;
   }
+  if (is_dialer()) {
+    // A stateless reset comes without an id that anybody knows; the connection knows its token.
+    if (!description.long_header && !routes_.empty())
+      if (const auto keep = routes_.begin()->second->shared_from_this(); !keep->over())
+        keep->receive(path, datagram.ecn, bytes);
+    return;
+  }
   if (!listening_) {
-    if (!ever_listened_) return;
+    // What is left of a listener still resets.
   } else if (description.kind == QuicKind::initial) {
     begin(path, datagram.ecn, description.header, bytes);
     return;
@@ -140,8 +180,9 @@ Address QuicEndpoint::source(const Address& local) const noexcept {
 }
 
 bool QuicEndpoint::send(std::span<const Datagram> datagrams, QuicConnection& connection) {
-  while (!datagrams.empty() && socket_ != nullptr) {
-    auto taken = socket_->send(datagrams, Deadline::never());
+  const std::shared_ptr<DatagramSocket> socket = socket_;  // which may be replaced meanwhile
+  while (!datagrams.empty() && socket != nullptr) {
+    auto taken = socket->send(datagrams, Deadline::never());
     if (taken) {
       datagrams = datagrams.subspan(*taken);
       continue;

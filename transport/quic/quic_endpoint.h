@@ -34,7 +34,7 @@ class QuicEndpoint final : public std::enable_shared_from_this<QuicEndpoint> {
   static Result<std::shared_ptr<QuicEndpoint>> open(Network& network, const Address& local,
                                                     const QuicOptions& options);
   QuicEndpoint(const QuicServices& services, const QuicOptions& options,
-               std::unique_ptr<DatagramSocket> socket);
+               std::shared_ptr<DatagramSocket> socket);
 
   // --- Dialling and listening --------------------------------------------------------------------------------------
 
@@ -54,6 +54,9 @@ class QuicEndpoint final : public std::enable_shared_from_this<QuicEndpoint> {
   Address source(const Address& local) const noexcept;
   // Hands datagrams to the socket. What it does not take is lost, as datagrams may be. False: canceled.
   bool send(std::span<const Datagram> datagrams, QuicConnection& connection);
+  // A dialer's: from now on a socket at `local` sends and receives in place of the one before, if the engine agrees.
+  // Errors     as Network::bind and QuicEngine::migrate
+  Result<void> move_to(Network& network, const Address& local, QuicEngine& engine);
   void route(const QuicCid& cid, QuicConnection& connection);
   void unroute(const QuicCid& cid) noexcept { routes_.erase(cid); }
   void forget(QuicConnection& connection) noexcept;
@@ -64,16 +67,18 @@ class QuicEndpoint final : public std::enable_shared_from_this<QuicEndpoint> {
                         std::string_view cause) noexcept;
 
  private:
-  void receive_all();
+  Result<void> receive_from(std::shared_ptr<DatagramSocket> socket);
+  void receive_all(const std::shared_ptr<DatagramSocket>& socket);
   void take(const ReceivedDatagram& datagram, std::span<const std::byte> bytes);
   void begin(const QuicPath& path, Ecn ecn, QuicInitial initial, std::span<const std::byte> bytes);
   void answer(const QuicPath& path, std::span<const std::byte> packet);
   bool make_room() noexcept;
   void close_if_unused() noexcept;
+  bool is_dialer() const noexcept { return !ever_listened_; }
 
   QuicServices services_;
   QuicOptions options_;
-  std::unique_ptr<DatagramSocket> socket_;
+  std::shared_ptr<DatagramSocket> socket_;
   Address local_;
   QuicSecret secret_;
   std::map<QuicCid, QuicConnection*> routes_;

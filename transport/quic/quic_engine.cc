@@ -89,14 +89,9 @@ QuicCid draw_cid(Random& random, std::size_t size) noexcept {
   return cid;
 }
 
-std::uint64_t number_of(std::int64_t stream_id) noexcept {
-  return static_cast<std::uint64_t>(stream_id) >> 2;
-}
-
-// Of a unidirectional stream (RFC 9000, section 2.1).
-std::int64_t stream_id(std::uint64_t number, bool of_server) noexcept {
-  return static_cast<std::int64_t>(number << 2) | (of_server ? 3 : 2);
-}
+// RFC 9000, section 2.1: the low bits of a stream's id say who opened it, and whether it has one direction.
+constexpr std::int64_t opened_by_server = 1;
+constexpr std::int64_t unidirectional = 2;
 
 class Engine final : public QuicEngine {
  public:
@@ -174,11 +169,15 @@ class Engine final : public QuicEngine {
     ngtcp2_path_storage_zero(&where);
     ngtcp2_pkt_info info{};
     open_streams();
+    sink_.on_new_packet();
     bool pieces = true;
     for (;;) {
       std::optional<QuicSink::Piece> piece;
       if (pieces) piece = sink_.next_piece();
-      if (piece && piece->stream >= streams_opened_) piece.reset();
+      if (piece && piece->stream.carries_messages() && piece->stream.number >= streams_opened_) {
+        sink_.on_blocked(*piece);
+        continue;
+      }
       ngtcp2_vec data{};
       std::uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_NONE;
       std::int64_t id = -1;
@@ -186,7 +185,7 @@ class Engine final : public QuicEngine {
         data = {const_cast<std::uint8_t*>(octets(piece->bytes)), piece->bytes.size()};
         flags = NGTCP2_WRITE_STREAM_FLAG_MORE;
         if (piece->end) flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
-        id = stream_id(piece->stream, is_server_);
+        id = id_of(piece->stream, true);
       }
       ngtcp2_ssize taken = -1;
       const ngtcp2_ssize n =
@@ -196,8 +195,8 @@ class Engine final : public QuicEngine {
       if (n == NGTCP2_ERR_WRITE_MORE) continue;
       if (n == NGTCP2_ERR_STREAM_DATA_BLOCKED || n == NGTCP2_ERR_STREAM_SHUT_WR ||
           n == NGTCP2_ERR_STREAM_NOT_FOUND) {
-        // Refused streams were told to the sink; whoever is behind in order has to wait.
-        pieces = false;
+        // Refused streams were told to the sink.
+        sink_.on_blocked(*piece);
         continue;
       }
       if (n < 0) {
@@ -266,13 +265,39 @@ class Engine final : public QuicEngine {
     return packet;
   }
 
-  void credit_stream(std::uint64_t stream, std::uint64_t bytes) override {
-    const std::int64_t id = stream_id(stream, !is_server_);
-    (void)ngtcp2_conn_extend_max_stream_offset(conn_, id, bytes);
+  void credit_stream(QuicStream stream, std::uint64_t bytes) override {
+    (void)ngtcp2_conn_extend_max_stream_offset(conn_, id_of(stream, false), bytes);
   }
-  void credit(std::uint64_t bytes, std::uint64_t streams) override {
-    if (bytes != 0) ngtcp2_conn_extend_max_offset(conn_, bytes);
-    if (streams != 0) ngtcp2_conn_extend_max_streams_uni(conn_, streams);
+  void credit(const QuicCredit& credit) override {
+    if (credit.bytes != 0) ngtcp2_conn_extend_max_offset(conn_, credit.bytes);
+    if (credit.messages != 0) ngtcp2_conn_extend_max_streams_uni(conn_, credit.messages);
+    if (credit.requests != 0) ngtcp2_conn_extend_max_streams_bidi(conn_, credit.requests);
+  }
+
+  std::optional<std::uint64_t> open_request() override {
+    std::int64_t id = 0;
+    if (ngtcp2_conn_open_bidi_stream(conn_, &id, nullptr) != 0) return std::nullopt;
+    return number_of(id);
+  }
+  bool peer_takes_requests() const noexcept override {
+    const ngtcp2_transport_params* peer = ngtcp2_conn_get_remote_transport_params(conn_);
+    return peer != nullptr && peer->initial_max_streams_bidi != 0;
+  }
+  void abandon(QuicStream stream) override {
+    const EntropyScope entropy(random_);
+    (void)ngtcp2_conn_shutdown_stream(conn_, id_of(stream, false),
+                                      static_cast<std::uint64_t>(QuicCode::dropped));
+  }
+
+  Result<void> migrate(const QuicPath& path, TimePoint now) override {
+    const EntropyScope entropy(random_);
+    const Path where(path);
+    switch (ngtcp2_conn_initiate_immediate_migration(conn_, &where.it, stamp(now))) {
+      case 0: return {};
+      case NGTCP2_ERR_CONN_ID_BLOCKED:
+      case NGTCP2_ERR_NOMEM: return Errc::no_resources;
+      default: return Errc::unsupported;
+    }
   }
 
   Duration pto() const noexcept override {
@@ -307,12 +332,34 @@ class Engine final : public QuicEngine {
 
   static Engine& of(void* user_data) noexcept { return *static_cast<Engine*>(user_data); }
 
+  static std::uint64_t number_of(std::int64_t id) noexcept {
+    return static_cast<std::uint64_t>(id) >> 2;
+  }
+  std::int64_t id_of(QuicStream stream, bool sending) const noexcept {
+    const bool ours =
+        stream.carries_messages() ? sending : stream.kind == QuicStream::Kind::our_request;
+    return static_cast<std::int64_t>(stream.number << 2) |
+           (stream.carries_messages() ? unidirectional : 0) |
+           (ours == is_server_ ? opened_by_server : 0);
+  }
+  QuicStream stream_of(std::int64_t id) const noexcept {
+    using Kind = QuicStream::Kind;
+    const bool ours = ((id & opened_by_server) != 0) == is_server_;
+    return {(id & unidirectional) != 0 ? Kind::messages
+            : ours                     ? Kind::our_request
+                                       : Kind::peer_request,
+            number_of(id)};
+  }
+
   void fill_params(ngtcp2_transport_params& params) const noexcept {
     ngtcp2_transport_params_default(&params);
     params.initial_max_stream_data_uni = options_.stream_window;
     params.initial_max_data = options_.connection_window;
     params.initial_max_streams_uni = options_.messages_window;
-    params.initial_max_streams_bidi = 0;
+    params.initial_max_stream_data_bidi_local = options_.stream_window;
+    params.initial_max_stream_data_bidi_remote =
+        options_.requests_window != 0 ? options_.stream_window : 0;
+    params.initial_max_streams_bidi = options_.requests_window;
     params.max_idle_timeout = static_cast<ngtcp2_duration>(options_.idle_timeout.count());
     params.active_connection_id_limit = 4;
   }
@@ -385,30 +432,36 @@ class Engine final : public QuicEngine {
     callbacks.recv_stream_data = [](ngtcp2_conn*, std::uint32_t flags, std::int64_t id,
                                     std::uint64_t, const std::uint8_t* data, std::size_t size,
                                     void* engine, void*) {
-      of(engine).sink_.on_bytes(number_of(id), {reinterpret_cast<const std::byte*>(data), size},
+      of(engine).sink_.on_bytes(of(engine).stream_of(id),
+                                {reinterpret_cast<const std::byte*>(data), size},
                                 (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0);
       return 0;
     };
     callbacks.acked_stream_data_offset = [](ngtcp2_conn*, std::int64_t id, std::uint64_t,
                                             std::uint64_t size, void* engine, void*) {
-      of(engine).sink_.on_acked(number_of(id), size);
+      of(engine).sink_.on_acked(of(engine).stream_of(id), size);
       return 0;
     };
     callbacks.stream_close = [](ngtcp2_conn* conn, std::uint32_t flags, std::int64_t id,
                                 std::uint64_t, void* engine, void*) {
-      if (ngtcp2_conn_is_local_stream(conn, id) != 0 &&
-          (flags & NGTCP2_STREAM_CLOSE_FLAG_APP_ERROR_CODE_SET) == 0)
-        of(engine).sink_.on_all_acked(number_of(id));
+      const QuicStream stream = of(engine).stream_of(id);
+      if (!stream.carries_messages() || ngtcp2_conn_is_local_stream(conn, id) != 0)
+        of(engine).sink_.on_closed(stream,
+                                   (flags & NGTCP2_STREAM_CLOSE_FLAG_APP_ERROR_CODE_SET) == 0);
+      return 0;
+    };
+    callbacks.extend_max_local_streams_bidi = [](ngtcp2_conn*, std::uint64_t, void* engine) {
+      of(engine).sink_.on_request_credit();
       return 0;
     };
     callbacks.stream_reset = [](ngtcp2_conn*, std::int64_t id, std::uint64_t, std::uint64_t,
                                 void* engine, void*) {
-      of(engine).sink_.on_reset(number_of(id));
+      of(engine).sink_.on_reset(of(engine).stream_of(id));
       return 0;
     };
     callbacks.stream_stop_sending = [](ngtcp2_conn*, std::int64_t id, std::uint64_t, void* engine,
                                        void*) {
-      of(engine).sink_.on_refused(number_of(id));
+      of(engine).sink_.on_refused(of(engine).stream_of(id));
       return 0;
     };
     callbacks.recv_stateless_reset = [](ngtcp2_conn*, const ngtcp2_pkt_stateless_reset*,

@@ -2,8 +2,8 @@
 // QuicEngine: one QUIC connection, sans-IO. Datagrams, time and randomness in; datagrams and events out. It never
 // suspends and knows no socket, fiber or clock. Every name of ngtcp2 stays in quic_engine.cc.
 //
-// A message is a unidirectional stream of its own; streams are numbered 0, 1, 2 ... in each direction in order of
-// opening.
+// A message is a unidirectional stream of its own (or all are one: QuicOptions::one_stream), a request and its reply are a
+// bidirectional one.
 #pragma once
 
 #include <array>
@@ -18,6 +18,7 @@
 #include "transport/net/datagram_socket.h"
 #include "transport/net/random.h"
 #include "transport/quic/quic_options.h"
+#include "transport/quic/quic_stream.h"
 
 namespace twinwire {
 
@@ -56,29 +57,42 @@ enum class QuicFate : std::uint8_t {
 class QuicSink {
  public:
   virtual void on_handshake_done() = 0;
-  // The next bytes of the peer's stream, in order; `end`: its last.
-  virtual void on_bytes(std::uint64_t stream, std::span<const std::byte> bytes, bool end) = 0;
-  virtual void on_reset(std::uint64_t stream) = 0;
-  // The peer has acknowledged so many more bytes of our stream; and then all of it.
-  virtual void on_acked(std::uint64_t stream, std::uint64_t bytes) = 0;
-  virtual void on_all_acked(std::uint64_t stream) = 0;
-  // The peer wants no more of our stream.
-  virtual void on_refused(std::uint64_t stream) = 0;
+  // The peer's next bytes on a stream, in order; `end`: its last.
+  virtual void on_bytes(QuicStream stream, std::span<const std::byte> bytes, bool end) = 0;
+  virtual void on_reset(QuicStream stream) = 0;
+  // The peer has acknowledged so many more bytes of ours on a stream.
+  virtual void on_acked(QuicStream stream, std::uint64_t bytes) = 0;
+  // Both sides are through with a stream; `complete`: neither side broke it off.
+  virtual void on_closed(QuicStream stream, bool complete) = 0;
+  // The peer wants no more of what we send on a stream.
+  virtual void on_refused(QuicStream stream) = 0;
+  // The peer takes more requests than before.
+  virtual void on_request_credit() = 0;
   virtual void on_cid(const QuicCid& cid, bool added) = 0;
 
-  // The bytes to send next, of the lowest stream that has some; they stay where they are until acknowledged.
+  // A packet is begun: all streams may be offered again.
+  virtual void on_new_packet() = 0;
+  // The bytes to send next; they stay where they are until acknowledged.
   struct Piece {
-    std::uint64_t stream = 0;
+    QuicStream stream;
     std::span<const std::byte> bytes;
     bool end = false;  // nothing follows on that stream
   };
   virtual std::optional<Piece> next_piece() = 0;
-  // How many streams are to be opened, those before included.
-  virtual std::uint64_t streams_wanted() = 0;
   virtual void on_written(const Piece& piece, std::size_t bytes) = 0;
+  // The peer lets nothing of it in now: not to be offered again for this packet.
+  virtual void on_blocked(const Piece& piece) = 0;
+  // How many streams of messages are to be opened, those before included.
+  virtual std::uint64_t streams_wanted() = 0;
 
  protected:
   ~QuicSink() = default;
+};
+
+struct QuicCredit {
+  std::uint64_t bytes = 0;
+  std::uint64_t messages = 0;  // streams of them
+  std::uint64_t requests = 0;
 };
 
 struct QuicPath {
@@ -131,9 +145,19 @@ class QuicEngine {
   // engine is then good for nothing but pto().
   virtual QuicPacket close(std::span<std::byte> into, QuicCode code, TimePoint now) = 0;
 
-  // Lets the peer send more: bytes of one stream, bytes in all, streams.
-  virtual void credit_stream(std::uint64_t stream, std::uint64_t bytes) = 0;
-  virtual void credit(std::uint64_t bytes, std::uint64_t streams) = 0;
+  // Lets the peer send more: bytes of one stream; bytes in all, messages, requests.
+  virtual void credit_stream(QuicStream stream, std::uint64_t bytes) = 0;
+  virtual void credit(const QuicCredit& credit) = 0;
+
+  // The number of a new request; none: the peer takes no more for now, or none at all.
+  virtual std::optional<std::uint64_t> open_request() = 0;
+  virtual bool peer_takes_requests() const noexcept = 0;
+  // Breaks both directions of a request off.
+  virtual void abandon(QuicStream stream) = 0;
+
+  // A client's move to another path. Errors     unsupported (not yet confirmed, or the peer forbids it) · no_resources (no
+  // connection id to spare)
+  virtual Result<void> migrate(const QuicPath& path, TimePoint now) = 0;
 
   virtual Duration pto() const noexcept = 0;  // the probe time-out now
   virtual QuicPath path() const noexcept = 0;

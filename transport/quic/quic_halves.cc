@@ -112,16 +112,17 @@ Result<void> QuicConnection::finish_both_sides(Deadline deadline) {
     return Errc::no_resources;
   }
   inbound_.discard();
+  exchanges_.close();
   first_message_.reset();
   give_credit(true);
+  tell_engine_of_exchanges();
   wake_pump();
   while (!finished_) {
     if (write_error_) return *write_error_;
-    if (outbound_.all_acked() && inbound_.ended()) break;
+    if (all_said()) break;
     if (PLANT(quic_close_before_acked)) break;
     const Wake wake = settled_.wait(scheduler, deadline, "the peer's good-bye");
-    if (wake != Wake::ready && !finished_ && !(outbound_.all_acked() && inbound_.ended()))
-      return to_errc(wake);
+    if (wake != Wake::ready && !finished_ && !all_said()) return to_errc(wake);
   }
   return {};
 }
@@ -147,6 +148,14 @@ Result<void> QuicConnection::close(Duration grace) {
   return ended;
 }
 
+Result<void> QuicConnection::migrate(Network& network, const Address& local) {
+  if (const auto over = no_more_requests()) return *over;
+  if (is_server_) return Errc::unsupported;
+  auto moved = endpoint_->move_to(network, local, *engine_);
+  wake_pump();
+  return moved;
+}
+
 // --- The halves ------------------------------------------------------------------------------------------------------
 
 QuicHalf::~QuicHalf() {
@@ -155,6 +164,9 @@ QuicHalf::~QuicHalf() {
 
 Result<void> QuicWriter::send_batch(Batch& batch, Deadline deadline) {
   return half_.connection().send(batch, deadline);
+}
+Result<void> QuicWriter::migrate(Network& network, const Address& local) {
+  return half_.connection().migrate(network, local);
 }
 Result<void> QuicWriter::close(Duration grace) { return half_.connection().close(grace); }
 Result<Message> QuicReader::read_message(std::size_t max, Deadline deadline) {

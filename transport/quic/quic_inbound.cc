@@ -2,7 +2,6 @@
 #include "transport/quic/quic_inbound.h"
 
 #include <algorithm>
-#include <cstring>
 #include <new>
 #include <utility>
 
@@ -10,13 +9,6 @@
 #include "transport/wire/seal.h"
 
 namespace twinwire {
-namespace {
-
-void release(Block*& block) noexcept {
-  if (block != nullptr) Slice(std::exchange(block, nullptr), nullptr, 0).release();
-}
-
-}  // namespace
 
 QuicInbound::QuicInbound(BufferPool& pool, const QuicOptions& options) noexcept
     : pool_(&pool),
@@ -24,66 +16,24 @@ QuicInbound::QuicInbound(BufferPool& pool, const QuicOptions& options) noexcept
       connection_window_(options.connection_window),
       messages_window_(options.messages_window),
       verify_seal_(options.verify_seal),
-      any_order_(options.any_order) {}
-
-void QuicInbound::release_all() noexcept {
-  for (Stream& stream : streams_) release(stream.block);
-  held_ = 0;
-}
-
-bool QuicInbound::reserve(Stream& stream, std::size_t bytes) noexcept {
-  const std::size_t have = stream.block != nullptr ? stream.block->capacity : 0;
-  if (bytes <= have) return true;
-  // The whole frame at once where its size is known to be welcome, or is no more than what may arrive anyway; else as
-  // much again as is here already: a header alone must not make us take memory.
-  std::size_t wanted = std::max(bytes, std::min(2 * stream.filled, stream.size));
-  if (stream.size != 0 &&
-      (stream.size <= known_max_ ||
-       (stream.size <= stream_window_ && held_ + stream.size <= connection_window_)))
-    wanted = std::max(bytes, stream.size);
-  Block* block = pool_->allocate(wanted);
-  if (block == nullptr) return false;
-  if (stream.filled != 0) std::memcpy(block->data, stream.block->data, stream.filled);
-  held_ = held_ - have + block->capacity;
-  release(stream.block);
-  stream.block = block;
-  return true;
-}
+      any_order_(options.any_order && !options.one_stream),
+      one_stream_(options.one_stream) {}
 
 bool QuicInbound::append(Stream& stream, std::span<const std::byte> bytes) noexcept {
-  while (!bytes.empty() && !stream.bad) {
-    std::size_t n = std::min(
-        bytes.size(), stream.size != 0 ? stream.size - stream.filled : header_size - stream.filled);
-    if (stream.filled == 0 && bytes.size() >= header_size) {  // the common case: one allocation
-      const HeaderView header(bytes.data());
-      stream.bad = header.size() < header_size ||
-                   header.command_byte() > static_cast<std::uint8_t>(Command::start_view);
-      if (stream.bad) break;
-      stream.size = header.size();
-      n = std::min(bytes.size(), stream.size);
-    }
-    if (n == 0) {  // bytes beyond the frame
-      stream.bad = true;
-      break;
-    }
-    if (!reserve(stream, stream.filled + n)) return false;
-    std::memcpy(stream.block->data + stream.filled, bytes.data(), n);
-    stream.filled += n;
-    bytes = bytes.subspan(n);
-    if (stream.size == 0 && stream.filled == header_size) {
-      const HeaderView header(stream.block->data);
-      stream.size = header.size();
-      stream.bad = stream.size < header_size ||
-                   header.command_byte() > static_cast<std::uint8_t>(Command::start_view);
-    }
-  }
-  return true;
+  // Whole blocks for what is known to be welcome, or is no more than what may arrive anyway.
+  const std::size_t room = connection_window_ > held_ ? connection_window_ - held_ : 0;
+  const std::size_t before = stream.frame.capacity();
+  const bool ok =
+      stream.frame.append(*pool_, bytes, std::max(known_max_, std::min(stream_window_, room)));
+  held_ += stream.frame.capacity() - before;
+  return ok;
 }
 
 void QuicInbound::on_bytes(std::uint64_t number, std::span<const std::byte> bytes,
                            bool end) noexcept {
-  if (number < first_) return;
   try {
+    if (one_stream_) return on_shared_bytes(number, bytes, end);
+    if (number < first_) return;
     while (first_ + streams_.size() <= number) streams_.emplace_back();
   } catch (const std::bad_alloc&) {
     out_of_memory_ = true;
@@ -91,12 +41,12 @@ void QuicInbound::on_bytes(std::uint64_t number, std::span<const std::byte> byte
   }
   Stream& stream = streams_[number - first_];
   if (discarding_) {
-    stream.filled += bytes.size();
+    stream.frame.skip(bytes.size());
     credit_.bytes += bytes.size();
     if (end) ++credit_.streams;
     if (!end) {
       credit_.stream = number;
-      credit_.stream_bytes = stream.filled - stream.credited;
+      credit_.stream_bytes = stream.frame.filled() - stream.credited;
     }
   } else if (!append(stream, bytes)) {
     out_of_memory_ = true;
@@ -104,7 +54,43 @@ void QuicInbound::on_bytes(std::uint64_t number, std::span<const std::byte> byte
   stream.end = stream.end || end;
 }
 
+// One stream for all messages: they begin where the one before ends.
+void QuicInbound::on_shared_bytes(std::uint64_t number, std::span<const std::byte> bytes,
+                                  bool end) {
+  const auto next = [this]() -> Stream& {
+    if (streams_.empty() || streams_.back().end) streams_.emplace_back();
+    return streams_.back();
+  };
+  if (number != 0) {  // the peer gives each message its own
+    next().frame.spoil();
+    return;
+  }
+  if (discarding_) {
+    credit_.bytes += bytes.size();
+    credit_.stream_bytes += bytes.size();
+    bytes = {};
+  }
+  while (!bytes.empty()) {
+    Stream& last = next();
+    // What is no header leaves nothing to go on with: the reader finds it, and ends the connection.
+    if (last.frame.bad()) return;
+    const std::span<const std::byte> piece = bytes.first(last.frame.wants(bytes));
+    if (!append(last, piece)) {
+      out_of_memory_ = true;
+      return;
+    }
+    bytes = bytes.subspan(piece.size());
+    last.end = last.frame.whole();
+  }
+  if (end) next().end = true;  // without a byte: the good-bye
+}
+
 void QuicInbound::on_reset(std::uint64_t number) noexcept {
+  if (one_stream_) {
+    on_bytes(0, {}, true);
+    if (!streams_.empty()) streams_.back().reset = true;
+    return;
+  }
   on_bytes(number, {}, false);
   if (number >= first_ && number - first_ < streams_.size()) streams_[number - first_].reset = true;
 }
@@ -112,21 +98,20 @@ void QuicInbound::on_reset(std::uint64_t number) noexcept {
 Result<bool> QuicInbound::take(Stream& stream, std::size_t max, Message& out) noexcept {
   if (stream.taken) return false;
   if (stream.reset) return Errc::broken;
-  if (stream.bad || stream.size > max) return Errc::invalid;
-  if (PLANT(quic_yield_stream_without_fin) && stream.size != 0 && !stream.end &&
-      reserve(stream, stream.size)) {
-    stream.filled = stream.size;
+  QuicAssembly& frame = stream.frame;
+  if (frame.bad() || frame.size() > max) return Errc::invalid;
+  if (PLANT(quic_yield_stream_without_fin) && frame.size() != 0 && !stream.end &&
+      frame.pretend_whole(*pool_))
     stream.end = true;
-  }
   if (!stream.end) return false;
-  if (stream.filled == 0) return Errc::closed;
-  if (stream.size == 0 || stream.filled != stream.size) return Errc::invalid;
-  if (verify_seal_ && !seal_matches({stream.block->data, stream.size})) return Errc::invalid;
-  held_ -= stream.block->capacity;
-  const std::byte* data = stream.block->data;
-  out = Message(Slice(std::exchange(stream.block, nullptr), data, stream.size));
-  credit_.bytes += stream.filled - stream.credited;
-  ++credit_.streams;
+  if (frame.filled() == 0) return Errc::closed;
+  if (!frame.whole()) return Errc::invalid;
+  if (verify_seal_ && !seal_matches(frame.bytes())) return Errc::invalid;
+  held_ -= std::min(held_, frame.capacity());
+  credit_.bytes += frame.filled() - stream.credited;
+  if (one_stream_) credit_.stream_bytes += frame.filled() - stream.credited;
+  out = frame.take();
+  if (!one_stream_) ++credit_.streams;
   stream.taken = true;
   return true;
 }
@@ -158,22 +143,27 @@ void QuicInbound::discard() noexcept {
   if (discarding_) return;
   discarding_ = true;
   for (Stream& stream : streams_) {
-    release(stream.block);
+    stream.frame.release();
     if (stream.taken) continue;
-    credit_.bytes += stream.filled - stream.credited;
-    if (stream.end) ++credit_.streams;
+    credit_.bytes += stream.frame.filled() - stream.credited;
+    if (one_stream_)
+      credit_.stream_bytes += stream.frame.filled() - stream.credited;
+    else if (stream.end)
+      ++credit_.streams;
   }
   held_ = 0;
-  if (!streams_.empty() && !streams_.front().end) {
+  if (one_stream_) {  // what is half here is of no interest; only the end is
+    if (!streams_.empty() && !streams_.back().end) streams_.pop_back();
+  } else if (!streams_.empty() && !streams_.front().end) {
     credit_.stream = first_;
-    credit_.stream_bytes = streams_.front().filled - streams_.front().credited;
+    credit_.stream_bytes = streams_.front().frame.filled() - streams_.front().credited;
   }
 }
 
 bool QuicInbound::ended() const noexcept {
   if (streams_.empty()) return false;
   const Stream& last = streams_.back();
-  return last.end && last.filled == 0 &&
+  return last.end && last.frame.filled() == 0 &&
          std::all_of(streams_.begin(), streams_.end(), [](const Stream& stream) {
            return (stream.end || stream.taken) && !stream.reset;
          });
@@ -183,20 +173,24 @@ std::optional<QuicInbound::Credit> QuicInbound::take_credit(bool reading) noexce
   if (PLANT(quic_credit_never_extended)) return std::nullopt;
   if (reading && !discarding_ && !streams_.empty()) {
     Stream& head = streams_.front();
-    const std::size_t fresh = head.filled - head.credited;
+    const std::size_t fresh = head.frame.filled() - head.credited;
     if (!head.end && fresh >= stream_window_ / 4) {
-      credit_.stream = first_;
-      credit_.stream_bytes = fresh;
+      credit_.stream = one_stream_ ? 0 : first_;
+      credit_.stream_bytes += fresh;
       credit_.bytes += fresh;
-      head.credited = head.filled;
+      head.credited = head.frame.filled();
     }
-  } else if (discarding_ && credit_.stream_bytes != 0) {
+  } else if (discarding_ && credit_.stream_bytes != 0 && !one_stream_) {
     streams_[credit_.stream - first_].credited += credit_.stream_bytes;
   }
-  if (credit_.bytes < connection_window_ / 4 && credit_.streams <= messages_window_ / 4 &&
-      credit_.stream_bytes == 0)
-    return std::nullopt;
-  return std::exchange(credit_, Credit{});
+  Credit due{.bytes = std::exchange(credit_.bytes, 0)};
+  if (credit_.streams > messages_window_ / 4) due.streams = std::exchange(credit_.streams, 0);
+  if (!one_stream_ || credit_.stream_bytes >= stream_window_ / 4) {
+    due.stream = std::exchange(credit_.stream, 0);
+    due.stream_bytes = std::exchange(credit_.stream_bytes, 0);
+  }
+  if (due.bytes == 0 && due.streams == 0 && due.stream_bytes == 0) return std::nullopt;
+  return due;
 }
 
 }  // namespace twinwire

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // QuicInbound: the peer's streams on their way to becoming messages. Sans-IO: bytes in, whole messages and credit out.
 //
-// A stream is one message. One that ends without a byte is the peer's good-bye: no message follows it. Memory: what
-// arrives is held in one block a message, which grows with what has arrived until the reader's maximum is known.
+// A stream is one message. One that ends without a byte is the peer's good-bye: no message follows it. With one_stream
+// the first stream holds them all, back to back, and its end is the good-bye. Memory: what arrives is held in one block
+// a message, which grows with what has arrived until the reader's maximum is known.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +12,7 @@
 #include <optional>
 #include <span>
 
+#include "transport/quic/quic_assembly.h"
 #include "transport/quic/quic_options.h"
 #include "transport/wire/message.h"
 
@@ -21,7 +23,7 @@ class QuicInbound {
   QuicInbound(BufferPool& pool, const QuicOptions& options) noexcept;
   QuicInbound(const QuicInbound&) = delete;
   QuicInbound& operator=(const QuicInbound&) = delete;
-  ~QuicInbound() { release_all(); }
+  ~QuicInbound() = default;
 
   // From the engine, each stream's bytes in order.
   void on_bytes(std::uint64_t stream, std::span<const std::byte> bytes, bool end) noexcept;
@@ -38,7 +40,7 @@ class QuicInbound {
   // A stream found no memory: the connection cannot go on, since the peer will not send it again.
   bool out_of_memory() const noexcept { return out_of_memory_; }
 
-  // What the peer may be allowed to send in addition. Held back until it is worth a frame.
+  // What the peer may be allowed to send in addition. Streams are held back until they are worth a frame.
   struct Credit {
     std::uint64_t bytes = 0;
     std::uint64_t streams = 0;
@@ -49,21 +51,18 @@ class QuicInbound {
   std::optional<Credit> take_credit(bool reading) noexcept;
 
  private:
+  // A message to be: a stream of its own, or, with one_stream, the next part of the only one.
   struct Stream {
-    Block* block = nullptr;
-    std::size_t filled = 0;
-    std::size_t size = 0;  // of the frame, once its header is here
+    QuicAssembly frame;
     std::size_t credited = 0;
     bool end = false;
-    bool bad = false;
     bool reset = false;
     bool taken = false;
   };
+  void on_shared_bytes(std::uint64_t number, std::span<const std::byte> bytes, bool end);
   bool append(Stream& stream, std::span<const std::byte> bytes) noexcept;
-  bool reserve(Stream& stream, std::size_t bytes) noexcept;
   Result<bool> take(Stream& stream, std::size_t max, Message& out) noexcept;
   void forget_front() noexcept;
-  void release_all() noexcept;
 
   BufferPool* pool_;
   std::size_t stream_window_;
@@ -71,6 +70,7 @@ class QuicInbound {
   std::size_t messages_window_;
   bool verify_seal_;
   bool any_order_;
+  bool one_stream_;
   bool discarding_ = false;
   bool out_of_memory_ = false;
 

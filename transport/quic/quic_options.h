@@ -2,8 +2,10 @@
 // QuicOptions: what can be set on a QUIC listener or connection. The defaults suit a server on a real network.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "transport/conn_options.h"
 #include "transport/tls/tls_config.h"
@@ -32,6 +34,20 @@ struct QuicOptions : ConnOptions {
   // The reader yields each message as soon as it is whole, not in the order in which they were sent. One lost packet
   // then delays one message. Weakens clause 4: each at most once, whole, but in any order.
   bool any_order = false;
+
+  // All messages back to back on one stream that lasts as long as the connection: fewer bytes and less work for each,
+  // for bulk. Both sides must have it, or the first message is `invalid`. A lost packet delays everything behind it;
+  // any_order has no effect.
+  bool one_stream = false;
+
+  // How many requests of the peer (QuicWriter::request) may be unanswered at a time, each with stream_window bytes that
+  // nobody has read yet. 0: this side takes none, and the peer's calls end with `refused`.
+  std::size_t requests_window = 0;
+
+  // What the tokens of stateless resets and of Retry are made from. With the secret that it had before a restart, a
+  // listener tells the peers of connections that it has lost so at once (RFC 9000, section 10.3). None: a new one is
+  // drawn, and to those peers it is silent until their idle time-out.
+  std::optional<std::array<std::byte, 32>> secret;
 
   // A listener with so many unfinished handshakes asks newcomers to prove their address first (Retry).
   std::size_t retry_from = 128;

@@ -19,17 +19,20 @@ void QuicOutbound::push(const Message& message) {
 void QuicOutbound::push_end() { streams_.emplace_back(); }
 
 std::optional<QuicSink::Piece> QuicOutbound::next_piece() const noexcept {
-  if (writing_ == pushed()) return std::nullopt;
+  if (blocked_ || writing_ == pushed()) return std::nullopt;
   const Stream& stream = streams_[writing_ - first_];
   std::span<const std::byte> bytes = stream.message.bytes();
 #ifdef TWINWIRE_PLANTS
   if (PLANT(quic_references_freed_before_ack)) bytes = stream.copy;
 #endif
-  return QuicSink::Piece{writing_, bytes.subspan(stream.written), true};
+  // On one stream for all only the good-bye, which has no bytes, is the end.
+  return QuicSink::Piece{.stream = {QuicStream::Kind::messages, one_stream_ ? 0 : writing_},
+                         .bytes = bytes.subspan(stream.written),
+                         .end = !one_stream_ || bytes.empty()};
 }
 
 void QuicOutbound::on_written(const QuicSink::Piece& piece, std::size_t bytes) noexcept {
-  Stream* stream = find(piece.stream);
+  Stream* stream = find(one_stream_ ? writing_ : piece.stream.number);
   if (stream == nullptr) return;
   stream->written += bytes;
   if (bytes < piece.bytes.size()) return;
@@ -41,13 +44,31 @@ void QuicOutbound::on_written(const QuicSink::Piece& piece, std::size_t bytes) n
 }
 
 void QuicOutbound::on_acked(std::uint64_t number, std::uint64_t bytes) noexcept {
+  if (one_stream_) return on_shared_acked(bytes);
   Stream* stream = find(number);
   if (stream == nullptr) return;
   stream->acked += bytes;
   if (stream->acked == stream->message.size()) stream->message = Message();
 }
 
+// On one stream for all: of the oldest messages first.
+void QuicOutbound::on_shared_acked(std::uint64_t bytes) noexcept {
+  while (!streams_.empty() && !streams_.front().message.empty()) {
+    Stream& front = streams_.front();
+    const std::uint64_t n = std::min<std::uint64_t>(bytes, front.message.size() - front.acked);
+    front.acked += n;
+    bytes -= n;
+    if (front.acked < front.message.size()) return;
+    streams_.pop_front();
+    ++first_;
+  }
+}
+
 void QuicOutbound::on_all_acked(std::uint64_t number) noexcept {
+  if (one_stream_) {  // the good-bye, too
+    first_ = pushed();
+    return streams_.clear();
+  }
   Stream* stream = find(number);
   if (stream == nullptr) return;
   stream->done = true;

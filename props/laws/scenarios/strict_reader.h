@@ -30,6 +30,8 @@ struct StrictReader {
     run_scope(server.scheduler(), [&](Scope& background) {
       typename T::Options options = env.listen_options<T>();
       options.verify_seal = plan.sealed;
+      // On one stream for all, what is cut off is not yet wrong.
+      if constexpr (requires { options.one_stream; }) options.one_stream = false;
       auto listener = T::listen(server, background, env.bind_address("server"), options);
       if (!env.judge().check(listener.has_value(), "accept", "nobody could listen")) return;
       run_scope(server.scheduler(), [&](Scope& ends) {
@@ -83,8 +85,9 @@ struct StrictReader {
   template <Transport T>
   static bool be_rude_in_messages(Env& env, Network& network, const Address& server,
                                   const RudePlan& plan) {
-    auto conn = T::dial(network, server, env.dial_options<T>(),
-                        network.clock().in(std::chrono::seconds(10)));
+    typename T::Options options = env.dial_options<T>();
+    if constexpr (requires { options.one_stream; }) options.one_stream = false;
+    auto conn = T::dial(network, server, options, network.clock().in(std::chrono::seconds(10)));
     if (!conn) return false;
     auto [reader, writer] = split(std::move(*conn));
     Batch batch;

@@ -28,9 +28,10 @@ struct Traffic {
  private:
   // What the two ends of one connection share.
   struct Pair {
-    Pair(Judge& judge, std::size_t number, std::uint64_t id)
-        : up(judge, "conn " + std::to_string(number) + " client to server", 2 * id),
-          down(judge, "conn " + std::to_string(number) + " server to client", 2 * id + 1) {}
+    Pair(Judge& judge, std::size_t number, std::uint64_t id, bool any_order)
+        : up(judge, "conn " + std::to_string(number) + " client to server", 2 * id, any_order),
+          down(judge, "conn " + std::to_string(number) + " server to client", 2 * id + 1,
+               any_order) {}
     Witness up;
     Witness down;
     Address client_address;
@@ -46,9 +47,12 @@ struct Traffic {
   class Run {
    public:
     explicit Run(Env& env)
-        : env_(&env), plan_(traffic_plan_of(env.seed())), server_(env.node("server"), env.judge()) {
+        : env_(&env),
+          plan_(traffic_plan_of(env.seed())),
+          any_order_(may_yield_in_any_order<T> && scramble(mix(env.seed(), 0xa0)) % 4 == 1),
+          server_(env.node("server"), env.judge()) {
       for (std::size_t i = 0; i < plan_.conns.size(); ++i)
-        pairs_.push_back(std::make_unique<Pair>(env.judge(), i, mix(env.seed(), i)));
+        pairs_.push_back(std::make_unique<Pair>(env.judge(), i, mix(env.seed(), i), any_order_));
     }
 
     void all() {
@@ -76,7 +80,8 @@ struct Traffic {
    private:
     Scheduler& scheduler() { return server_.scheduler(); }
 
-    static typename T::Options with_buffers(typename T::Options options, const ConnPlan& conn) {
+    typename T::Options with_buffers(typename T::Options options, const ConnPlan& conn) const {
+      if constexpr (may_yield_in_any_order<T>) options.any_order = any_order_;
       options.stream.send_buffer = conn.send_buffer;
       options.stream.receive_buffer = conn.receive_buffer;
       // Pings in the middle of everything, on every second connection; patient, so that they end none.
@@ -212,6 +217,7 @@ struct Traffic {
 
     Env* env_;
     TrafficPlan plan_;
+    bool any_order_;
     TapNetwork server_;
     WaitQueue dialed_;
     std::vector<std::unique_ptr<Pair>> pairs_;
