@@ -501,7 +501,9 @@ QuicDatagram describe_quic_datagram(std::span<const std::byte> datagram) noexcep
   description.header.source = from_cid(header.scid, header.scidlen);
   description.header.version = header.version;
   description.long_header = (datagram[0] & std::byte{0x80}) != std::byte{0};
-  if (result == NGTCP2_ERR_VERSION_NEGOTIATION) {
+  // The library would take drafts and version 2 as well; we speak version 1 and say so.
+  if (result == NGTCP2_ERR_VERSION_NEGOTIATION ||
+      (description.long_header && header.version != 0 && header.version != NGTCP2_PROTO_VER_V1)) {
     // A small one is not answered: the answer would be larger than what asked for it.
     description.kind = datagram.size() >= 1200 ? QuicKind::unknown_version : QuicKind::garbage;
     return description;
