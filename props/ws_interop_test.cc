@@ -3,9 +3,9 @@
 // thousand messages of 256 B to 1 MiB each way, every one verified at both ends, with fragments and pings of theirs.
 // ctest: timeout=240 serial
 #include "props/cli_process.h"
+#include "props/interop/conversation.h"
 #include "props/laws/test_credentials.h"
 #include "props/ring_fixture.h"
-#include "transport/wire/seal.h"
 #include "transport/ws/ws.h"
 #include "transport/wss/wss.h"
 
@@ -15,22 +15,6 @@ namespace {
 using props::Process;
 
 constexpr const char* python = "/usr/bin/python3";  // Debian's own: the package is for no other
-constexpr std::size_t message_count = 1000;
-
-std::size_t body_size(std::size_t i) {
-  if (i % 50 == 49) return (1 << 20) - header_size;
-  return i * i * 37 % (i % 10 == 9 ? 60'000 : 900);
-}
-
-Message message_of(BufferPool& pool, std::size_t i) {
-  auto message = MutableMessage::create(pool, Command::request, body_size(i));
-  message->set_request_id(i);
-  const auto body = message->body();
-  for (std::size_t at = 0; at < body.size(); ++at)
-    body[at] = static_cast<std::byte>((at + 131 * i) * 0x9e37 >> 8);
-  seal(*message);
-  return std::move(*message).freeze();
-}
 
 class WsInterop : public RingTest {
  protected:
@@ -80,38 +64,13 @@ class WsInterop : public RingTest {
     run({}, [&](RingNetwork& network, Scope&) {
       auto conn = T::dial(network, Address::v4(127, 0, 0, 1, port), options, soon());
       ASSERT_TRUE(conn.has_value()) << to_string(conn.error()) << server.err();
-      bytes = converse(network, std::move(*conn));
+      bytes = props::converse_with_echo(network, std::move(*conn));
     });
     ASSERT_TRUE(server.says("closed with")) << server.err();
     EXPECT_EQ(props::lines_with(server.out(), "messages"),
               std::vector{"1000 messages, " + std::to_string(bytes) +
                           " bytes, 0 damaged, closed with 1000"});
     EXPECT_EQ(server.wait().exit_code, 0);
-  }
-  // Sends all of them, and returns how many bytes came back, each as it was sent.
-  std::size_t converse(RingNetwork& network, WsConn conn) {
-    auto halves = split(std::move(conn));
-    std::size_t bytes = 0;
-    run_scope(network.scheduler(), [&](Scope& both) {
-      both.spawn("writer", [&] {
-        Batch batch(16);
-        for (std::size_t i = 0; i < message_count; ++i) {
-          batch.push(message_of(network.buffers(), i));
-          if (batch.size() < 16 && i + 1 < message_count) continue;
-          ASSERT_TRUE(halves.second.send_batch(batch, soon()).has_value());
-        }
-      });
-      for (std::size_t i = 0; i < message_count; ++i) {
-        auto message = halves.first.read_message(default_max_message, soon());
-        ASSERT_TRUE(message.has_value()) << to_string(message.error());
-        const Message expected = message_of(network.buffers(), i);
-        ASSERT_TRUE(std::ranges::equal(message->bytes(), expected.bytes())) << "message " << i;
-        bytes += message->size();
-      }
-    });
-    const auto closed = halves.second.close(seconds(10));
-    EXPECT_TRUE(closed.has_value()) << to_string(closed.error());
-    return bytes;
   }
 
   props::TemporaryFolder folder;

@@ -324,6 +324,7 @@ class Engine final : public QuicEngine {
     switch (ngtcp2_conn_get_tls_alert(conn_)) {
       case GNUTLS_A_NO_APPLICATION_PROTOCOL: return GNUTLS_E_NO_APPLICATION_PROTOCOL;
       case GNUTLS_A_CERTIFICATE_REQUIRED: return GNUTLS_E_CERTIFICATE_REQUIRED;
+      case GNUTLS_A_MISSING_EXTENSION: return GNUTLS_E_MISSING_EXTENSION;
       case GNUTLS_A_PROTOCOL_VERSION:
       case GNUTLS_A_HANDSHAKE_FAILURE: return GNUTLS_E_NO_CIPHER_SUITES;
       default: return GNUTLS_E_UNEXPECTED_PACKET;  // "An unexpected TLS packet was received."
@@ -403,8 +404,21 @@ class Engine final : public QuicEngine {
                        GNUTLS_ENABLE_EARLY_DATA | GNUTLS_NO_END_OF_EARLY_DATA | GNUTLS_NO_TICKETS))
       return false;
     gnutls_session_set_ptr(session_.handle(), &reference_);
+    if (is_server_)
+      gnutls_handshake_set_hook_function(session_.handle(), GNUTLS_HANDSHAKE_SERVER_HELLO,
+                                         GNUTLS_HOOK_PRE, &require_transport_params);
     return (is_server_ ? ngtcp2_crypto_gnutls_configure_server_session(session_.handle())
                        : ngtcp2_crypto_gnutls_configure_client_session(session_.handle())) == 0;
+  }
+
+  // A hello without QUIC's transport parameters is no hello (RFC 9001, section 8.2). The library looks for them only
+  // when the handshake ends, and aborts the process where a server has something to send before.
+  static int require_transport_params(gnutls_session_t session, unsigned, unsigned, unsigned,
+                                      const gnutls_datum_t*) noexcept {
+    auto* reference = static_cast<ngtcp2_crypto_conn_ref*>(gnutls_session_get_ptr(session));
+    return ngtcp2_conn_get_negotiated_version(reference->get_conn(reference)) != 0
+               ? 0
+               : GNUTLS_E_MISSING_EXTENSION;
   }
 
   static ngtcp2_callbacks make_callbacks() noexcept {
@@ -540,7 +554,9 @@ QuicDatagram describe_quic_datagram(std::span<const std::byte> datagram) noexcep
   description.header.source = from_cid(header.scid, header.scidlen);
   description.header.version = header.version;
   description.long_header = (datagram[0] & std::byte{0x80}) != std::byte{0};
-  if (result == NGTCP2_ERR_VERSION_NEGOTIATION) {
+  // The library would take drafts and version 2 as well; we speak version 1 and say so.
+  if (result == NGTCP2_ERR_VERSION_NEGOTIATION ||
+      (description.long_header && header.version != 0 && header.version != NGTCP2_PROTO_VER_V1)) {
     // A small one is not answered: the answer would be larger than what asked for it.
     description.kind = datagram.size() >= 1200 ? QuicKind::unknown_version : QuicKind::garbage;
     return description;

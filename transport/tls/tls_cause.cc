@@ -47,6 +47,7 @@ std::string tls_cause(gnutls_session_t session, int code) {
     case GNUTLS_E_NO_APPLICATION_PROTOCOL: return "no common application protocol";
     case GNUTLS_E_UNSUPPORTED_VERSION_PACKET:  // the library tells the two apart by chance
     case GNUTLS_E_NO_CIPHER_SUITES: return "no common version or cipher suite of TLS";
+    case GNUTLS_E_MISSING_EXTENSION: return "a TLS extension that is required is missing";
     case GNUTLS_E_FATAL_ALERT_RECEIVED: return peer_refused(::gnutls_alert_get(session));
     default: return ::gnutls_strerror(code);
   }
