@@ -23,11 +23,14 @@ const Address there = Address::v4(10, 0, 0, 2, 2000);
 
 struct Deaf final : QuicSink {
   void on_handshake_done() override { ADD_FAILURE() << "no handshake can be done"; }
-  void on_bytes(std::uint64_t, std::span<const std::byte>, bool) override {}
-  void on_reset(std::uint64_t) override {}
-  void on_acked(std::uint64_t, std::uint64_t) override {}
-  void on_all_acked(std::uint64_t) override {}
-  void on_refused(std::uint64_t) override {}
+  void on_bytes(QuicStream, std::span<const std::byte>, bool) override {}
+  void on_reset(QuicStream) override {}
+  void on_acked(QuicStream, std::uint64_t) override {}
+  void on_closed(QuicStream, bool) override {}
+  void on_request_credit() override {}
+  void on_new_packet() override {}
+  void on_blocked(const Piece&) override {}
+  void on_refused(QuicStream) override {}
   void on_cid(const QuicCid&, bool) override {}
   std::optional<Piece> next_piece() override { return std::nullopt; }
   std::uint64_t streams_wanted() override { return 0; }
