@@ -80,18 +80,19 @@ class QuicWriter {
   //            `max` is refused when its header is here.
   // Suspends   While the peer takes no more requests, gives no credit, or has not replied.
   // Errors     refused (the peer takes no requests, or dropped this one) · timed_out · canceled · broken (the
-  //            connection ended) · closed (after close()) · invalid (the reply is no frame, or too large: the connection
-  //            is dropped) · no_resources
+  //            connection ended) · closed (after close()) · invalid (the reply is no frame, or too large: the
+  //            connection is dropped) · no_resources
   // Order      None: requests overtake each other, and messages.
   Result<Message> request(const Message& request, std::size_t max, Deadline deadline);
 
   // Moves a connection that was dialed to another local address, such as that of another interface (RFC 9000, section
-  // 9.2): what follows leaves from there, and the peer answers there once it has validated the address. Nothing is lost.
-  // An address that changes on the way (a NAT that forgot) needs no call: the peer notices by itself.
+  // 9.2): what follows leaves from there, and the peer answers there once it has validated the address. Nothing is
+  // lost. An address that changes on the way (a NAT that forgot) needs no call: the peer notices by itself.
   //
   // Requires   `network`: the one that it was dialed on. Never suspends.
   // Errors     unsupported (this side accepted it; the handshake is not confirmed yet; the peer forbids it) ·
-  //            no_resources (also: the peer has given no connection id to spare yet) · as Network::bind · closed · broken
+  //            no_resources (also: the peer has given no connection id to spare yet) · as Network::bind · closed ·
+  //            broken
   //            After unsupported or no_resources the connection stands as it was.
   Result<void> migrate(Network& network, const Address& local);
 

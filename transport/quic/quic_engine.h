@@ -2,8 +2,8 @@
 // QuicEngine: one QUIC connection, sans-IO. Datagrams, time and randomness in; datagrams and events out. It never
 // suspends and knows no socket, fiber or clock. Every name of ngtcp2 stays in quic_engine.cc.
 //
-// A message is a unidirectional stream of its own (or all are one: QuicOptions::one_stream), a request and its reply are a
-// bidirectional one.
+// A message is a unidirectional stream of its own (or all are one: QuicOptions::one_stream), a request with its reply
+// a bidirectional one.
 #pragma once
 
 #include <array>
@@ -155,8 +155,8 @@ class QuicEngine {
   // Breaks both directions of a request off.
   virtual void abandon(QuicStream stream) = 0;
 
-  // A client's move to another path. Errors     unsupported (not yet confirmed, or the peer forbids it) · no_resources (no
-  // connection id to spare)
+  // A client's move to another path.
+  // Errors     unsupported (not yet confirmed, or the peer forbids it) · no_resources (no connection id to spare)
   virtual Result<void> migrate(const QuicPath& path, TimePoint now) = 0;
 
   virtual Duration pto() const noexcept = 0;  // the probe time-out now
