@@ -180,5 +180,25 @@ TEST(Quic, the_idle_time_out_ends_a_silent_connection_and_keep_alive_prevents_it
   });
 }
 
+// Pings are lost, too, and their answers: a connection with nothing to say lives on.
+TEST(Quic, keep_alive_bears_the_loss_of_many_packets) {
+  sim::FaultPlan faults = sim::FaultPlan::none();
+  ASSERT_TRUE(faults.set("datagram_loss=0.3"));
+  for (std::uint64_t seed = 1; seed <= 20; ++seed)
+    in_quic_world(
+        [&](QuicRig& f, Scope& scope) {
+          auto listener = Quic::listen(f.server, scope, f.server.address(4000), f.listening);
+          ASSERT_TRUE(listener);
+          auto conn = Quic::dial(f.client, listener->local(), f.dialing, f.in(60s));
+          ASSERT_TRUE(conn) << to_string(conn.error());
+          auto peer = listener->accept(f.in(60s));
+          ASSERT_TRUE(peer);
+          auto [reader, writer] = split(std::move(*conn));
+          auto message = reader.read_message(default_max_message, f.in(600s));
+          EXPECT_EQ(message.error(), Errc::timed_out) << "seed " << seed;
+        },
+        faults, seed);
+}
+
 }  // namespace
 }  // namespace twinwire::laws

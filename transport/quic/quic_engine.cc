@@ -15,6 +15,7 @@
 #include <cstring>
 #include <new>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "transport/tls/tls_cause.h"
@@ -116,6 +117,7 @@ class Engine final : public QuicEngine {
     const Path where(path);
     ngtcp2_settings settings;
     ngtcp2_settings_default(&settings);
+    heard_at_ = now;
     settings.initial_ts = stamp(now);
     settings.initial_rtt = static_cast<ngtcp2_duration>(options_.initial_rtt.count());
     settings.cc_algo = NGTCP2_CC_ALGO_CUBIC;
@@ -145,9 +147,7 @@ class Engine final : public QuicEngine {
     }
     if (!start_tls(path.remote)) return false;
     ngtcp2_conn_set_tls_native_handle(conn_, session_.handle());
-    if (options_.keep_alive.count() != 0)
-      ngtcp2_conn_set_keep_alive_timeout(conn_,
-                                         static_cast<ngtcp2_duration>(options_.keep_alive.count()));
+    ping_after(options_.keep_alive);
     sink_.on_cid(own, true);
     if (is_server_) sink_.on_cid(initial->destination, true);
     return true;
@@ -158,6 +158,8 @@ class Engine final : public QuicEngine {
     const EntropyScope entropy(random_);
     const Path where(path);
     const ngtcp2_pkt_info info{static_cast<std::uint32_t>(ecn)};
+    heard_at_ = now;
+    if (std::exchange(pings_again_, false)) ping_after(options_.keep_alive);
     return fate_of(ngtcp2_conn_read_pkt(conn_, &where.it, &info, octets(datagram), datagram.size(),
                                         stamp(now)));
   }
@@ -233,6 +235,12 @@ class Engine final : public QuicEngine {
 
   QuicFate expire(TimePoint now) override {
     const EntropyScope entropy(random_);
+    // The library sends no second ping for one that was lost. A peer that has not answered is asked again, more often,
+    // or three lost packets in a row would end a connection that has nothing to say.
+    if (!pings_again_ && heard_at_ + options_.keep_alive <= now) {
+      pings_again_ = true;
+      ping_after(options_.keep_alive / 8);
+    }
     return fate_of(ngtcp2_conn_handle_expiry(conn_, stamp(now)));
   }
 
@@ -329,6 +337,11 @@ class Engine final : public QuicEngine {
       case GNUTLS_A_HANDSHAKE_FAILURE: return GNUTLS_E_NO_CIPHER_SUITES;
       default: return GNUTLS_E_UNEXPECTED_PACKET;  // "An unexpected TLS packet was received."
     }
+  }
+
+  void ping_after(Duration silence) noexcept {
+    if (silence.count() != 0)
+      ngtcp2_conn_set_keep_alive_timeout(conn_, static_cast<ngtcp2_duration>(silence.count()));
   }
 
   static Engine& of(void* user_data) noexcept { return *static_cast<Engine*>(user_data); }
@@ -508,6 +521,8 @@ class Engine final : public QuicEngine {
   TlsSession session_;
   ngtcp2_crypto_conn_ref reference_{};
   std::uint64_t streams_opened_ = 0;  // of ours
+  TimePoint heard_at_;
+  bool pings_again_ = false;
   int failure_ = 0;
   bool reset_seen_ = false;
 };

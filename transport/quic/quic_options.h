@@ -20,8 +20,8 @@ struct QuicOptions : ConnOptions {
   TlsConfig tls;
 
   Duration idle_timeout = std::chrono::seconds(30);  // of silence from the peer; then `broken`
-  // A ping after so much silence, so that only a peer that is gone is silent for the idle time-out. 0: none; two sides
-  // with nothing to say then lose their connection.
+  // A ping after so much silence, and again each eighth of it until the peer is heard, so that only a peer that is gone
+  // is silent for the idle time-out. 0: none; two sides with nothing to say then lose their connection.
   Duration keep_alive = std::chrono::seconds(10);
   Duration initial_rtt = std::chrono::milliseconds(333);  // until a round trip was measured
 
