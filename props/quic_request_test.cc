@@ -113,6 +113,31 @@ TEST(QuicRequest, who_gives_up_is_forgotten_and_the_answer_says_refused) {
   });
 }
 
+TEST(QuicRequest, a_request_counts_as_the_first_message) {
+  in_quic_world([](QuicRig& rig, Scope& scope) {
+    rig.listening.requests_window = 4;
+    rig.listening.accept_after_first_message = true;
+    auto listener = Quic::listen(rig.server, scope, rig.server.address(4000), rig.listening);
+    ASSERT_TRUE(listener);
+    run_scope(rig.client.scheduler(), [&](Scope& both) {
+      both.spawn("server", [&] {
+        auto peer = listener->accept(rig.in(5s));
+        ASSERT_TRUE(peer);
+        auto [reader, writer] = split(std::move(peer->first));
+        auto request = reader.next_request(default_max_message, rig.in(1s));
+        ASSERT_TRUE(request);
+        EXPECT_TRUE(request->reply(request->message(), rig.in(1s)));
+        EXPECT_TRUE(writer.close(5s));
+      });
+      auto conn = Quic::dial(rig.client, listener->local(), rig.dialing, rig.in(5s));
+      ASSERT_TRUE(conn);
+      auto [reader, writer] = split(std::move(*conn));
+      EXPECT_TRUE(writer.request(rig.message(3), default_max_message, rig.in(5s)));
+      EXPECT_TRUE(writer.close(5s));
+    });
+  });
+}
+
 // A stream that is given up gives its place and its bytes back: else the window is used up after a few.
 TEST(QuicRequest, ten_thousand_that_were_given_up_use_up_nothing) {
   in_quic_world([](QuicRig& rig, Scope& scope) {

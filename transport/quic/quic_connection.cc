@@ -278,7 +278,7 @@ void QuicConnection::settle(QuicFate fate) {
     if (!is_server_) reported_ = true;
   }
   if (is_server_ && established_ && !reported_ && engine_ != nullptr) {
-    bool ready = !options_.accept_after_first_message;
+    bool ready = !options_.accept_after_first_message || exchanges_.has_request();
     if (!ready) {
       Message first;
       const auto got = inbound_.next(options_.first_message_max, first);

@@ -82,6 +82,13 @@ Result<QuicExchanges::Handle> QuicExchanges::take_request(std::size_t max, Messa
   return Handle();
 }
 
+bool QuicExchanges::has_request() const noexcept {
+  return std::ranges::any_of(theirs_, [](const auto& entry) {
+    const QuicExchange& exchange = *entry.second;
+    return exchange.end && !exchange.yielded && !exchange.abandoned && !exchange.reset;
+  });
+}
+
 void QuicExchanges::abandon(QuicExchange& exchange) noexcept {
   if (exchange.abandoned) return;
   exchange.abandoned = untold_ = true;

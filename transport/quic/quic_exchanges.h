@@ -57,6 +57,7 @@ class QuicExchanges {
   Result<bool> take_reply(QuicExchange& exchange, Message& out) noexcept;
   // The oldest request that is whole and that nobody has; null: there is none. Errors     invalid
   Result<Handle> take_request(std::size_t max, Message& out) noexcept;
+  bool has_request() const noexcept;  // that take_request would yield, or call invalid
   WaitQueue& request_arrived() noexcept { return request_arrived_; }
   void abandon(QuicExchange& exchange) noexcept;
 
