@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The closed set of errors: every one has a name and a sentence, and every errno one meaning.
+// ctest: no_tsan
 #include "transport/base/error.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Time as a value: saturation, and that a deadline can neither wrap into the past nor into eternity.
+// ctest: no_tsan
 #include "transport/base/time.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The capsule: what goes in comes out; whatever was cut, flipped or unknown is refused in one sentence.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <xxhash.h>

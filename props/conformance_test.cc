@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one conformance body, over every transport and both worlds.
-// ctest: slow
+// ctest: slow no_tsan
 #include <gtest/gtest.h>
 
 #include <cstdio>

@@ -2,6 +2,7 @@
 // Channel against a reference queue: random senders and receivers, in a random order of running, with deadlines,
 // cancels and a close. What is received is what was sent, in the order in which it was accepted; and nobody waits for
 // what is there.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Timers. TimeHeap against a std::multimap; and deadlines of fibers, whose one timer is re-armed lazily, against
 // arithmetic.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>

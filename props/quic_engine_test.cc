@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The QUIC engine alone: two of them in memory, without a socket, a fiber or a clock.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 
 #include <deque>

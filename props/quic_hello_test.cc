@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A hello that is good TLS and no QUIC: it lacks the transport parameters. quic-go sends such a one in draft versions,
 // and anybody may; it must cost the sender's handshake, not the process (ngtcp2 0.12.1 would abort).
+// ctest: no_tsan
 #include <gnutls/gnutls.h>
 #include <gtest/gtest.h>
 #include <ngtcp2/ngtcp2.h>

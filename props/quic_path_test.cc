@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // QUIC when the way changes: an address that is no longer the same, on purpose or not, and a server that has forgotten.
+// ctest: no_tsan
 #include "props/quic_rig.h"
 
 namespace twinwire::laws {

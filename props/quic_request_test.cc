@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests over QUIC, one call at a time: what each error is for, and that one request's fate is no other's.
+// ctest: no_tsan
 #include "props/quic_rig.h"
 
 namespace twinwire::laws {

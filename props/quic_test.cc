@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is QUIC's own: the same packets from run to run, Retry, stateless reset, version negotiation, bad certificates.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 
 #include <array>

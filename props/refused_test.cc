@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // AcceptOptions::on_refused: once for each newcomer that is turned away, with the cause in words; as often as
 // handshakes_failed counts; and never after the listener has gone.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 
 #include <functional>

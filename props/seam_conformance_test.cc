@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The message seam at compile time: what models it, what does not, and that no result can be dropped unseen.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 #include <unistd.h>
 

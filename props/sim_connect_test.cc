@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Connecting in the World: who is answered, when, and with what. Times are virtual and exact.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 
 #include <cerrno>

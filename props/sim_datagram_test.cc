@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Simulated datagrams: whole or not at all, in any order, with UDP's limits.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 
 #include <cerrno>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One seed, one run: the same hash twice in a process, and again when its recorded choices are played back.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Each fault of the simulated network, placed by an edit: what it does to both sides, and that it is counted where it
 // bit. With everything off nothing bites.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 
 #include <cerrno>

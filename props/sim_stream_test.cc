@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Simulated streams behave as Linux TCP does. One fact a test; times are virtual and exact.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 
 #include <cerrno>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a World reports: deadlocks, leaks, time, randomness, the trace.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 
 #include "props/sim_rig.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // FramedListener, the rules that no scenario shows by itself: handshakes that end make room, ready connections are
 // bounded, the end of the background scope ends accept, the first message keeps the reader's rules.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 
 #include <functional>

@@ -2,6 +2,7 @@
 // close() against a reader that was woken in the same instant: part of a frame has arrived, and no more will. The
 // reader must leave the stream to close() at once; if it read on, the peer's end would read as broken and reset a
 // clean close.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 
 #include <algorithm>

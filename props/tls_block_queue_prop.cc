@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // BlockQueue against a model: whatever goes in comes out, in order, and what was lent does not move.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a TLS session does beyond carrying bytes: who is who, resuming, new keys, reloads, ends and damage.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 
 #include "props/tls_rig.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // TLS in the World: real handshakes and records between two simulated nodes.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 
 #include "props/sim_rig.h"

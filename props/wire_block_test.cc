@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Slices count references; the pool hands out blocks by size class, within a limit, and takes them back.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 
 #include <array>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // FrameDecoder: any frames, cut into slices anywhere, fed or read in place, with memory that runs out at any
 // allocation and with pauses between, come out as exactly these frames. And what a network hands over is given back.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>

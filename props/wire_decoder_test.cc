@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // FrameDecoder by example: what is invalid and when it is said, where a frame lies, and what happens when memory runs
 // out.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The frame to the byte: every field at its offset, golden bytes, and the seal.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 
 #include <array>

@@ -2,6 +2,7 @@
 // WebSocket frames (RFC 6455 section 5) that come in any pieces: messages in any fragments, control frames between
 // them, cut anywhere, with memory that runs out and a bound that is too small for now. What comes out is what was sent,
 // and a read that is told to stop loses nothing of it.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a WebSocket session does beyond carrying messages, over ws and wss: pings that are answered or not, pongs of
 // which only the newest counts, and how it ends.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 
 #include <algorithm>

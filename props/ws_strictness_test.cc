@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // WsDecoder against RFC 6455, sections 5 to 7, case by case: each whole, and with its stream cut at every byte. And the
 // upgrade (section 4) as text. Generated streams are in ws_fragments_prop.cc.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 
 #include <cstring>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who gets in: the upgrade over a stream, as a listener's options set it, over ws and wss; how long it may take, how
 // much it may say, and what the listener's log says of those that were refused.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 
 #include "props/ws_rig.h"
