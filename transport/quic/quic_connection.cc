@@ -302,7 +302,7 @@ void QuicConnection::settle(QuicFate fate) {
       // The peer has everything of ours and its good-bye is behind all of its messages; anything else is no finish.
       if (closing_ && outbound_.packetised() == outbound_.pushed() && inbound_.ended()) {
         finished_ = true;
-        linger(true);
+        linger(false);
         engine_.reset();
         wake_everybody();
         break;
