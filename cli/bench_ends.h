@@ -41,14 +41,13 @@ void serve_bench(Network& network, typename T::Listener& listener) {
   (void)writer.close(bench_grace);
 }
 
-// Its client. `connected()` is called in between; `wall` and `processor` are clocks, in nanoseconds.
+// Its client. `wall` and `processor` are clocks, in nanoseconds.
 template <Transport T>
 peers::Report load_bench(Network& network, const Address& server,
-                         const typename T::Options& options, const peers::Work& work,
-                         auto&& connected, auto&& wall, auto&& processor) {
+                         const typename T::Options& options, const peers::Work& work, auto&& wall,
+                         auto&& processor) {
   auto conn = T::dial(network, server, options, network.clock().in(std::chrono::seconds(10)));
   require_result(conn, "cannot connect");
-  connected();
   auto [reader, writer] = split(std::move(*conn));
   // Prepared once, sent again and again: a batch takes a reference to each.
   std::vector<Message> messages;

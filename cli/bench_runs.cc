@@ -2,10 +2,7 @@
 #include "cli/bench_runs.h"
 
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -96,17 +93,24 @@ class Talker {
   int in_ = -1;
 };
 
+// A paced congestion control, which a system may have as its default (bbr), would measure its pace.
+constexpr const char* unpaced = "reno";
+
 template <class T>
 typename T::Options listening(Network& network) {
   TlsOptionsText text;
   text.self_signed = requires(typename T::Options options) { options.tls; };
-  return listen_options<T>(text, network);
+  auto options = listen_options<T>(text, network);
+  options.stream.congestion = unpaced;
+  return options;
 }
 template <class T>
 typename T::Options dialing() {
   TlsOptionsText text;
   text.self_signed = requires(typename T::Options options) { options.tls; };
-  return dial_options<T>(text);
+  auto options = dial_options<T>(text);
+  options.stream.congestion = unpaced;
+  return options;
 }
 
 void print_report(int out, const peers::Report& report) {
@@ -136,12 +140,6 @@ peers::Report run_both(const peers::Work& work, const Talker::Body& server,
   loading.finish(real_now() + patience);
   serving.finish(real_now() + patience);
   return report;
-}
-
-// Every TCP socket of this process. A paced congestion control, which a system may have as its default (bbr), would
-// measure its pace; what is accepted inherits it.
-void leave_pacing() {
-  for (int fd = 3; fd < 64; ++fd) (void)::setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
 }
 
 // Runs `body(network, background)` in a fiber of a ring.
@@ -179,7 +177,7 @@ peers::Report load_world(const peers::Work& work) {
       ends.spawn("server", [&] { serve_bench<T>(server, *listener); });
       auto to = dialing<T>();
       if constexpr (requires { to.initial_rtt; }) to.initial_rtt = std::chrono::milliseconds(10);
-      report = load_bench<T>(client, address, to, work, [] {}, &processor, &processor);
+      report = load_bench<T>(client, address, to, work, &processor, &processor);
     });
     scope.cancel();
   });
@@ -218,7 +216,6 @@ peers::Report bench_on_ring(std::size_t transport, const peers::Work& work) {
         auto listener =
             T::listen(network, background, Address::v4(127, 0, 0, 1, 0), listening<T>(network));
         require_result(listener, "cannot listen");
-        leave_pacing();
         ::dprintf(out, "port %u\n", unsigned{listener->local().port});
         serve_bench<T>(network, *listener);
       });
@@ -228,7 +225,7 @@ peers::Report bench_on_ring(std::size_t transport, const peers::Work& work) {
     with_transport(transport, [&]<class T>() {
       in_ring([&](Network& network, Scope&) {
         print_report(out, load_bench<T>(network, Address::v4(127, 0, 0, 1, port), dialing<T>(),
-                                        work, &leave_pacing, &wall, &processor));
+                                        work, &wall, &processor));
       });
     });
   };

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <cstring>
 #include <new>
 
 #include "real/ring_acceptor.h"
@@ -28,9 +29,16 @@ void set_buffers(int fd, std::size_t send_buffer, std::size_t receive_buffer) no
   if (receive_buffer != 0) (void)set_option(fd, SOL_SOCKET, SO_RCVBUF, bytes(receive_buffer));
 }
 
-void set_stream_options(int fd, const StreamOptions& options) noexcept {
+// Errors     unsupported (no such congestion control)
+Result<void> set_stream_options(int fd, const StreamOptions& options) noexcept {
   set_buffers(fd, options.send_buffer, options.receive_buffer);
   if (options.no_delay) (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  const char* const congestion = options.congestion;
+  if (congestion == nullptr) return {};
+  const auto length = static_cast<socklen_t>(std::strlen(congestion));
+  if (::setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion, length) != 0)
+    return Error{Errc::unsupported, errno};
+  return {};
 }
 
 bool bind_to(int fd, const Address& address) noexcept {
@@ -56,7 +64,8 @@ Result<std::unique_ptr<Acceptor>> RingNetwork::listen(const Address& address,
   const int fd = (*socket)->fd();
   // Connections of an earlier run that linger in TIME_WAIT must not keep the port.
   (void)set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-  set_stream_options(fd, options.stream);  // inherited by what is accepted
+  // Inherited by what is accepted.
+  if (auto set = set_stream_options(fd, options.stream); !set) return set.error();
   if (!bind_to(fd, address) || ::listen(fd, options.backlog) != 0) return last_error();
   const Address local = local_address(fd);
   std::unique_ptr<Acceptor> acceptor(new (std::nothrow)
@@ -71,7 +80,7 @@ Result<std::unique_ptr<ByteStream>> RingNetwork::dial(const Address& address,
   auto opened = open(address, SOCK_STREAM);
   if (!opened) return opened.error();
   DescriptorRef socket = std::move(*opened);
-  set_stream_options(socket->fd(), options);
+  if (auto set = set_stream_options(socket->fd(), options); !set) return set.error();
   if (options.local != Address{} && !bind_to(socket->fd(), options.local)) return last_error();
 
   const SocketAddress remote(address);
