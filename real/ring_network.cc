@@ -21,6 +21,10 @@ namespace {
 Error last_error() noexcept { return from_errno(errno); }
 
 // The buffer sizes count before the connection exists: the window scale is settled in the handshake.
+// Of a datagram socket that does not ask otherwise; the kernel gives no more than net.core.rmem_max. Its own default of
+// 208 KiB holds less than one burst of a fast sender, and what does not fit is lost.
+constexpr std::size_t datagram_receive_buffer = std::size_t{2} << 20;
+
 void set_buffers(int fd, std::size_t send_buffer, std::size_t receive_buffer) noexcept {
   const auto bytes = [](std::size_t size) {
     return static_cast<int>(std::min<std::size_t>(size, INT_MAX / 2));
@@ -105,7 +109,8 @@ Result<std::unique_ptr<DatagramSocket>> RingNetwork::bind(const Address& address
   auto socket = open(address, SOCK_DGRAM);
   if (!socket) return socket.error();
   const int fd = (*socket)->fd();
-  set_buffers(fd, options.send_buffer, options.receive_buffer);
+  set_buffers(fd, options.send_buffer,
+              options.receive_buffer != 0 ? options.receive_buffer : datagram_receive_buffer);
   RingDatagram::set_options(fd, address.is_v4());
   if (!bind_to(fd, address)) return last_error();
   const Address local = local_address(fd);

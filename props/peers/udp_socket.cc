@@ -31,6 +31,8 @@ UdpSocket::UdpSocket(std::uint16_t port)
   if (::bind(fd(), any, size) != 0) fail_errno("bind");
   (void)::getsockname(fd(), any, &size);
   const int on = 1;
+  const int room = 2 << 20;  // as ours: the default holds less than one burst
+  (void)::setsockopt(fd(), SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
   const int probe = IP_PMTUDISC_PROBE;
   (void)::setsockopt(fd(), IPPROTO_UDP, UDP_GRO, &on, sizeof on);
   (void)::setsockopt(fd(), IPPROTO_IP, IP_MTU_DISCOVER, &probe, sizeof probe);
