@@ -84,6 +84,7 @@ class QuicSink {
 struct QuicPath {
   Address local;
   Address remote;
+  friend bool operator==(const QuicPath&, const QuicPath&) = default;
 };
 
 struct QuicPacket {
