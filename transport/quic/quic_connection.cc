@@ -11,7 +11,7 @@
 namespace twinwire {
 namespace {
 
-constexpr std::size_t burst_bytes = 32 * 1024;
+constexpr std::size_t burst_bytes = 64 * 1024;
 
 }  // namespace
 
