@@ -13,7 +13,7 @@
 
 namespace twinwire::cli {
 
-// This process and the children it starts: two cores of a shared machine get what its host gives, from moment to moment.
+// This process and the children it starts: what two cores of a shared machine get changes from moment to moment.
 inline void stay_on_one_core() {
   cpu_set_t set;
   if (::sched_getaffinity(0, sizeof set, &set) != 0) return;
