@@ -37,7 +37,11 @@ class Talker {
     in_ = ends[0];
     child_.emplace(Child::Options{.pulse = &*pulse_, .hang_after = {}, .capture_stderr = true},
                    [&] {
-                     body(ends[1]);
+                     try {
+                       body(ends[1]);
+                     } catch (const peers::Miscounted& damage) {
+                       throw Failure(ExitCode::law_broken, damage.what());
+                     }
                      return 0;
                    });
     ::close(ends[1]);
@@ -190,6 +194,7 @@ peers::Report load_world(const peers::Work& work) {
 void become(const std::string& program, int out, std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), program);
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
   ::dup2(out, STDOUT_FILENO);

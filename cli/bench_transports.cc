@@ -84,6 +84,7 @@ std::vector<std::string> measure(std::size_t transport, const peers::Work& work,
                                   whole(median(world.wall)), whole(median(ring.wall))};
   if (options.alone) return row;
   std::vector<double> each;
+  each.reserve(options.rounds);
   for (unsigned i = 0; i < options.rounds; ++i) each.push_back(ring.wall[i] / peer.wall[i]);
   const auto [low, high] = std::minmax_element(each.begin(), each.end());
   row.push_back(whole(median(peer.wall)));
@@ -97,6 +98,7 @@ std::vector<std::string> measure(std::size_t transport, const peers::Work& work,
 
 ExitCode bench_transports(TransportsArguments& options) {
   std::vector<std::size_t> transports;
+  transports.reserve(laws::transport_count);
   for (const std::string& name : options.transports) transports.push_back(transport_named(name));
   if (transports.empty())
     for (std::size_t i = 0; i < laws::transport_count; ++i) transports.push_back(i);
