@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// bench: how fast the World is, on one core.
-#include <sched.h>
+// bench: how fast the World is, on one core. The transports beside their peers: bench_transports.cc
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "cli/bench_figures.h"
 #include "cli/child.h"
 #include "cli/report.h"
 #include "cli/run_options.h"
@@ -21,19 +21,6 @@ struct BenchArguments : RunOptions {
   unsigned rounds = 7;
   std::string time = "1s";  // of one round
 };
-
-void stay_on_one_core() {
-  cpu_set_t set;
-  if (::sched_getaffinity(0, sizeof set, &set) != 0) return;
-  for (int i = 0; i < CPU_SETSIZE; ++i) {
-    if (!CPU_ISSET(i, &set)) continue;
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(i, &one);
-    (void)::sched_setaffinity(0, sizeof one, &one);
-    return;
-  }
-}
 
 struct Round {
   std::uint64_t seeds = 0;
@@ -75,13 +62,6 @@ Round run_round(const Tool& tool, const RunSpec& spec, std::uint64_t& seed, Dura
   round.processor_seconds = static_cast<double>((processor_now() - processor_start).count()) / 1e9;
   return round;
 }
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
-std::string whole(double value) { return with_commas(static_cast<std::uint64_t>(value)); }
 
 ExitCode bench_sim(const Tool& tool, BenchArguments& options) {
   // Here the run without faults is what is asked for, unless something else is.
@@ -132,6 +112,7 @@ void add_bench(CLI::App& app, const Tool& tool, ExitCode& code) {
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   sim->add_option("--time", options->time, "of one round")->capture_default_str();
+  add_bench_transports(*verb, code);
   sim->callback([&tool, &code, options] { code = bench_sim(tool, *options); });
 }
 

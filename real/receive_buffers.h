@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ReceiveBuffers: 64 KiB buffers that bytes arrive in, and that are lent out as slices.
+// ReceiveBuffers: 128 KiB buffers that bytes arrive in, and that are lent out as slices.
 //
 // Where the kernel can, it picks a buffer when bytes arrive (a provided-buffer ring), so that an idle connection holds
 // none. As many buffers as there are receives in flight are provided, and no more: provided buffers are used in turn,
@@ -20,7 +20,7 @@ namespace twinwire::real {
 
 class ReceiveBuffers final : public BlockOwner {
  public:
-  static constexpr std::size_t buffer_size = 64 * 1024;
+  static constexpr std::size_t buffer_size = 128 * 1024;
   static constexpr std::uint16_t group = 0;  // of provided buffers
 
   explicit ReceiveBuffers(std::uint32_t limit) noexcept;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <cstring>
 #include <new>
 
 #include "real/ring_acceptor.h"
@@ -19,6 +20,10 @@ namespace {
 
 Error last_error() noexcept { return from_errno(errno); }
 
+// Of a datagram socket that does not ask otherwise; the kernel gives no more than net.core.rmem_max. Its own default of
+// 208 KiB holds less than one burst of a fast sender, and what does not fit is lost.
+constexpr std::size_t datagram_receive_buffer = std::size_t{2} << 20;
+
 // The buffer sizes count before the connection exists: the window scale is settled in the handshake.
 void set_buffers(int fd, std::size_t send_buffer, std::size_t receive_buffer) noexcept {
   const auto bytes = [](std::size_t size) {
@@ -28,9 +33,16 @@ void set_buffers(int fd, std::size_t send_buffer, std::size_t receive_buffer) no
   if (receive_buffer != 0) (void)set_option(fd, SOL_SOCKET, SO_RCVBUF, bytes(receive_buffer));
 }
 
-void set_stream_options(int fd, const StreamOptions& options) noexcept {
+// Errors     unsupported (no such congestion control)
+Result<void> set_stream_options(int fd, const StreamOptions& options) noexcept {
   set_buffers(fd, options.send_buffer, options.receive_buffer);
   if (options.no_delay) (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  const char* const congestion = options.congestion;
+  if (congestion == nullptr) return {};
+  const auto length = static_cast<socklen_t>(std::strlen(congestion));
+  if (::setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion, length) != 0)
+    return Error{Errc::unsupported, errno};
+  return {};
 }
 
 bool bind_to(int fd, const Address& address) noexcept {
@@ -56,7 +68,8 @@ Result<std::unique_ptr<Acceptor>> RingNetwork::listen(const Address& address,
   const int fd = (*socket)->fd();
   // Connections of an earlier run that linger in TIME_WAIT must not keep the port.
   (void)set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-  set_stream_options(fd, options.stream);  // inherited by what is accepted
+  // Inherited by what is accepted.
+  if (auto set = set_stream_options(fd, options.stream); !set) return set.error();
   if (!bind_to(fd, address) || ::listen(fd, options.backlog) != 0) return last_error();
   const Address local = local_address(fd);
   std::unique_ptr<Acceptor> acceptor(new (std::nothrow)
@@ -71,7 +84,7 @@ Result<std::unique_ptr<ByteStream>> RingNetwork::dial(const Address& address,
   auto opened = open(address, SOCK_STREAM);
   if (!opened) return opened.error();
   DescriptorRef socket = std::move(*opened);
-  set_stream_options(socket->fd(), options);
+  if (auto set = set_stream_options(socket->fd(), options); !set) return set.error();
   if (options.local != Address{} && !bind_to(socket->fd(), options.local)) return last_error();
 
   const SocketAddress remote(address);
@@ -96,7 +109,8 @@ Result<std::unique_ptr<DatagramSocket>> RingNetwork::bind(const Address& address
   auto socket = open(address, SOCK_DGRAM);
   if (!socket) return socket.error();
   const int fd = (*socket)->fd();
-  set_buffers(fd, options.send_buffer, options.receive_buffer);
+  set_buffers(fd, options.send_buffer,
+              options.receive_buffer != 0 ? options.receive_buffer : datagram_receive_buffer);
   RingDatagram::set_options(fd, address.is_v4());
   if (!bind_to(fd, address)) return last_error();
   const Address local = local_address(fd);

@@ -25,7 +25,8 @@ struct RingOptions {
       1'000'000;  // in flight at one time; over it an operation fails with no_resources
   std::uint32_t provided_buffers =
       512;  // that the kernel picks from, a power of two; 0: none are provided
-  std::uint32_t receive_buffers_max = 8192;  // of 64 KiB each, at most 65,535; lent out or provided
+  std::uint32_t receive_buffers_max =
+      8192;  // of 128 KiB each, at most 65,535; lent out or provided
   std::size_t message_bytes_max = BufferPool::default_limit;
   std::size_t stack_size = StackPool::default_slot_size;
   std::size_t stacks_max = 1'000'000;

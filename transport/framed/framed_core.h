@@ -16,12 +16,15 @@ namespace twinwire {
 class FramedCore {
  public:
   FramedCore(Network& n, std::unique_ptr<ByteStream> s, bool verify_seal) noexcept
-      : network(&n), stream(std::move(s)), decoder(n.buffers(), verify_seal) {}
+      : network(&n),
+        stream(std::move(s)),
+        decoder(n.buffers(), verify_seal),
+        scheduler_(&n.scheduler()) {}
 
   // Ends the connection by a reset, for `why`. The first reason stays. Never suspends.
   void drop(Error why) noexcept;
 
-  Scheduler& scheduler() noexcept { return network->scheduler(); }
+  Scheduler& scheduler() noexcept { return *scheduler_; }
 
   Network* network;
   std::unique_ptr<ByteStream> stream;  // gone after a close that returned ok
@@ -40,6 +43,9 @@ class FramedCore {
 #ifdef TWINWIRE_PLANTS
   std::vector<std::byte> owed;  // PLANT(success_before_accepted): what was promised and not written
 #endif
+
+ private:
+  Scheduler* scheduler_;  // the network's: asked for several times a message
 };
 
 }  // namespace twinwire

@@ -12,7 +12,7 @@
 namespace twinwire {
 namespace {
 
-constexpr std::size_t burst_bytes = 32 * 1024;
+constexpr std::size_t burst_bytes = 64 * 1024;
 constexpr Duration finished_linger = std::chrono::seconds(1);
 
 }  // namespace

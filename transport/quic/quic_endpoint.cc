@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <new>
 
 #include "transport/base/plant.h"
@@ -99,13 +100,25 @@ void QuicEndpoint::receive_all(const std::shared_ptr<DatagramSocket>& socket) {
 }
 
 void QuicEndpoint::take(const ReceivedDatagram& datagram, std::span<const std::byte> bytes) {
-  QuicDatagram description = describe_quic_datagram(bytes);
-  if (description.kind == QuicKind::garbage) return;
   // A dialer has one local address, whatever its socket is bound to.
   const QuicPath path{ever_listened_ && datagram.local.port != 0 ? datagram.local : local_,
                       datagram.remote};
+  const bool is_short =
+      bytes.size() > quic_cid_size && (bytes[0] & std::byte{0x80}) == std::byte{0};
+  if (is_short && latest_ != nullptr &&
+      std::memcmp(&bytes[1], latest_cid_.data(), quic_cid_size) == 0) {
+    const std::shared_ptr<QuicConnection> keep = latest_->shared_from_this();
+    keep->receive(path, datagram.ecn, bytes);
+    return;
+  }
+  QuicDatagram description = describe_quic_datagram(bytes);
+  if (description.kind == QuicKind::garbage) return;
   if (const auto found = routes_.find(description.header.destination); found != routes_.end()) {
     const std::shared_ptr<QuicConnection> keep = found->second->shared_from_this();
+    if (is_short) {
+      latest_ = keep.get();
+      std::memcpy(latest_cid_.data(), &bytes[1], quic_cid_size);
+    }
     keep->receive(path, datagram.ecn, bytes);
     return;
   }
@@ -201,10 +214,12 @@ bool QuicEndpoint::send(std::span<const Datagram> datagrams, QuicConnection& con
 }
 
 void QuicEndpoint::route(const QuicCid& cid, QuicConnection& connection) {
+  latest_ = nullptr;
   routes_.insert_or_assign(cid, &connection);
 }
 
 void QuicEndpoint::forget(QuicConnection& connection) noexcept {
+  latest_ = nullptr;
   for (const QuicCid& cid : connection.cids()) {
     const auto found = routes_.find(cid);
     if (found != routes_.end() && found->second == &connection) routes_.erase(found);

@@ -58,7 +58,10 @@ class QuicEndpoint final : public std::enable_shared_from_this<QuicEndpoint> {
   // Errors     as Network::bind and QuicEngine::migrate
   Result<void> move_to(Network& network, const Address& local, QuicEngine& engine);
   void route(const QuicCid& cid, QuicConnection& connection);
-  void unroute(const QuicCid& cid) noexcept { routes_.erase(cid); }
+  void unroute(const QuicCid& cid) noexcept {
+    latest_ = nullptr;
+    routes_.erase(cid);
+  }
   void forget(QuicConnection& connection) noexcept;
   void joined() noexcept { ++connections_; }
   void left(QuicConnection& connection) noexcept;  // its pump has ended
@@ -82,6 +85,9 @@ class QuicEndpoint final : public std::enable_shared_from_this<QuicEndpoint> {
   Address local_;
   QuicSecret secret_;
   std::map<QuicCid, QuicConnection*> routes_;
+  // The connection of the latest packet with a short header, and its id: mostly that of the next one, too.
+  QuicConnection* latest_ = nullptr;
+  std::array<std::byte, quic_cid_size> latest_cid_{};
   std::size_t connections_ = 0;  // with a pump
   FiberHandle receiver_;
   bool receiving_ = false;

@@ -72,6 +72,27 @@ struct Path {
   ngtcp2_path it{};
 };
 
+// A path as both sides of this file write it: the same for nearly every packet, so translated only when it changes.
+class KnownPath {
+ public:
+  const ngtcp2_path& of(const QuicPath& path) noexcept {
+    if (path != ours_) known_.emplace(ours_ = path);
+    return known_->it;
+  }
+  const QuicPath& of(const ngtcp2_path& path) noexcept {
+    if (!is(path.local, known_->local) || !is(path.remote, known_->remote))
+      known_.emplace(ours_ = {from_socket(path.local), from_socket(path.remote)});
+    return ours_;
+  }
+
+ private:
+  static bool is(const ngtcp2_addr& address, const sockaddr_in6& known) noexcept {
+    return address.addrlen == sizeof known && std::memcmp(address.addr, &known, sizeof known) == 0;
+  }
+  QuicPath ours_;
+  std::optional<Path> known_{std::in_place, ours_};
+};
+
 ngtcp2_cid to_cid(const QuicCid& cid) noexcept {
   ngtcp2_cid out;
   ngtcp2_cid_init(&out, cid.bytes.data(), cid.size);
@@ -156,12 +177,11 @@ class Engine final : public QuicEngine {
   QuicFate read(const QuicPath& path, Ecn ecn, std::span<const std::byte> datagram,
                 TimePoint now) override {
     const EntropyScope entropy(random_);
-    const Path where(path);
     const ngtcp2_pkt_info info{static_cast<std::uint32_t>(ecn)};
     heard_at_ = now;
     if (std::exchange(pings_again_, false)) ping_after(options_.keep_alive);
-    return fate_of(ngtcp2_conn_read_pkt(conn_, &where.it, &info, octets(datagram), datagram.size(),
-                                        stamp(now)));
+    return fate_of(ngtcp2_conn_read_pkt(conn_, &known_path_.of(path), &info, octets(datagram),
+                                        datagram.size(), stamp(now)));
   }
 
   QuicPacket write(std::span<std::byte> into, TimePoint now, QuicFate& fate) override {
@@ -212,8 +232,9 @@ class Engine final : public QuicEngine {
       QuicPacket packet;
       packet.size = static_cast<std::size_t>(n);
       if (n != 0) {
-        packet.remote = from_socket(where.path.remote);
-        packet.local = from_socket(where.path.local);
+        const QuicPath& path = known_path_.of(where.path);
+        packet.remote = path.remote;
+        packet.local = path.local;
         packet.ecn = static_cast<Ecn>(info.ecn & NGTCP2_ECN_MASK);
       }
       return packet;
@@ -520,6 +541,7 @@ class Engine final : public QuicEngine {
   ngtcp2_conn* conn_ = nullptr;
   TlsSession session_;
   ngtcp2_crypto_conn_ref reference_{};
+  KnownPath known_path_;
   std::uint64_t streams_opened_ = 0;  // of ours
   TimePoint heard_at_;
   bool pings_again_ = false;

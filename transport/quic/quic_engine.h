@@ -98,6 +98,7 @@ struct QuicCredit {
 struct QuicPath {
   Address local;
   Address remote;
+  friend bool operator==(const QuicPath&, const QuicPath&) = default;
 };
 
 struct QuicPacket {

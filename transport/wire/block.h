@@ -50,13 +50,18 @@ class Slice {
       : block_(std::exchange(other.block_, nullptr)),
         data_(std::exchange(other.data_, nullptr)),
         size_(std::exchange(other.size_, 0)) {}
-  Slice& operator=(Slice other) noexcept {
-    std::swap(block_, other.block_);
-    std::swap(data_, other.data_);
-    std::swap(size_, other.size_);
+  Slice& operator=(const Slice& other) noexcept { return *this = Slice(other); }
+  Slice& operator=(Slice&& other) noexcept {
+    if (this == &other) return *this;
+    if (block_ != nullptr) unreference();
+    block_ = std::exchange(other.block_, nullptr);
+    data_ = std::exchange(other.data_, nullptr);
+    size_ = std::exchange(other.size_, 0);
     return *this;
   }
-  ~Slice() { release(); }
+  ~Slice() {
+    if (block_ != nullptr) unreference();
+  }
 
   const std::byte* data() const noexcept { return data_; }
   std::size_t size() const noexcept { return size_; }
@@ -80,13 +85,17 @@ class Slice {
     size_ -= n;
   }
   void release() noexcept {
-    if (block_ != nullptr && --block_->references == 0) block_->owner->reclaim(block_);
+    if (block_ != nullptr) unreference();
     block_ = nullptr;
     data_ = nullptr;
     size_ = 0;
   }
 
  private:
+  void unreference() noexcept {
+    if (--block_->references == 0) block_->owner->reclaim(block_);
+  }
+
   Block* block_ = nullptr;
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;

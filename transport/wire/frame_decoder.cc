@@ -95,6 +95,13 @@ Result<bool> FrameDecoder::next(std::size_t max, Message& out) {
       const std::size_t size = HeaderView(input_.data()).size();
       if (input_.size() >= size && 2 * size >= input_.held())
         return finish(Message(input_.take_front(size)), out);
+      if (input_.size() >= size) {
+        Block* block = pool_->allocate(size);
+        if (block == nullptr) return Errc::no_resources;
+        std::memcpy(block->data, input_.data(), size);
+        consume(size);
+        return finish(Message(Slice(block, block->data, size)), out);
+      }
       if (auto ok = start_partial(size); !ok) return ok.error();
       continue;
     }
