@@ -380,6 +380,30 @@ TEST_F(RingStreamLimits, a_dial_leaves_from_the_address_that_it_was_given) {
   });
 }
 
+TEST_F(RingStreamLimits, a_congestion_control_is_the_one_that_was_asked_for) {
+  run({}, [&](RingNetwork& network, Scope&) {
+    ListenOptions listening;
+    listening.stream.congestion = "no such thing";
+    EXPECT_EQ(network.listen(loopback, listening).error(), Errc::unsupported);
+    EXPECT_EQ(network.dial(loopback, listening.stream, soon()).error(), Errc::unsupported);
+
+    listening.stream.congestion = "reno";  // every kernel has it
+    auto acceptor = network.listen(loopback, listening);
+    auto near = network.dial((*acceptor)->local(), listening.stream, soon());
+    auto far = (*acceptor)->accept(soon());
+    ASSERT_TRUE(far.has_value());
+    // The newest descriptors are the dialled and the accepted one.
+    const int next = ::dup(0);
+    ::close(next);
+    for (const int fd : {next - 1, next - 2}) {
+      char name[16] = {};
+      socklen_t size = sizeof name;
+      ASSERT_EQ(::getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &size), 0);
+      EXPECT_STREQ(name, "reno");
+    }
+  });
+}
+
 TEST_F(RingStreamLimits, an_accepted_connection_has_the_listeners_options) {
   run({}, [&](RingNetwork& network, Scope&) {
     for (const bool no_delay : {true, false}) {
