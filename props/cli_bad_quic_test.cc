@@ -221,8 +221,8 @@ TEST_F(BadQuic, another_protocol_and_what_is_no_frame) {
   expect_refused(4, 4);
 }
 
-// One hello a datagram, thousands of them, and nothing after it: beyond the first they are asked to prove their address,
-// and nothing is remembered of them.
+// One hello a datagram, thousands of them, and nothing after it: beyond the first they are asked to prove their
+// address, and nothing is remembered of them.
 TEST_F(BadQuic, hellos_that_nobody_follows_up) {
   serve("quic", server_files);
   open_socket();
