@@ -246,5 +246,185 @@ TEST(QuicRequest, close_ends_what_is_asked_and_delivers_what_is_answered) {
   });
 }
 
+// The window is what it says, also once streams have been given back: the peer may answer none before all are here.
+TEST(QuicRequest, as_many_as_the_window_allows_may_be_unanswered_at_a_time) {
+  for (const std::size_t window : {1U, 3U, 5U, 8U, 64U})
+    in_quic_world([&](QuicRig& rig, Scope& scope) {
+      rig.listening.requests_window = window;
+      in_talk(rig, scope, [&](Talk& talk) {
+        run_scope(rig.client.scheduler(), [&](Scope& both) {
+          both.spawn("server", [&] {
+            for (std::size_t already = 0; already < window; ++already) {
+              for (std::size_t i = 0; i < already; ++i)  // gives some streams back
+                EXPECT_TRUE(talk.server_reads.next_request(default_max_message, rig.in(1s))
+                                ->reply(rig.message(1), rig.in(1s)));
+              std::vector<QuicRequest> held;
+              while (held.size() < window) {
+                auto request = talk.server_reads.next_request(default_max_message, rig.in(1s));
+                ASSERT_TRUE(request) << held.size() << " of " << window;
+                held.push_back(std::move(*request));
+              }
+              for (QuicRequest& request : held)
+                EXPECT_TRUE(request.reply(rig.message(1), rig.in(1s)));
+            }
+          });
+          for (std::size_t already = 0; already < window; ++already)
+            run_scope(rig.client.scheduler(), [&](Scope& askers) {
+              for (std::size_t i = 0; i < already + window; ++i)
+                askers.spawn("asker", [&] {
+                  EXPECT_TRUE(
+                      talk.client.request(rig.message(1), default_max_message, rig.in(10s)));
+                });
+            });
+        });
+      });
+    });
+}
+
+// Large requests that nobody reads take no more than their windows, whatever their headers claim.
+TEST(QuicRequest, what_headers_claim_takes_no_memory) {
+  in_quic_world([](QuicRig& rig, Scope& scope) {
+    rig.listening.requests_window = 32;
+    in_talk(rig, scope, [&](Talk& talk) {
+      EXPECT_EQ(talk.server_reads.next_request(default_max_message, rig.in(10ms)).error(),
+                Errc::timed_out);
+      const Message large = rig.message(std::size_t{16} << 20);
+      run_scope(rig.client.scheduler(), [&](Scope& both) {
+        std::vector<FiberHandle> askers;
+        for (int i = 0; i < 32; ++i)
+          askers.push_back(both.spawn("asker", [&] {
+            EXPECT_EQ(talk.client.request(large, default_max_message, rig.in(60s)).error(),
+                      Errc::canceled);
+          }));
+        (void)rig.client.scheduler().sleep_for(5s);
+        // A block is up to twice what it holds.
+        EXPECT_LE(rig.server.buffers().bytes_in_use_max(), 4 * 32 * rig.listening.stream_window);
+        for (const FiberHandle asker : askers) rig.client.scheduler().cancel(asker);
+      });
+    });
+  });
+}
+
+TEST(QuicRequest, a_reader_that_only_takes_requests_comes_to_a_graceful_end) {
+  in_quic_world([](QuicRig& rig, Scope& scope) {
+    rig.listening.requests_window = 4;
+    in_talk(rig, scope, [&](Talk& talk) {
+      run_scope(rig.client.scheduler(), [&](Scope& both) {
+        both.spawn("server", [&] {
+          {
+            const auto reader = std::make_unique<QuicReader>(std::move(talk.server_reads));
+            auto request = reader->next_request(default_max_message, rig.in(1s));
+            ASSERT_TRUE(request);
+            EXPECT_TRUE(request->reply(request->message(), rig.in(1s)));
+            EXPECT_EQ(reader->next_request(default_max_message, rig.in(1s)).error(), Errc::closed);
+          }
+          const auto closed = talk.server.close(5s);
+          EXPECT_TRUE(closed) << to_string(closed.error());
+        });
+        EXPECT_TRUE(talk.client.request(rig.message(1), default_max_message, rig.in(1s)));
+        const auto closed = talk.client.close(5s);
+        EXPECT_TRUE(closed) << to_string(closed.error());
+      });
+    });
+  });
+}
+
+TEST(QuicRequest, hundreds_of_fibers_ask_both_ways_through_small_windows) {
+  in_quic_world([](QuicRig& rig, Scope& scope) {
+    rig.listening.requests_window = 7;
+    rig.dialing.requests_window = 5;
+    in_talk(rig, scope, [&](Talk& talk) {
+      const auto echo = [&](QuicReader& reader) {
+        run_scope(rig.client.scheduler(), [&](Scope& answers) {
+          while (auto request = reader.next_request(default_max_message, rig.in(600s)))
+            answers.spawn("answer", [&, mine = std::move(*request)]() mutable {
+              EXPECT_TRUE(mine.reply(mine.message(), rig.in(60s)));
+            });
+        });
+      };
+      run_scope(rig.client.scheduler(), [&](Scope& servers) {
+        const FiberHandle one = servers.spawn("server", [&] { echo(talk.server_reads); });
+        const FiberHandle other = servers.spawn("client", [&] { echo(talk.client_reads); });
+        run_scope(rig.client.scheduler(), [&](Scope& askers) {
+          for (std::uint64_t id = 0; id < 600; ++id)
+            askers.spawn("asker", [&, id] {
+              QuicWriter& writer = id % 2 == 0 ? talk.client : talk.server;
+              auto reply =
+                  writer.request(rig.message(20 * id, id), default_max_message, rig.in(60s));
+              ASSERT_TRUE(reply) << to_string(reply.error());
+              EXPECT_TRUE(same(*reply, rig.message(20 * id, id)));
+            });
+        });
+        rig.client.scheduler().cancel(one);
+        rig.client.scheduler().cancel(other);
+      });
+    });
+  });
+}
+
+// A request that was yielded outlives its halves, and the connection.
+TEST(QuicRequest, one_that_outlives_its_connection_is_answered_by_broken) {
+  in_quic_world([](QuicRig& rig, Scope& scope) {
+    rig.listening.requests_window = 4;
+    std::vector<QuicRequest> kept;
+    in_talk(rig, scope, [&](Talk& talk) {
+      run_scope(rig.client.scheduler(), [&](Scope& both) {
+        for (int i = 0; i < 3; ++i)
+          both.spawn("asker", [&] {
+            EXPECT_EQ(talk.client.request(rig.message(0), default_max_message, rig.in(5s)).error(),
+                      Errc::broken);
+          });
+        for (int i = 0; i < 3; ++i)
+          kept.push_back(*talk.server_reads.next_request(default_max_message, rig.in(1s)));
+        { const QuicWriter gone = std::move(talk.server); }
+        EXPECT_EQ(kept.back().reply(rig.message(0), rig.in(1s)).error(), Errc::broken);
+        kept.pop_back();
+      });
+    });
+    (void)rig.server.scheduler().sleep_for(60s);
+    EXPECT_EQ(kept.back().reply(rig.message(0), rig.in(1s)).error(), Errc::broken);
+  });
+}
+
+// However far it has come: the fiber that asked goes at once, and the connection lives.
+TEST(QuicRequest, canceled_at_any_time_it_ends_alone) {
+  for (int us = 0; us < 30'000; us += 331)
+    in_quic_world([&](QuicRig& rig, Scope& scope) {
+      rig.listening.requests_window = 2;
+      in_talk(rig, scope, [&](Talk& talk) {
+        run_scope(rig.client.scheduler(), [&](Scope& both) {
+          const FiberHandle server = both.spawn("server", [&] {
+            for (int i = 0;; ++i) {
+              auto request = talk.server_reads.next_request(default_max_message, rig.in(60s));
+              if (!request) return;
+              if (i % 3 == 1) continue;
+              const auto sent = request->reply(rig.message(200'000), rig.in(5s));
+              EXPECT_TRUE(sent || sent.error() == Errc::refused) << to_string(sent.error());
+            }
+          });
+          run_scope(rig.client.scheduler(), [&](Scope& asking) {
+            std::vector<FiberHandle> askers;
+            for (int i = 0; i < 6; ++i)
+              askers.push_back(asking.spawn("asker", [&] {
+                const auto reply =
+                    talk.client.request(rig.message(150'000), default_max_message, rig.in(60s));
+                EXPECT_TRUE(reply || reply.error() == Errc::canceled ||
+                            reply.error() == Errc::refused)
+                    << to_string(reply.error());
+              }));
+            (void)rig.client.scheduler().sleep_for(std::chrono::microseconds(us));
+            for (const FiberHandle asker : askers) rig.client.scheduler().cancel(asker);
+          });
+          EXPECT_LE(rig.client.clock().now().ns, Duration(5s).count());
+          (void)rig.client.scheduler().sleep_for(1s);
+          rig.client.scheduler().cancel(server);
+          both.spawn("client", [&] { EXPECT_TRUE(talk.client.close(5s)); });
+          const auto closed = talk.server.close(5s);
+          EXPECT_TRUE(closed) << to_string(closed.error());
+        });
+      });
+    });
+}
+
 }  // namespace
 }  // namespace twinwire::laws

@@ -394,7 +394,7 @@ void QuicConnection::drop(Error why, QuicCode code) noexcept {
 }
 
 void QuicConnection::half_destroyed(bool reader) noexcept {
-  const bool read_to_end = reader && read_error_ == Error{Errc::closed, 0};
+  const bool read_to_end = reader && (served_to_end_ || read_error_ == Error{Errc::closed, 0});
   if (!closing_ && !read_to_end) drop({Errc::broken, 0}, QuicCode::dropped);
 }
 

@@ -142,6 +142,7 @@ class QuicConnection final : public QuicSink, public std::enable_shared_from_thi
   bool reading_ = false;
   bool writing_ = false;
   bool serving_ = false;
+  bool served_to_end_ = false;  // next_request has yielded `closed`
 
   WaitQueue pump_wake_;
   WaitQueue arrived_;

@@ -157,7 +157,8 @@ void QuicExchanges::on_bytes(QuicStream stream, std::span<const std::byte> bytes
   if (!PLANT(quic_request_credit_lost)) credit_.bytes += bytes.size();
   if (exchange == nullptr || exchange->abandoned) return;
   const bool ours = stream.kind == QuicStream::Kind::our_request;
-  const std::size_t welcome = std::max(stream_window_, ours ? exchange->max : requests_max_);
+  // A reply's maximum is its asker's; that of requests is one for all, and a peer could claim it for each of them.
+  const std::size_t welcome = ours ? std::max(stream_window_, exchange->max) : stream_window_;
   if (!exchange->in.append(*pool_, bytes, welcome)) out_of_memory_ = true;
   exchange->end = exchange->end || end;
   if (!exchange->end && exchange->in.filled() - exchange->credited >= stream_window_ / 4)
@@ -283,9 +284,14 @@ std::optional<QuicExchanges::Growth> QuicExchanges::next_growth(bool serving) no
 }
 
 std::optional<QuicExchanges::Credit> QuicExchanges::take_credit() noexcept {
-  if (credit_.bytes == 0 && credit_.streams <= requests_window_ / 4) return std::nullopt;
+  // Streams are held back until they are worth a frame, but not where the peer has no other left: it may be that none of
+  // those that are open is answered before one more has come.
+  const bool enough =
+      credit_.streams > requests_window_ / 4 ||
+      (credit_.streams != 0 && theirs_.size() + credit_.streams >= requests_window_);
+  if (credit_.bytes == 0 && !enough) return std::nullopt;
   Credit due{std::exchange(credit_.bytes, 0), 0};
-  if (credit_.streams > requests_window_ / 4) due.streams = std::exchange(credit_.streams, 0);
+  if (enough) due.streams = std::exchange(credit_.streams, 0);
   return due;
 }
 

@@ -113,6 +113,7 @@ Result<void> QuicConnection::finish_both_sides(Deadline deadline) {
   }
   inbound_.discard();
   exchanges_.close();
+  request_credit_.wake_all(scheduler);
   first_message_.reset();
   give_credit(true);
   tell_engine_of_exchanges();

@@ -44,6 +44,7 @@ void QuicConnection::tell_engine_of_exchanges() noexcept {
 Result<Message> QuicConnection::request(const Message& request, std::size_t max,
                                         Deadline deadline) {
   TWINWIRE_CHECK(max >= header_size, "no frame is smaller than its header");
+  TWINWIRE_CHECK(!request.empty(), "a request is a whole frame");
   Scheduler& scheduler = *endpoint_->services().scheduler;
   if (const auto over = no_more_requests()) return *over;
   if (const auto refuses = scheduler.refuses(deadline)) return *refuses;
@@ -60,6 +61,7 @@ Result<Message> QuicConnection::request(const Message& request, std::size_t max,
     exchange = exchanges_.ask(*number, request, max);
   } catch (const std::bad_alloc&) {
     engine_->abandon({QuicStream::Kind::our_request, *number});
+    wake_pump();
     return Errc::no_resources;
   }
   wake_pump();
@@ -87,6 +89,7 @@ Result<Message> QuicConnection::request(const Message& request, std::size_t max,
 
 Result<QuicRequest> QuicConnection::next_request(std::size_t max, Deadline deadline) {
   TWINWIRE_CHECK(max >= header_size, "no frame is smaller than its header");
+  TWINWIRE_CHECK(options_.requests_window > 0, "this side takes no requests");
   Scheduler& scheduler = *endpoint_->services().scheduler;
   const Exclusive inside(serving_, "two fibers inside one next_request");
   if (scheduler.cancel_pending()) return Errc::canceled;
@@ -105,7 +108,10 @@ Result<QuicRequest> QuicConnection::next_request(std::size_t max, Deadline deadl
       return QuicRequest(shared_from_this(), std::move(*exchange), std::move(message));
     if (peer_end_) return *peer_end_;
     if (engine_ == nullptr) return Errc::broken;
-    if (inbound_.ended()) return Errc::closed;
+    if (inbound_.ended()) {
+      served_to_end_ = true;
+      return Errc::closed;
+    }
     const Wake wake = exchanges_.request_arrived().wait(scheduler, deadline, "a request");
     if (wake != Wake::ready && !closing_ && !read_error_) return to_errc(wake);
   }
@@ -114,6 +120,7 @@ Result<QuicRequest> QuicConnection::next_request(std::size_t max, Deadline deadl
 Result<void> QuicConnection::reply(const QuicExchanges::Handle& exchange, const Message& reply,
                                    Deadline deadline) {
   TWINWIRE_CHECK(exchange->size == 0, "a request is answered once");
+  TWINWIRE_CHECK(!reply.empty(), "a reply is a whole frame");
   Scheduler& scheduler = *endpoint_->services().scheduler;
   if (const auto over = no_more_requests()) return *over;
   if (exchange->unwanted || exchange->abandoned) return Errc::refused;
