@@ -62,9 +62,10 @@ class Session {
       ++totals_->broken;
       totals_->damaged += damaged_ ? 1 : 0;
       const std::string why =
-          damaged_ ? "it sent a message that is damaged or out of turn"
-          : send_failed_ && *stopping_
-              ? "it took no more answers when it was time to stop"
+          damaged_                     ? "it sent a message that is damaged or out of turn"
+          : send_failed_ && *stopping_ ? "it took no more answers when it was time to stop"
+          : !ended && ended.error() == Errc::invalid
+              ? "it sent what is no frame, or one that is too large"
               : "it ended without a good-bye (" + to_string(ended.error()) + ")";
       std::fprintf(stderr, "twinwire: connection from %s lost after %s messages: %s\n",
                    to_string(peer_).c_str(), with_commas(verified_.messages).c_str(), why.c_str());

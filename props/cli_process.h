@@ -84,7 +84,12 @@ class Process {
   }
 
   void signal(int number) { ::kill(pid_, number); }
-  pid_t pid() const { return pid_; }
+  // Bytes of memory that it holds now.
+  std::size_t resident() const {
+    const std::string status = read_file("/proc/" + std::to_string(pid_) + "/status");
+    const std::size_t at = status.find("VmRSS:");
+    return at == std::string::npos ? 0 : std::stoull(status.substr(at + 6)) * 1024;
+  }
   std::string out() const { return read_file(out_); }
   std::string err() const { return read_file(err_); }
 
