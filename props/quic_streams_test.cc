@@ -118,6 +118,45 @@ TEST(QuicStreams, a_reply_that_nobody_wants_is_sent_no_further_and_its_sender_wa
   });
 }
 
+TEST(QuicStreams, the_oldest_request_that_is_whole_is_yielded_first) {
+  with_exchanges([](QuicRig& rig, QuicExchanges& exchanges) {
+    const auto send = [&](std::uint64_t number, std::size_t bytes, bool end) {
+      exchanges.on_bytes({QuicStream::Kind::peer_request, number},
+                         rig.message(10, number).bytes().first(bytes), end);
+    };
+    send(2, header_size + 10, true);
+    send(1, header_size + 10, true);
+    send(0, 20, false);
+    for (const std::uint64_t number : {1U, 2U}) {
+      Message out;
+      const auto taken = exchanges.take_request(default_max_message, out);
+      ASSERT_TRUE(taken && *taken != nullptr);
+      EXPECT_EQ(request_id(out), number);
+    }
+    EXPECT_FALSE(yields_request(exchanges));
+  });
+}
+
+// Our own side gives up what it asked before it says good-bye, so that the wait is for peers that do not.
+TEST(QuicStreams, close_waits_until_replies_are_acknowledged) {
+  with_exchanges([](QuicRig& rig, QuicExchanges& exchanges) {
+    exchanges.on_bytes(theirs, rig.message(10).bytes(), true);
+    Message request;
+    const auto taken = exchanges.take_request(default_max_message, request);
+    ASSERT_TRUE(taken && *taken != nullptr);
+    const Message reply = rig.message(3000);
+    exchanges.answer(*taken, reply);
+    exchanges.on_written(theirs, reply.size());
+    exchanges.hand_over();
+    exchanges.close();
+    EXPECT_FALSE(exchanges.replies_acked());
+    exchanges.on_acked(theirs, reply.size() - 1);
+    EXPECT_FALSE(exchanges.replies_acked());
+    exchanges.on_acked(theirs, 1);
+    EXPECT_TRUE(exchanges.replies_acked());
+  });
+}
+
 QuicInbound one_stream_inbound(QuicRig& rig) {
   QuicOptions options = rig.listening;
   options.one_stream = true;
