@@ -147,5 +147,25 @@ TEST(QuicPath, a_restarted_server_with_the_same_secret_ends_old_connections_at_o
     });
 }
 
+// The engine refuses a move when the peer has given no connection id to spare. The socket that was bound for it goes,
+// the one before stays, and goes with the connection.
+TEST(QuicPath, a_move_that_is_refused_leaves_no_socket_behind) {
+  in_quic_world([](QuicRig& rig, Scope& scope) {
+    std::uint16_t port = 5000;
+    with_echo(rig, scope, nullptr, [&](QuicReader& reader, QuicWriter& writer) {
+      exchange(rig, reader, writer, 2);
+      Result<void> moved{};
+      while (port < 5100 && (moved = writer.migrate(rig.client, rig.client.address(port)))) ++port;
+      EXPECT_EQ(moved.error(), Errc::no_resources);
+      (void)rig.client.scheduler().sleep_for(1s);
+      EXPECT_TRUE(rig.client.bind(rig.client.address(port), {}));
+      exchange(rig, reader, writer, 2);
+    });
+    (void)rig.client.scheduler().sleep_for(10s);
+    for (std::uint16_t used = 5000; used <= port; ++used)
+      EXPECT_TRUE(rig.client.bind(rig.client.address(used), {})) << used;
+  });
+}
+
 }  // namespace
 }  // namespace twinwire::laws

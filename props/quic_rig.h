@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -59,6 +60,28 @@ void in_quic_world(Body&& body, const sim::FaultPlan& faults = sim::FaultPlan::n
   EXPECT_EQ(report.ending, sim::Ending::finished);
   EXPECT_EQ(report.leaked_buffers, 0U);
   EXPECT_EQ(report.leaked_sockets, 0U);
+}
+
+// A connection between the two nodes, and its four halves.
+struct Talk {
+  QuicReader client_reads, server_reads;
+  QuicWriter client, server;
+};
+template <class Body>
+void in_talk(QuicRig& rig, Scope& scope, Body&& body) {
+  auto listener = Quic::listen(rig.server, scope, rig.server.address(4000), rig.listening);
+  ASSERT_TRUE(listener);
+  auto conn = Quic::dial(rig.client, listener->local(), rig.dialing, rig.in(5s));
+  ASSERT_TRUE(conn) << to_string(conn.error());
+  auto peer = listener->accept(rig.in(1s));
+  ASSERT_TRUE(peer);
+  auto [client_reads, client] = split(std::move(*conn));
+  auto [server_reads, server] = split(std::move(peer->first));
+  Talk talk{std::move(client_reads), std::move(server_reads), std::move(client), std::move(server)};
+  body(talk);
+}
+inline bool same(const Message& a, const Message& b) {
+  return std::ranges::equal(a.bytes(), b.bytes());
 }
 
 // A box on the way, as a NAT is one: what comes for its address it sends on from a socket of its own for each sender,

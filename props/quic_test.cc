@@ -201,5 +201,62 @@ TEST(Quic, keep_alive_bears_the_loss_of_many_packets) {
         faults, seed);
 }
 
+// Credit for what was read while the network was silent leaves at once, not with the next ping.
+TEST(Quic, a_reader_that_comes_late_lets_the_sender_go_on_at_once) {
+  for (const bool one_stream : {false, true})
+    in_quic_world([&](QuicRig& f, Scope& scope) {
+      f.listening.one_stream = f.dialing.one_stream = one_stream;
+      auto listener = Quic::listen(f.server, scope, f.server.address(4000), f.listening);
+      auto conn = Quic::dial(f.client, listener->local(), f.dialing, f.in(5s));
+      auto peer = listener->accept(f.in(1s));
+      ASSERT_TRUE(conn && peer);
+      auto [client_reads, client_writes] = split(std::move(*conn));
+      auto [server_reads, server_writes] = split(std::move(peer->first));
+      run_scope(f.client.scheduler(), [&, &writer = client_writes](Scope& both) {
+        both.spawn("sender",
+                   [&] {  // four windows, in messages so large that few streams are given back
+                     for (int i = 0; i < 40; ++i) {
+                       Batch batch(1);
+                       batch.push(f.message(50'000));
+                       ASSERT_TRUE(writer.send_batch(batch, f.in(60s)));
+                     }
+                   });
+        (void)f.server.scheduler().sleep_for(5s);
+        for (int i = 0; i < 40; ++i) {
+          const auto message = server_reads.read_message(default_max_message, f.in(60s));
+          ASSERT_TRUE(message) << to_string(message.error());
+        }
+        EXPECT_LE(f.server.clock().now().ns, Duration(6s).count());
+      });
+    });
+}
+
+TEST(Quic, one_stream_carries_more_than_its_window_to_who_reads_and_to_who_closes) {
+  for (const bool reads : {true, false})
+    in_quic_world([&](QuicRig& f, Scope& scope) {
+      f.listening.one_stream = f.dialing.one_stream = true;
+      auto listener = Quic::listen(f.server, scope, f.server.address(4000), f.listening);
+      auto conn = Quic::dial(f.client, listener->local(), f.dialing, f.in(5s));
+      auto peer = listener->accept(f.in(1s));
+      ASSERT_TRUE(conn && peer);
+      auto [client_reads, client_writes] = split(std::move(*conn));
+      auto [server_reads, server_writes] = split(std::move(peer->first));
+      run_scope(f.client.scheduler(), [&, &writer = client_writes](Scope& both) {
+        both.spawn("sender", [&] {
+          for (int i = 0; i < 3000; ++i) {
+            Batch batch(1);
+            batch.push(f.message(700));
+            ASSERT_TRUE(writer.send_batch(batch, f.in(5s))) << i;
+          }
+          const auto closed = writer.close(5s);
+          EXPECT_TRUE(closed) << to_string(closed.error());
+        });
+        while (reads && server_reads.read_message(default_max_message, f.in(5s))) {}
+        const auto closed = server_writes.close(5s);
+        EXPECT_TRUE(closed) << to_string(closed.error());
+      });
+    });
+}
+
 }  // namespace
 }  // namespace twinwire::laws
