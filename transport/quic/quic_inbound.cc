@@ -24,7 +24,8 @@ QuicInbound::QuicInbound(BufferPool& pool, const QuicOptions& options) noexcept
       connection_window_(options.connection_window),
       messages_window_(options.messages_window),
       verify_seal_(options.verify_seal),
-      any_order_(options.any_order) {}
+      any_order_(options.any_order),
+      given_(options.connection_window) {}
 
 void QuicInbound::release_all() noexcept {
   for (Stream& stream : streams_) release(stream.block);
@@ -82,6 +83,7 @@ bool QuicInbound::append(Stream& stream, std::span<const std::byte> bytes) noexc
 
 void QuicInbound::on_bytes(std::uint64_t number, std::span<const std::byte> bytes,
                            bool end) noexcept {
+  received_ += bytes.size();
   if (number < first_) return;
   try {
     while (first_ + streams_.size() <= number) streams_.emplace_back();
@@ -92,7 +94,7 @@ void QuicInbound::on_bytes(std::uint64_t number, std::span<const std::byte> byte
   Stream& stream = streams_[number - first_];
   if (discarding_) {
     stream.filled += bytes.size();
-    credit_.bytes += bytes.size();
+    give_back(bytes.size());
     if (end) ++credit_.streams;
     if (!end) {
       credit_.stream = number;
@@ -125,7 +127,7 @@ Result<bool> QuicInbound::take(Stream& stream, std::size_t max, Message& out) no
   held_ -= stream.block->capacity;
   const std::byte* data = stream.block->data;
   out = Message(Slice(std::exchange(stream.block, nullptr), data, stream.size));
-  credit_.bytes += stream.filled - stream.credited;
+  give_back(stream.filled);
   ++credit_.streams;
   stream.taken = true;
   return true;
@@ -160,7 +162,7 @@ void QuicInbound::discard() noexcept {
   for (Stream& stream : streams_) {
     release(stream.block);
     if (stream.taken) continue;
-    credit_.bytes += stream.filled - stream.credited;
+    give_back(stream.filled);
     if (stream.end) ++credit_.streams;
   }
   held_ = 0;
@@ -179,24 +181,53 @@ bool QuicInbound::ended() const noexcept {
          });
 }
 
+// What nobody holds any more may be sent again; but what was lent is paid back first.
+void QuicInbound::give_back(std::size_t bytes) noexcept {
+  const std::size_t paid = std::min(lent_, bytes);
+  lent_ -= paid;
+  credit_.bytes += bytes - paid;
+}
+
+// So that the peer hears of it now: the library keeps to itself what is not more than half a window.
+std::size_t QuicInbound::worth_a_frame() const noexcept { return connection_window_ / 2 + 1; }
+
+void QuicInbound::lend(std::size_t bytes) noexcept {
+  const std::size_t bound = connection_window_ + known_max_;
+  const std::size_t more = std::min(bytes, bound - std::min(bound, lent_));
+  lent_ += more;
+  credit_.bytes += more;
+}
+
 std::optional<QuicInbound::Credit> QuicInbound::take_credit(bool reading) noexcept {
   if (PLANT(quic_credit_never_extended)) return std::nullopt;
-  if (reading && !discarding_ && !streams_.empty()) {
+  if (reading && !discarding_ && !streams_.empty() && !streams_.front().end) {
     Stream& head = streams_.front();
     const std::size_t fresh = head.filled - head.credited;
-    if (!head.end && fresh >= stream_window_ / 4) {
+    if (fresh >= stream_window_ / 4) {
       credit_.stream = first_;
       credit_.stream_bytes = fresh;
-      credit_.bytes += fresh;
+      lend(fresh);
       head.credited = head.filled;
     }
+    // A peer that writes several messages in turns spends on the later ones what the first one needs. Before it has
+    // spent all, it is lent more, whoever gets that.
+    if (given_ - received_ < connection_window_ / 4 && credit_.bytes < worth_a_frame())
+      lend(worth_a_frame() - credit_.bytes);
   } else if (discarding_ && credit_.stream_bytes != 0) {
     streams_[credit_.stream - first_].credited += credit_.stream_bytes;
   }
-  if (credit_.bytes < connection_window_ / 4 && credit_.streams <= messages_window_ / 4 &&
-      credit_.stream_bytes == 0)
+  const bool worth = credit_.bytes >= worth_a_frame();
+  if (!worth && credit_.streams <= messages_window_ / 4 && credit_.stream_bytes == 0)
     return std::nullopt;
-  return std::exchange(credit_, Credit{});
+  const std::uint64_t kept = worth ? 0 : credit_.bytes;
+  given_ += credit_.bytes - kept;
+  Credit out = std::exchange(credit_, Credit{.bytes = kept});
+  out.bytes -= kept;
+  return out;
+}
+
+bool QuicInbound::stuck() const noexcept {
+  return !discarding_ && !streams_.empty() && !streams_.front().end && given_ == received_;
 }
 
 }  // namespace twinwire

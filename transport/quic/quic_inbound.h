@@ -47,13 +47,16 @@ class QuicInbound {
   };
   // `reading`: somebody waits for the first message, so what came of it may be followed by more.
   std::optional<Credit> take_credit(bool reading) noexcept;
+  // After take_credit(true): the first message can never become whole, since what the peer has begun behind it fills the
+  // window and all that could be lent.
+  bool stuck() const noexcept;
 
  private:
   struct Stream {
     Block* block = nullptr;
     std::size_t filled = 0;
-    std::size_t size = 0;  // of the frame, once its header is here
-    std::size_t credited = 0;
+    std::size_t size = 0;      // of the frame, once its header is here
+    std::size_t credited = 0;  // of its own window
     bool end = false;
     bool bad = false;
     bool reset = false;
@@ -62,6 +65,9 @@ class QuicInbound {
   bool append(Stream& stream, std::span<const std::byte> bytes) noexcept;
   bool reserve(Stream& stream, std::size_t bytes) noexcept;
   Result<bool> take(Stream& stream, std::size_t max, Message& out) noexcept;
+  void give_back(std::size_t bytes) noexcept;
+  void lend(std::size_t bytes) noexcept;
+  std::size_t worth_a_frame() const noexcept;
   void forget_front() noexcept;
   void release_all() noexcept;
 
@@ -79,6 +85,11 @@ class QuicInbound {
   std::size_t held_ = 0;       // bytes of blocks
   std::size_t known_max_ = 0;  // the largest maximum that a reader has named
   Credit credit_;
+  std::uint64_t given_;         // bytes that the peer may send in all, as it knows
+  std::uint64_t received_ = 0;  // and has sent
+  // Of `given_`, and to be paid back: beyond the window, so that the first message can be finished. At most a window and
+  // the reader's maximum, which it may need for itself.
+  std::size_t lent_ = 0;
 };
 
 }  // namespace twinwire
