@@ -43,7 +43,7 @@ var (
 	certFile = flag.String("cert", "", "server: the certificate to show")
 	keyFile  = flag.String("key", "", "server: its key")
 	retry    = flag.Bool("retry", false, "server: newcomers prove their address first")
-	abreast  = flag.Int("abreast", 3, "so many streams are being written at one time")
+	abreast  = flag.Int("abreast", 8, "so many streams are being written at one time")
 )
 
 // What the library tells of a connection beside its streams.

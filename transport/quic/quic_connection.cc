@@ -400,7 +400,7 @@ void QuicConnection::half_destroyed(bool reader) noexcept {
 
 void QuicConnection::give_credit(bool reading) {
   if (engine_ == nullptr) return;
-  const auto credit = inbound_.take_credit(reading);
+  const auto credit = inbound_.take_credit(reading, credit_untold_);
   if (!credit) return;
   if (credit->stream_bytes != 0)
     engine_->credit_stream({QuicStream::Kind::messages, credit->stream}, credit->stream_bytes);

@@ -54,6 +54,11 @@ Result<Message> QuicConnection::read_one(std::size_t max, Deadline deadline) {
       return *read_error_;
     }
     give_credit(true);
+    if (inbound_.stuck(credit_untold_)) {
+      read_error_ = Error{Errc::invalid, 0};
+      drop(*read_error_, QuicCode::violation);
+      return *read_error_;
+    }
     const Wake wake = arrived_.wait(scheduler, deadline, "a message");
     if (read_error_) return *read_error_;
     if (closing_) return Errc::closed;

@@ -17,7 +17,8 @@ QuicInbound::QuicInbound(BufferPool& pool, const QuicOptions& options) noexcept
       messages_window_(options.messages_window),
       verify_seal_(options.verify_seal),
       any_order_(options.any_order && !options.one_stream),
-      one_stream_(options.one_stream) {}
+      one_stream_(options.one_stream),
+      given_(options.connection_window) {}
 
 bool QuicInbound::append(Stream& stream, std::span<const std::byte> bytes) noexcept {
   // Whole blocks for what is known to be welcome, or is no more than what may arrive anyway.
@@ -31,6 +32,7 @@ bool QuicInbound::append(Stream& stream, std::span<const std::byte> bytes) noexc
 
 void QuicInbound::on_bytes(std::uint64_t number, std::span<const std::byte> bytes,
                            bool end) noexcept {
+  received_ += bytes.size();
   try {
     if (one_stream_) return on_shared_bytes(number, bytes, end);
     if (number < first_) return;
@@ -42,7 +44,7 @@ void QuicInbound::on_bytes(std::uint64_t number, std::span<const std::byte> byte
   Stream& stream = streams_[number - first_];
   if (discarding_) {
     stream.frame.skip(bytes.size());
-    credit_.bytes += bytes.size();
+    give_back(bytes.size());
     if (end) ++credit_.streams;
     if (!end) {
       credit_.stream = number;
@@ -66,7 +68,7 @@ void QuicInbound::on_shared_bytes(std::uint64_t number, std::span<const std::byt
     return;
   }
   if (discarding_) {
-    credit_.bytes += bytes.size();
+    give_back(bytes.size());
     credit_.stream_bytes += bytes.size();
     bytes = {};
   }
@@ -108,7 +110,7 @@ Result<bool> QuicInbound::take(Stream& stream, std::size_t max, Message& out) no
   if (!frame.whole()) return Errc::invalid;
   if (verify_seal_ && !seal_matches(frame.bytes())) return Errc::invalid;
   held_ -= std::min(held_, frame.capacity());
-  credit_.bytes += frame.filled() - stream.credited;
+  give_back(frame.filled());
   if (one_stream_) credit_.stream_bytes += frame.filled() - stream.credited;
   out = frame.take();
   if (!one_stream_) ++credit_.streams;
@@ -145,7 +147,7 @@ void QuicInbound::discard() noexcept {
   for (Stream& stream : streams_) {
     stream.frame.release();
     if (stream.taken) continue;
-    credit_.bytes += stream.frame.filled() - stream.credited;
+    give_back(stream.frame.filled());
     if (one_stream_)
       credit_.stream_bytes += stream.frame.filled() - stream.credited;
     else if (stream.end)
@@ -169,21 +171,43 @@ bool QuicInbound::ended() const noexcept {
          });
 }
 
-std::optional<QuicInbound::Credit> QuicInbound::take_credit(bool reading) noexcept {
+// What nobody holds any more may be sent again; but what was lent is paid back first.
+void QuicInbound::give_back(std::size_t bytes) noexcept {
+  const std::size_t paid = std::min(lent_, bytes);
+  lent_ -= paid;
+  credit_.bytes += bytes - paid;
+}
+
+void QuicInbound::lend(std::size_t bytes) noexcept {
+  const std::size_t bound = connection_window_ + known_max_;
+  const std::size_t more = std::min(bytes, bound - std::min(bound, lent_));
+  lent_ += more;
+  credit_.bytes += more;
+}
+
+std::optional<QuicInbound::Credit> QuicInbound::take_credit(bool reading,
+                                                            std::uint64_t untold) noexcept {
   if (PLANT(quic_credit_never_extended)) return std::nullopt;
-  if (reading && !discarding_ && !streams_.empty()) {
+  if (reading && !discarding_ && !streams_.empty() && !streams_.front().end) {
     Stream& head = streams_.front();
     const std::size_t fresh = head.frame.filled() - head.credited;
-    if (!head.end && fresh >= stream_window_ / 4) {
+    if (fresh >= stream_window_ / 4) {
       credit_.stream = one_stream_ ? 0 : first_;
       credit_.stream_bytes += fresh;
-      credit_.bytes += fresh;
+      lend(fresh);
       head.credited = head.frame.filled();
     }
+    // A peer that writes several messages in turns spends on the later ones what the first one needs. Before it has
+    // spent all that it knows of, it is lent more, whoever gets that: enough for the library to tell it.
+    const std::uint64_t worth_telling = connection_window_ / 2 + 1;
+    if (given_ + credit_.bytes - received_ < untold + connection_window_ / 4 &&
+        untold + credit_.bytes < worth_telling)
+      lend(worth_telling - untold - credit_.bytes);
   } else if (discarding_ && credit_.stream_bytes != 0 && !one_stream_) {
     streams_[credit_.stream - first_].credited += credit_.stream_bytes;
   }
   Credit due{.bytes = std::exchange(credit_.bytes, 0)};
+  given_ += due.bytes;
   if (credit_.streams > messages_window_ / 4) due.streams = std::exchange(credit_.streams, 0);
   if (!one_stream_ || credit_.stream_bytes >= stream_window_ / 4) {
     due.stream = std::exchange(credit_.stream, 0);
@@ -191,6 +215,10 @@ std::optional<QuicInbound::Credit> QuicInbound::take_credit(bool reading) noexce
   }
   if (due.bytes == 0 && due.streams == 0 && due.stream_bytes == 0) return std::nullopt;
   return due;
+}
+
+bool QuicInbound::stuck(std::uint64_t untold) const noexcept {
+  return !discarding_ && !streams_.empty() && !streams_.front().end && given_ - received_ <= untold;
 }
 
 }  // namespace twinwire

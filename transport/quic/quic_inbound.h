@@ -47,14 +47,18 @@ class QuicInbound {
     std::uint64_t stream = 0;
     std::uint64_t stream_bytes = 0;
   };
-  // `reading`: somebody waits for the first message, so what came of it may be followed by more.
-  std::optional<Credit> take_credit(bool reading) noexcept;
+  // `reading`: somebody waits for the first message, so what came of it may be followed by more. `untold`: bytes that
+  // were taken as credit, and that the peer does not know of yet.
+  std::optional<Credit> take_credit(bool reading, std::uint64_t untold) noexcept;
+  // After take_credit(true): the first message can never become whole, since what the peer has begun behind it fills
+  // the window and all that could be lent.
+  bool stuck(std::uint64_t untold) const noexcept;
 
  private:
   // A message to be: a stream of its own, or, with one_stream, the next part of the only one.
   struct Stream {
     QuicAssembly frame;
-    std::size_t credited = 0;
+    std::size_t credited = 0;  // of its own window
     bool end = false;
     bool reset = false;
     bool taken = false;
@@ -62,6 +66,8 @@ class QuicInbound {
   void on_shared_bytes(std::uint64_t number, std::span<const std::byte> bytes, bool end);
   bool append(Stream& stream, std::span<const std::byte> bytes) noexcept;
   Result<bool> take(Stream& stream, std::size_t max, Message& out) noexcept;
+  void give_back(std::size_t bytes) noexcept;
+  void lend(std::size_t bytes) noexcept;
   void forget_front() noexcept;
 
   BufferPool* pool_;
@@ -79,6 +85,11 @@ class QuicInbound {
   std::size_t held_ = 0;       // bytes of blocks
   std::size_t known_max_ = 0;  // the largest maximum that a reader has named
   Credit credit_;
+  std::uint64_t given_;         // bytes that the peer may send in all
+  std::uint64_t received_ = 0;  // and has sent
+  // Of `given_`, and to be paid back: beyond the window, so that the first message can be finished. At most a window
+  // and the reader's maximum, which it may need for itself.
+  std::size_t lent_ = 0;
 };
 
 }  // namespace twinwire

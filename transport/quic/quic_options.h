@@ -26,7 +26,8 @@ struct QuicOptions : ConnOptions {
   Duration initial_rtt = std::chrono::milliseconds(333);  // until a round trip was measured
 
   // How much of what nobody has read yet may arrive: bytes of one message, bytes in all, messages. Under 256 KiB a
-  // stream window makes ngtcp2 0.12.1 see violations where there are none.
+  // stream window makes ngtcp2 0.12.1 see violations where there are none. While a reader waits for a message that is
+  // not whole, a peer that writes several in turns gets more in all: another window, and the reader's maximum.
   std::size_t stream_window = std::size_t{1} << 20;
   std::size_t connection_window = std::size_t{4} << 20;
   std::size_t messages_window = 1024;
