@@ -404,17 +404,17 @@ void QuicConnection::give_credit(bool reading) {
   if (!credit) return;
   if (credit->stream_bytes != 0)
     engine_->credit_stream({QuicStream::Kind::messages, credit->stream}, credit->stream_bytes);
-  engine_->credit({.bytes = credit->bytes, .messages = credit->streams});
-  credited(credit->bytes);
+  if (credit->streams != 0) engine_->credit({.messages = credit->streams});
   if (credit->streams != 0 || credit->stream_bytes != 0) wake_pump();
+  give_bytes(credit->bytes);
 }
 
-// The library tells the peer of bytes once they are more than half of the window. So the pump is woken just then; what
-// were held back here besides would come on top, and both together could be the whole window.
-void QuicConnection::credited(std::uint64_t bytes) noexcept {
+// The library tells the peer of bytes once they are more than half of the window. It gets them just then, in one: what
+// it held back and what were held back here besides could be the whole window, and nobody would ever move.
+void QuicConnection::give_bytes(std::uint64_t bytes) noexcept {
   credit_untold_ += bytes;
   if (credit_untold_ <= options_.connection_window / 2) return;
-  credit_untold_ = 0;
+  engine_->credit({.bytes = std::exchange(credit_untold_, 0)});
   wake_pump();
 }
 

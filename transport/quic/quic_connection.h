@@ -88,7 +88,7 @@ class QuicConnection final : public QuicSink, public std::enable_shared_from_thi
   void end(QuicCode code) noexcept;
   void linger(bool finished) noexcept;  // before the engine goes
   void give_credit(bool reading);
-  void credited(std::uint64_t bytes) noexcept;
+  void give_bytes(std::uint64_t bytes) noexcept;
   void tell_engine_of_exchanges() noexcept;
   std::optional<Error> no_more_requests() const noexcept;
   void wake_pump() noexcept;
@@ -118,7 +118,7 @@ class QuicConnection final : public QuicSink, public std::enable_shared_from_thi
   bool more_requests_ = false;
   bool requests_first_ = false;  // in the next packet
   bool dirty_ = false;
-  std::uint64_t credit_untold_ = 0;
+  std::uint64_t credit_untold_ = 0;  // bytes that the peer may send and does not know of
   std::uint64_t handed_ = 0;  // streams whose bytes the socket has taken
 
   std::vector<std::byte> kept_;  // the close packet

@@ -34,8 +34,8 @@ void QuicConnection::tell_engine_of_exchanges() noexcept {
     news = true;
   }
   if (const auto credit = exchanges_.take_credit()) {
-    engine_->credit({.bytes = credit->bytes, .requests = credit->streams});
-    credited(credit->bytes);
+    if (credit->streams != 0) engine_->credit({.requests = credit->streams});
+    give_bytes(credit->bytes);
     news = news || credit->streams != 0;
   }
   if (news) wake_pump();
