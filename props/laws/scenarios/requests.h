@@ -159,15 +159,19 @@ struct Requests {
         return;
       }
       const Error error = reply.error();
-      judge().check(
-          error == Error{Errc::broken} || (error == Error{Errc::timed_out} && plan.hurried) ||
-              (error == Error{Errc::refused} && plan.fate == Fate::dropped),
-          error == Error{Errc::timed_out} ? "request_answered" : "errors", [&] {
-            return "request " + std::to_string(id) + " ended with " + to_string(error) + "; " +
-                   (plan.fate == Fate::dropped ? "the peer drops it"
-                    : plan.hurried             ? "it was given little time"
-                                               : "the peer answers it");
-          });
+      // `broken`: no fault of datagrams that a swarm draws ends a connection, so one of the requests has.
+      judge().check((error == Error{Errc::timed_out} && plan.hurried) ||
+                        (error == Error{Errc::refused} && plan.fate == Fate::dropped),
+                    error == Error{Errc::timed_out} ? "request_answered"
+                    : error == Error{Errc::broken}  ? "request_alone"
+                                                    : "errors",
+                    [&] {
+                      return "request " + std::to_string(id) + " ended with " + to_string(error) +
+                             "; " +
+                             (plan.fate == Fate::dropped ? "the peer drops it"
+                              : plan.hurried             ? "it was given little time"
+                                                         : "the peer answers it");
+                    });
       if (error == Error{Errc::broken}) return;
       // A deadline that has passed: nothing is asked, and how the connection is comes back.
       const auto after =
