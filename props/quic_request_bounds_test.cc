@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests over QUIC at their bounds: of windows and memory, of large ones beside small ones, at the end of a connection.
+// Requests over QUIC at their bounds: windows and memory, large ones beside small ones, the end of a connection.
 #include "props/quic_rig.h"
 
 namespace twinwire::laws {

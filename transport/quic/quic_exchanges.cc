@@ -277,7 +277,7 @@ std::optional<QuicExchanges::Growth> QuicExchanges::next_growth(bool serving) no
 }
 
 std::optional<QuicExchanges::Credit> QuicExchanges::take_credit() noexcept {
-  // Streams are held back until they are worth a frame, but not where the peer has no other left: it may be that none of
+  // Streams are held back until they are worth a frame, but not where the peer has no other left: perhaps none of
   // those that are open is answered before one more has come.
   const bool enough =
       credit_.streams > requests_window_ / 4 ||
