@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests over QUIC at their bounds: of windows and memory, of large ones beside small ones, at the end of a connection.
+// Requests over QUIC at their bounds: windows and memory, large ones beside small ones, the end of a connection.
 #include "props/quic_rig.h"
 
 namespace twinwire::laws {
@@ -307,6 +307,51 @@ TEST(QuicRequestBounds, what_does_not_match_its_seal_is_invalid) {
         });
       });
     });
+}
+
+// What a caller must not do aborts, as the headers say.
+TEST(QuicRequestDeathTest, a_broken_precondition_aborts) {
+  const auto serve = [](std::size_t window, auto&& body) {
+    in_quic_world([&](QuicRig& rig, Scope& scope) {
+      rig.listening.requests_window = window;
+      in_talk(rig, scope, [&](Talk& talk) {
+        run_scope(rig.client.scheduler(), [&](Scope& both) {
+          both.spawn("asker", [&] {
+            (void)talk.client.request(rig.message(0), default_max_message, rig.in(1s));
+          });
+          body(rig, talk);
+        });
+      });
+    });
+  };
+  const auto next = [](QuicRig& rig, Talk& talk) {
+    return talk.server_reads.next_request(default_max_message, rig.in(1s));
+  };
+  EXPECT_DEATH(serve(0, [&](QuicRig& rig, Talk& talk) { (void)next(rig, talk); }),
+               "this side takes no requests");
+  EXPECT_DEATH(serve(1,
+                     [&](QuicRig& rig, Talk& talk) {
+                       auto request = next(rig, talk);
+                       for (int i = 0; i < 2; ++i) (void)request->reply(rig.message(0), rig.in(1s));
+                     }),
+               "a request is answered once");
+  EXPECT_DEATH(serve(1, [&](QuicRig& rig,
+                            Talk& talk) { (void)next(rig, talk)->reply(Message(), rig.in(1s)); }),
+               "a reply is a whole frame");
+  EXPECT_DEATH(serve(1,
+                     [&](QuicRig& rig, Talk& talk) {
+                       (void)talk.client.request(Message(), default_max_message, rig.in(1s));
+                     }),
+               "a request is a whole frame");
+  EXPECT_DEATH(serve(1,
+                     [&](QuicRig& rig, Talk& talk) {
+                       run_scope(rig.server.scheduler(), [&](Scope& two) {
+                         two.spawn("one", [&] { (void)next(rig, talk); });
+                         (void)next(rig, talk);
+                         (void)next(rig, talk);
+                       });
+                     }),
+               "two fibers inside one next_request");
 }
 
 }  // namespace
