@@ -181,6 +181,24 @@ TEST(Quic, the_idle_time_out_ends_a_silent_connection_and_keep_alive_prevents_it
   });
 }
 
+// Were it not for that, messages could be lost and the reader say `closed`.
+TEST(Quic, one_stream_on_one_side_alone_fails_the_handshake) {
+  for (const bool at_the_server : {false, true})
+    in_quic_world([&](QuicRig& f, Scope& scope) {
+      std::vector<std::string> refused;
+      (at_the_server ? f.listening : f.dialing).one_stream = true;
+      f.listening.accept.on_refused = [&](const Address&, std::string_view why) {
+        refused.emplace_back(why);
+      };
+      auto listener = Quic::listen(f.server, scope, f.server.address(4000), f.listening);
+      ASSERT_TRUE(listener);
+      auto conn = Quic::dial(f.client, listener->local(), f.dialing, f.in(5s));
+      EXPECT_TRUE(!conn && conn.error() == Errc::handshake) << at_the_server;
+      EXPECT_EQ(listener->accept(f.in(1s)).error(), Errc::timed_out);
+      EXPECT_EQ(refused.size(), 1U);  // by whoever noticed it first
+    });
+}
+
 // Pings are lost, too, and their answers: a connection with nothing to say lives on.
 TEST(Quic, keep_alive_bears_the_loss_of_many_packets) {
   sim::FaultPlan faults = sim::FaultPlan::none();

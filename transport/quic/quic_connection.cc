@@ -272,6 +272,15 @@ void QuicConnection::note_cause() noexcept {
 void QuicConnection::settle(QuicFate fate) {
   Scheduler& scheduler = *endpoint_->services().scheduler;
   if (engine_ != nullptr && fate == QuicFate::alive) path_ = engine_->path();
+  if (handshake_done_ && !established_ && engine_ != nullptr &&
+      !engine_->peer_agrees_on_streams()) {
+    explain(options_.one_stream
+                ? "it gives each message a stream of its own, and one_stream is set here"
+                : "it wants all messages on one stream, and one_stream is not set here");
+    failure_ = Error{Errc::handshake, 0};
+    drop(*failure_, QuicCode::violation);
+    return;
+  }
   if (handshake_done_ && !established_) {
     established_ = true;
     settled_.wake_all(scheduler);

@@ -119,7 +119,7 @@ class QuicConnection final : public QuicSink, public std::enable_shared_from_thi
   bool requests_first_ = false;  // in the next packet
   bool dirty_ = false;
   std::uint64_t credit_untold_ = 0;  // bytes that the peer may send and does not know of
-  std::uint64_t handed_ = 0;  // streams whose bytes the socket has taken
+  std::uint64_t handed_ = 0;         // streams whose bytes the socket has taken
 
   std::vector<std::byte> kept_;  // the close packet
   QuicPacket kept_packet_;

@@ -312,6 +312,10 @@ class Engine final : public QuicEngine {
     const ngtcp2_transport_params* peer = ngtcp2_conn_get_remote_transport_params(conn_);
     return peer != nullptr && peer->initial_max_streams_bidi != 0;
   }
+  bool peer_agrees_on_streams() const noexcept override {
+    const ngtcp2_transport_params* peer = ngtcp2_conn_get_remote_transport_params(conn_);
+    return peer != nullptr && (peer->initial_max_streams_uni == 1) == options_.one_stream;
+  }
   void abandon(QuicStream stream) override {
     const EntropyScope entropy(random_);
     (void)ngtcp2_conn_shutdown_stream(conn_, id_of(stream, false),
@@ -367,6 +371,10 @@ class Engine final : public QuicEngine {
 
   static Engine& of(void* user_data) noexcept { return *static_cast<Engine*>(user_data); }
 
+  // One stream and no more: that is how a side with one_stream is known.
+  std::uint64_t streams_allowed() const noexcept {
+    return options_.one_stream ? 1 : std::max<std::uint64_t>(2, options_.messages_window);
+  }
   static std::uint64_t number_of(std::int64_t id) noexcept {
     return static_cast<std::uint64_t>(id) >> 2;
   }
@@ -390,7 +398,7 @@ class Engine final : public QuicEngine {
     ngtcp2_transport_params_default(&params);
     params.initial_max_stream_data_uni = options_.stream_window;
     params.initial_max_data = options_.connection_window;
-    params.initial_max_streams_uni = options_.messages_window;
+    params.initial_max_streams_uni = streams_allowed();
     params.initial_max_stream_data_bidi_local = options_.stream_window;
     params.initial_max_stream_data_bidi_remote =
         options_.requests_window != 0 ? options_.stream_window : 0;

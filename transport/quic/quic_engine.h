@@ -153,6 +153,8 @@ class QuicEngine {
   // The number of a new request; none: the peer takes no more for now, or none at all.
   virtual std::optional<std::uint64_t> open_request() = 0;
   virtual bool peer_takes_requests() const noexcept = 0;
+  // Once the handshake is done: whether the peer wants all messages on one stream, too.
+  virtual bool peer_agrees_on_streams() const noexcept = 0;
   // Breaks both directions of a request off.
   virtual void abandon(QuicStream stream) = 0;
 

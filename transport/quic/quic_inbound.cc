@@ -21,11 +21,13 @@ QuicInbound::QuicInbound(BufferPool& pool, const QuicOptions& options) noexcept
       given_(options.connection_window) {}
 
 bool QuicInbound::append(Stream& stream, std::span<const std::byte> bytes) noexcept {
-  // Whole blocks for what is known to be welcome, or is no more than what may arrive anyway.
+  // A whole block for what is no more than what may arrive anyway; and for the oldest message, where its size is known
+  // to be welcome. For every later one the headers alone could claim as much.
   const std::size_t room = connection_window_ > held_ ? connection_window_ - held_ : 0;
   const std::size_t before = stream.frame.capacity();
+  const std::size_t claim = &stream == &streams_.front() ? known_max_ : 0;
   const bool ok =
-      stream.frame.append(*pool_, bytes, std::max(known_max_, std::min(stream_window_, room)));
+      stream.frame.append(*pool_, bytes, std::max(claim, std::min(stream_window_, room)));
   held_ += stream.frame.capacity() - before;
   return ok;
 }

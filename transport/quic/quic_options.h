@@ -37,7 +37,7 @@ struct QuicOptions : ConnOptions {
   bool any_order = false;
 
   // All messages back to back on one stream that lasts as long as the connection: fewer bytes and less work for each,
-  // for bulk. Both sides must have it, or the first message is `invalid`. A lost packet delays everything behind it;
+  // for bulk. Both sides must have it, or the handshake fails. A lost packet delays everything behind it;
   // any_order has no effect.
   bool one_stream = false;
 
