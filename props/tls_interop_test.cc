@@ -27,8 +27,8 @@ using props::Process;
 
 constexpr std::size_t message_count = 1000;
 
-// From a header alone up to 1 MiB, mostly small: gnutls-cli writes what it gets byte by byte, a million system calls for
-// each of the large ones.
+// From a header alone up to 1 MiB, mostly small: gnutls-cli writes what it gets byte by byte, a million system calls
+// for each of the large ones.
 std::size_t body_size(std::size_t i) {
   if (i % 200 == 199) return (1 << 20) - header_size;
   return i * i * 37 % (i % 10 == 9 ? 60'000 : 900);
@@ -119,6 +119,7 @@ struct Peer {
   const char* options;  // which make it speak that version
   TlsVersions versions;
 };
+void PrintTo(const Peer& peer, std::ostream* out) { *out << peer.name; }
 constexpr Peer openssl_peers[] = {{"openssl_13", "openssl", "-tls1_3", TlsVersions::only_13},
                                   {"openssl_12", "openssl", "-tls1_2", TlsVersions::only_12}};
 constexpr Peer gnutls_peers[] = {
