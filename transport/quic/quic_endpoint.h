@@ -10,6 +10,7 @@
 #include <span>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "transport/accept_stage.h"
 #include "transport/fiber/wait_queue.h"
@@ -58,7 +59,10 @@ class QuicEndpoint final : public std::enable_shared_from_this<QuicEndpoint> {
   // Errors     as Network::bind and QuicEngine::migrate
   Result<void> move_to(Network& network, const Address& local, QuicEngine& engine);
   void route(const QuicCid& cid, QuicConnection& connection);
-  void unroute(const QuicCid& cid) noexcept { routes_.erase(cid); }
+  void unroute(const QuicCid& cid) noexcept {
+    routes_.erase(cid);
+    remember(cid);
+  }
   void forget(QuicConnection& connection) noexcept;
   void joined() noexcept { ++connections_; }
   void left(QuicConnection& connection) noexcept;  // its pump has ended
@@ -72,6 +76,10 @@ class QuicEndpoint final : public std::enable_shared_from_this<QuicEndpoint> {
   void take(const ReceivedDatagram& datagram, std::span<const std::byte> bytes);
   void begin(const QuicPath& path, Ecn ecn, QuicInitial initial, std::span<const std::byte> bytes);
   void answer(const QuicPath& path, std::span<const std::byte> packet);
+  // Of a datagram that can neither belong to a connection nor begin one, for the log.
+  void turn_away(const Address& peer, std::string_view why) noexcept;
+  void remember(const QuicCid& gone) noexcept;
+  bool was_here(const QuicCid& cid) const noexcept;
   bool make_room() noexcept;
   void close_if_unused() noexcept;
   bool is_dialer() const noexcept { return !ever_listened_; }
@@ -93,6 +101,12 @@ class QuicEndpoint final : public std::enable_shared_from_this<QuicEndpoint> {
   std::deque<std::shared_ptr<QuicConnection>> ready_;
   WaitQueue arrivals_;
   AcceptCounters counters_;
+
+  Address stranger_;  // whose datagram was turned away last; it is not told again until then
+  TimePoint stranger_until_{INT64_MIN};
+  std::vector<std::uint64_t>
+      gone_;  // of a listener: the latest ids that led somewhere, by their beginning
+  std::size_t gone_next_ = 0;
 };
 
 }  // namespace twinwire
