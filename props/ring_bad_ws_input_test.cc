@@ -43,6 +43,7 @@ class RingBadWsInput : public RingTest {
       refused.emplace_back(why);
     };
     options.accept_after_first_message = true;
+    if constexpr (is_secure) options.tls.alpn = protocols;
     return options;
   }
   typename T::Options dialing() {
@@ -50,6 +51,7 @@ class RingBadWsInput : public RingTest {
     if constexpr (is_secure) {
       options.tls.credentials = test_credentials().client->share();
       options.tls.server_name = laws::test_server_name;
+      options.tls.alpn = protocols;
     }
     return options;
   }
@@ -128,6 +130,7 @@ class RingBadWsInput : public RingTest {
   typename T::Listener* listener = nullptr;
   std::vector<std::string> refused;
   std::size_t seen = 0;
+  std::vector<std::string> protocols;  // by ALPN, of both sides
 };
 
 struct Names {
@@ -214,6 +217,21 @@ TYPED_TEST(RingBadWsInput, the_other_kind_of_client) {
       this->expect("not a TLS record");
     }
   });
+}
+
+TYPED_TEST(RingBadWsInput, another_protocol_name) {
+  if constexpr (TestFixture::is_secure) {
+    this->protocols = {"http/1.1"};
+    this->with_listener([&](const Address& address) {
+      for (const char* other : {"h2", "twinwire"}) {
+        auto options = this->dialing();
+        options.tls.alpn = {other};
+        auto conn = Wss::dial(*this->network, address, options, this->soon());
+        EXPECT_EQ(conn.error(), Error{Errc::handshake});
+        this->expect("no common application protocol");
+      }
+    });
+  }
 }
 
 }  // namespace
