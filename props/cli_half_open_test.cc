@@ -30,6 +30,13 @@ class HalfOpen : public BadInput, public ::testing::WithParamInterface<const cha
                 static_cast<ssize_t>(bytes.size()));
     }
   }
+  // For processes that are started from now on.
+  static void limit_descriptors(std::size_t count) {
+    rlimit limit{};
+    EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = count;
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+  }
   void hang_up() {
     for (const int socket : open_) ::close(socket);
     open_.clear();
@@ -53,8 +60,31 @@ TEST_P(HalfOpen, ten_thousand_at_a_time) {
   EXPECT_LT(each, memory_of_one) << "bytes for each";
   hang_up();
   expect_sum(many);
+  const std::string why = GetParam() == std::string("tcp")
+                              ? "it ended the connection before its first message was whole"
+                              : "it ended the connection during the handshake";
+  EXPECT_EQ(lines_with(server_->err(), why).size(), lines_) << server_->err();
   finish(many);
   std::printf("%zu bytes for each\n", each);
+}
+
+// A crowd takes all the descriptors that the server may have, and says nothing. Whoever comes then is not to wait until
+// the handshake's time is over for each of them.
+class Shortage : public HalfOpen {};
+INSTANTIATE_TEST_SUITE_P(BadInput, Shortage, ::testing::Values("tcp", "wss"),
+                         [](const auto& one) { return std::string(one.param); });
+
+TEST_P(Shortage, more_than_there_are_descriptors) {
+  const std::size_t all = descriptors();
+  limit_descriptors(200);
+  serve(GetParam());
+  limit_descriptors(all);
+  begin();
+  flood(600, beginning_of(GetParam()));
+  honest();
+  EXPECT_GE(refused(), 300U) << server_->err();
+  EXPECT_EQ(server_->err().find("handshake timed out"), std::string::npos) << server_->err();
+  hang_up();
 }
 
 }  // namespace

@@ -12,6 +12,9 @@ namespace {
 constexpr Duration backoff_first = std::chrono::milliseconds(5);
 constexpr Duration backoff_max = std::chrono::seconds(1);
 constexpr std::uint32_t errors_at_once = 16;  // other than shortages; one connection each
+// While descriptors are out nobody may sit on one for longer without having finished the handshake: a crowd that says
+// nothing would keep everybody else waiting until its time is over.
+constexpr Duration shortage_patience = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -78,6 +81,7 @@ Result<void> AcceptLoop::pause_after(const Error& error) {
   if (errors_in_a_row_++ == 0) backoff_ = backoff_first;
   if (error != Errc::no_resources && errors_in_a_row_ <= errors_at_once) return {};
   if (PLANT(accept_spins_without_descriptors)) return {};
+  if (error == Errc::no_resources) evict_idlers();
   auto slept = network_->scheduler().sleep_for(backoff_);
   backoff_ = std::min(2 * backoff_, backoff_max);
   return slept;
@@ -93,7 +97,9 @@ void AcceptLoop::start_handshake(std::unique_ptr<ByteStream> stream) {
   try {
     evicted = std::make_shared<bool>(false);
     unfinished_.push_back(
-        {{}, evicted});  // a place for the handle, before there is a fiber to forget
+        {{},
+         evicted,
+         network_->clock().now()});  // a place for the handle, before there is a fiber to forget
   } catch (const std::bad_alloc&) {
     return no_room({Errc::no_resources, 0});
   }
@@ -149,11 +155,25 @@ void AcceptLoop::evict_oldest() noexcept {
     const Unfinished oldest = std::move(*at);
     unfinished_.erase(at);
     if (oldest.fiber.get() == nullptr) continue;
-    ++counters.handshakes_evicted;
-    *oldest.evicted = true;
-    network_->scheduler().cancel(oldest.fiber);
-    return;
+    return evict(oldest);
   }
+}
+
+void AcceptLoop::evict_idlers() noexcept {
+  const TimePoint now = network_->clock().now();
+  while (!unfinished_.empty() && unfinished_.front().begun + shortage_patience <= now) {
+    const Unfinished oldest = std::move(unfinished_.front());
+    unfinished_.pop_front();
+    if (oldest.fiber.get() == nullptr) continue;
+    evict(oldest);
+    backoff_ = backoff_first;
+  }
+}
+
+void AcceptLoop::evict(const Unfinished& one) noexcept {
+  ++counters.handshakes_evicted;
+  *one.evicted = true;
+  network_->scheduler().cancel(one.fiber);
 }
 
 void AcceptLoop::cancel() noexcept {

@@ -93,11 +93,14 @@ class AcceptLoop {
   void refused(const Address& peer, const Error& error, std::string_view why,
                bool evicted) noexcept;
   void evict_oldest() noexcept;
+  void evict_idlers() noexcept;
 
   struct Unfinished {
     FiberHandle fiber;
     std::shared_ptr<bool> evicted;
+    TimePoint begun;
   };
+  void evict(const Unfinished& one) noexcept;
 
   Network* network_;
   Scope* background_;

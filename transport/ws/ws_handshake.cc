@@ -6,6 +6,7 @@
 #include <cstring>
 #include <new>
 
+#include "transport/accept_stage.h"
 #include "transport/base/plant.h"
 #include "transport/net/write_all.h"
 #include "transport/ws/ws_upgrade.h"
@@ -25,12 +26,12 @@ struct HeadRead {
 };
 
 // Reads up to and with the empty line.
-// Errors     too_large · handshake (not HTTP, or the stream ended) · those of ByteStream::read
+// Errors     too_large · handshake (not HTTP) · closed (the stream ended) · those of ByteStream::read
 Result<void> read_head(ByteStream& stream, HeadRead& head, Deadline deadline) {
   for (;;) {
     auto slice = stream.read(deadline);
     if (!slice) return slice.error();
-    if (slice->empty()) return Errc::handshake;
+    if (slice->empty()) return Errc::closed;
     const std::size_t before = head.size;
     const std::size_t n = std::min(slice->size(), head.text.size() - before);
     std::memcpy(head.text.data() + before, slice->data(), n);
@@ -76,7 +77,7 @@ Result<Slice> as_client(ByteStream& stream, const WsOptions& options, Random& ra
   if (!sent) return sent.error();
   HeadRead head;
   if (auto read = read_head(stream, head, deadline); !read) {
-    const bool not_ours = read.error() == Errc::too_large;
+    const bool not_ours = read.error() == Errc::too_large || read.error() == Errc::closed;
     return not_ours ? Error{Errc::handshake, 0} : read.error();
   }
   if (!upgrade_accepted(head.view(), key)) return Errc::handshake;
@@ -94,16 +95,20 @@ Result<Slice> as_server(ByteStream& stream, const WsOptions& options, Clock& clo
                         HandshakeTerms terms) {
   HeadRead head;
   UpgradeAnswer answer;
-  if (auto read = read_head(stream, head, terms.deadline); read)
+  const auto read = read_head(stream, head, terms.deadline);
+  if (read)
     answer = answer_upgrade(head.view(), {options.path, options.hosts, options.origins});
   else if (read.error() == Errc::too_large)
     answer = refuse_upgrade(431);
-  else if (read.error() == Errc::handshake)
+  else if (read.error() == Errc::handshake || read.error() == Errc::closed)
     answer = refuse_upgrade(400);
   else
     return read.error();
   if (answer.status != 101) {
-    explain(terms, answer);
+    if (read || read.error() != Errc::closed)
+      explain(terms, answer);
+    else
+      terms.explain(refusal_words(Errc::closed));
     refuse(stream, answer, earlier(terms.deadline, clock.in(refusal_limit)));
     return Errc::handshake;
   }
