@@ -75,13 +75,19 @@ class BadInput : public ::testing::Test {
 
   // --- The server --------------------------------------------------------------------------------------------------
 
-  // With the server's certificate where it needs one, unless others are given.
-  void serve(const std::string& transport, std::string certificates = {}) {
+  // With the server's certificate where it needs one, unless others are given. `more`: other options of its own.
+  void serve(const std::string& transport, std::string certificates = {},
+             const std::string& more = {}) {
     if (is_secure(transport) && certificates.empty())
       certificates = "--cert server.cert --key server.key";
-    std::vector<std::string> command =
-        words("serve --listen 127.0.0.1:0 --transport " + transport + " " + certificates);
+    std::vector<std::string> command = words("serve --listen 127.0.0.1:0 --transport " + transport +
+                                             " " + certificates + " " + more);
     command.insert(command.begin(), tool_path());
+    if (!limit_.empty()) {
+      const auto shell = {std::string("/bin/sh"), std::string("-c"),
+                          "ulimit -n " + limit_ + " && exec \"$0\" \"$@\""};
+      command.insert(command.begin(), shell);
+    }
     server_ = std::make_unique<Process>(folder_.path(), command);
     ASSERT_TRUE(server_->says("serving " + transport + " on 127.0.0.1:")) << server_->err();
     transport_ = transport;
@@ -220,6 +226,7 @@ class BadInput : public ::testing::Test {
   std::optional<SteadyClient> steady_;
   std::string transport_;
   std::string port_;
+  std::string limit_;         // of the server's descriptors; empty: as this process
   bool mutual_ = false;       // clients show certificates
   std::size_t lines_ = 0;     // of the server's standard error, seen so far
   std::uint64_t served_ = 0;  // to their end
