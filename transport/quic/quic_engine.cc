@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "transport/quic/quic_memory.h"
 #include "transport/tls/tls_cause.h"
 #include "transport/tls/tls_session.h"
 
@@ -150,7 +151,7 @@ class Engine final : public QuicEngine {
     if (!is_server_) {
       const ngtcp2_cid dcid = to_cid(draw_cid(random_, 16));
       if (ngtcp2_conn_client_new(&conn_, &dcid, &scid, &where.it, NGTCP2_PROTO_VER_V1, &callbacks,
-                                 &settings, &params, nullptr, this) != 0)
+                                 &settings, &params, &heap_, this) != 0)
         return false;
     } else {
       const ngtcp2_cid dcid = to_cid(initial->source);
@@ -163,7 +164,7 @@ class Engine final : public QuicEngine {
       params.stateless_reset_token_present = 1;
       if (!reset_token(params.stateless_reset_token, scid)) return false;
       if (ngtcp2_conn_server_new(&conn_, &dcid, &scid, &where.it, initial->version, &callbacks,
-                                 &settings, &params, nullptr, this) != 0)
+                                 &settings, &params, &heap_, this) != 0)
         return false;
     }
     if (!start_tls(path.remote)) return false;
@@ -540,6 +541,21 @@ class Engine final : public QuicEngine {
     };
     return callbacks;
   }
+
+  QuicMemory memory_;
+  ngtcp2_mem heap_{
+      .user_data = &memory_,
+      .malloc = [](std::size_t size,
+                   void* memory) { return static_cast<QuicMemory*>(memory)->allocate(size); },
+      .free = [](void* bytes, void* memory) { static_cast<QuicMemory*>(memory)->release(bytes); },
+      .calloc =
+          [](std::size_t count, std::size_t size, void* memory) {
+            return static_cast<QuicMemory*>(memory)->allocate_zeroed(count, size);
+          },
+      .realloc =
+          [](void* bytes, std::size_t size, void* memory) {
+            return static_cast<QuicMemory*>(memory)->reallocate(bytes, size);
+          }};
 
   QuicOptions options_;
   Random& random_;
