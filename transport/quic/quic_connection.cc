@@ -390,7 +390,9 @@ void QuicConnection::ended_by_peer(Error why) {
 void QuicConnection::drop(Error why, QuicCode code) noexcept {
   if (finished_) return;
   if (!write_error_) write_error_ = why;
-  if (!read_error_) read_error_ = Error{Errc::broken, why.os_errno};
+  // Once close() has begun a reader is told `closed`, and that stays, however close() ends.
+  if (!read_error_)
+    read_error_ = closing_ ? Error{Errc::closed, 0} : Error{Errc::broken, why.os_errno};
   end(code);
   outbound_.clear();
   exchanges_.clear();
