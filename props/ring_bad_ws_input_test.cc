@@ -200,7 +200,9 @@ TEST_F(RingBadWssInput, another_application_protocol) {
   with_listener([&](const Address& address) {
     WssOptions options = dialing();
     options.tls.alpn = {"theirs"};
-    EXPECT_EQ(Wss::dial(*network, address, options, soon()).error(), Error{Errc::handshake});
+    const auto conn = Wss::dial(*network, address, options, soon());
+    ASSERT_FALSE(conn.has_value());
+    EXPECT_EQ(conn.error(), Error{Errc::handshake});
     expect("no common application protocol");
   });
 }

@@ -95,7 +95,7 @@ Duration AcceptLoop::make_room() noexcept {
   while (evicted < evictions_at_once && evict_oldest(latest, 0)) ++evicted;
   if (evicted > 0) return backoff_ = backoff_first;
   if (unfinished_.empty()) return backoff_;
-  return std::min(backoff_, unfinished_.front().began - latest);
+  return std::clamp(unfinished_.front().began - latest, backoff_first, backoff_);
 }
 
 void AcceptLoop::start_handshake(std::unique_ptr<ByteStream> stream) {
