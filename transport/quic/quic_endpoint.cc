@@ -129,9 +129,8 @@ void QuicEndpoint::take(const ReceivedDatagram& datagram, std::span<const std::b
         keep->receive(path, datagram.ecn, bytes);
     return;
   }
-  if (!listening_) {
-    // What is left of a listener still resets.
-  } else if (description.kind == QuicKind::initial) {
+  // What is left of a listener begins nothing, and still resets.
+  if (listening_ && description.kind == QuicKind::initial) {
     begin(path, datagram.ecn, description.header, bytes);
     return;
   }
