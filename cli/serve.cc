@@ -24,11 +24,13 @@ namespace {
 struct ServeArguments {
   std::string listen = "127.0.0.1:4000";
   std::string transport = "tcp";
+  std::string handshake_timeout = "10s";
   TlsOptionsText tls;
 };
 
 constexpr std::size_t echo_batch = 256;
 constexpr Duration close_grace = std::chrono::seconds(2);
+constexpr Duration between_complaints = std::chrono::seconds(1);  // about what lasts
 
 struct Totals {
   std::uint64_t clean = 0;    // said good-bye after their last message
@@ -142,12 +144,16 @@ class Session {
 template <Transport T>
 void accept_all(Network& network, typename T::Listener& listener, Scope& sessions_scope,
                 std::list<Session<T>*>& sessions, Totals& totals, const bool& stopping) {
+  TimePoint quiet_until{INT64_MIN};
   for (;;) {
     auto accepted = listener.accept(Deadline::never());
     if (!accepted &&
         (accepted.error() == Errc::canceled || accepted.error() == Errc::shutting_down))
       return;
     if (!accepted) {
+      const TimePoint now = network.clock().now();
+      if (now < quiet_until) continue;  // descriptors are still out
+      quiet_until = now + between_complaints;
       std::fprintf(stderr, "twinwire: a connection was not accepted: %s\n",
                    to_string(accepted.error()).c_str());
       continue;
@@ -230,6 +236,9 @@ ExitCode serve(const ServeArguments& options) {
   const auto address = parse_address(options.listen);
   if (!address)
     bad_usage("'" + options.listen + "' is no address; write 127.0.0.1:4000 or [::1]:4000");
+  const auto handshake_timeout = parse_duration(options.handshake_timeout);
+  if (!handshake_timeout || *handshake_timeout <= Duration::zero())
+    bad_usage("'" + options.handshake_timeout + "' is no duration; write 10s or 500ms");
   const auto ring = open_ring();
   real::RingNetwork network(*ring);
   Totals totals;
@@ -239,6 +248,7 @@ ExitCode serve(const ServeArguments& options) {
     // Whoever never sends a message is no connection, and costs nobody a place.
     listening.accept_after_first_message = true;
     listening.first_message_max = default_max_message;
+    listening.accept.handshake_timeout = *handshake_timeout;
     // All of a `load`'s connections may be on their way at one time: honest ones, not to be evicted by each other.
     listening.accept.handshakes_max = 2 * connections_max;
     Scope root(ring->scheduler());
@@ -262,6 +272,9 @@ void add_serve(CLI::App& app, const Tool&, ExitCode& code) {
   verb->add_option("--listen", options->listen, "address and port; port 0: any that is free")
       ->capture_default_str();
   verb->add_option("--transport", options->transport, "over which transport")
+      ->capture_default_str();
+  verb->add_option("--handshake-timeout", options->handshake_timeout,
+                   "how long a newcomer may take until its first message is whole")
       ->capture_default_str();
   add_tls_listener_options(*verb, options->tls);
   verb->callback([&code, options] { code = serve(*options); });

@@ -18,6 +18,7 @@
 #include "props/cli_process.h"
 #include "props/laws/test_credentials.h"
 #include "props/steady_client.h"
+#include "transport/base/sanitizers.h"
 #include "transport/net/write_all.h"
 #include "transport/tls/tls_stream.h"
 #include "transport/wire/header.h"
@@ -38,6 +39,15 @@ inline std::size_t descriptors() {
 inline bool is_secure(const std::string& transport) {
   return transport == "tls" || transport == "wss" || transport == "quic";
 }
+
+// What costs the server memory: sanitizers keep more, and for longer.
+#if defined(TWINWIRE_ASAN) || defined(TWINWIRE_TSAN)
+inline constexpr std::size_t memory_factor = 8;
+#else
+inline constexpr std::size_t memory_factor = 1;
+#endif
+
+inline constexpr std::string_view http_request = "GET / HTTP/1.1\r\nHost: server\r\n\r\n";
 
 inline std::string frame_of_size(std::uint32_t size) {
   std::string header(header_size, '\0');
@@ -75,13 +85,19 @@ class BadInput : public ::testing::Test {
 
   // --- The server --------------------------------------------------------------------------------------------------
 
-  // With the server's certificate where it needs one, unless others are given.
-  void serve(const std::string& transport, std::string certificates = {}) {
+  // With the server's certificate where it needs one, unless others are given. `more`: other options of its own.
+  void serve(const std::string& transport, std::string certificates = {},
+             const std::string& more = {}) {
     if (is_secure(transport) && certificates.empty())
       certificates = "--cert server.cert --key server.key";
-    std::vector<std::string> command =
-        words("serve --listen 127.0.0.1:0 --transport " + transport + " " + certificates);
+    std::vector<std::string> command = words("serve --listen 127.0.0.1:0 --transport " + transport +
+                                             " " + certificates + " " + more);
     command.insert(command.begin(), tool_path());
+    if (!limit_.empty()) {
+      const auto shell = {std::string("/bin/sh"), std::string("-c"),
+                          "ulimit -n " + limit_ + " && exec \"$0\" \"$@\""};
+      command.insert(command.begin(), shell);
+    }
     server_ = std::make_unique<Process>(folder_.path(), command);
     ASSERT_TRUE(server_->says("serving " + transport + " on 127.0.0.1:")) << server_->err();
     transport_ = transport;
@@ -108,6 +124,23 @@ class BadInput : public ::testing::Test {
     return run_tool_in(folder_.path(), tool_path(),
                        "load --connect 127.0.0.1:" + port_ +
                            " --connections 1 --messages 20 --batch 5 " + arguments);
+  }
+  // One that comes now and is turned away, here or there.
+  void dishonest(const std::string& arguments, const std::string& why) {
+    const Ended ended = load(arguments);
+    EXPECT_EQ(ended.exit_code, 6) << ended.out << ended.err;
+    expect_refused(why);
+  }
+  // Five clients that the certificates do not fit, of a server that demands the client's.
+  void strangers() {
+    const std::string name = "--transport " + transport_ + " --server-name ";
+    const std::string good = name + server_name();
+    dishonest(good + " --ca ca --cert expired.cert --key expired.key", "certificate expired");
+    dishonest(good + " --ca ca --cert forged.cert --key forged.key",
+              "certificate with a wrong signature");
+    dishonest(good + " --ca ca", "no certificate shown");
+    dishonest(good + " --ca strange-ca", "the peer refused: CA is unknown");
+    dishonest(name + "other.test --ca ca", "the peer refused: Certificate is bad");
   }
   // One that comes now, and is served to its end.
   void honest() {
@@ -178,6 +211,13 @@ class BadInput : public ::testing::Test {
     }
     return count;
   }
+  // So many in all, in few lines.
+  void expect_sum(std::uint64_t count) {
+    wait_for([&] { return refused() >= count; });
+    EXPECT_EQ(refused(), count) << server_->err();
+    EXPECT_LE(lines().size(), 250U) << server_->err();
+    lines_ = lines().size();
+  }
   template <class F>
   static bool wait_for(F&& done, std::chrono::seconds patience = 20s) {
     const auto until = std::chrono::steady_clock::now() + patience;
@@ -220,6 +260,7 @@ class BadInput : public ::testing::Test {
   std::optional<SteadyClient> steady_;
   std::string transport_;
   std::string port_;
+  std::string limit_;         // of the server's descriptors; empty: as this process
   bool mutual_ = false;       // clients show certificates
   std::size_t lines_ = 0;     // of the server's standard error, seen so far
   std::uint64_t served_ = 0;  // to their end

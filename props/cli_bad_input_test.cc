@@ -16,7 +16,7 @@ TEST_F(BadInput, over_tcp_each_costs_its_own_connection) {
   expect_refused("it sent what is no frame, or one that is too large");
   send_and_wait(frame_of_size(header_size - 1));
   expect_refused("it sent what is no frame");
-  send_and_wait("GET / HTTP/1.1\r\nHost: server\r\n\r\n" + std::string(header_size, ' '));
+  send_and_wait(std::string(http_request) + std::string(header_size, ' '));
   expect_refused("it sent what is no frame");
   honest();
   // In the middle of a connection that began well.
@@ -37,30 +37,18 @@ TEST_F(BadInput, over_tls_each_costs_its_own_connection) {
   mutual_ = true;
   serve("tls", "--cert server.cert --key server.key --ca ca");
   begin();
-  const std::string name = "--transport tls --server-name " + server_name();
-  const auto refused = [&](const std::string& arguments, const std::string& part) {
-    const Ended ended = load(arguments);
-    EXPECT_EQ(ended.exit_code, 6) << ended.out << ended.err;
-    expect_refused(part);
-  };
   send_and_wait(std::string(5000, 'g'));
   expect_refused("not a TLS record");
   std::string huge_record("\x16\x03\x01\xff\xff", 5);
   huge_record.append(70'000, 'x');
   send_and_wait(huge_record);
   expect_refused("");
-  send_and_wait("GET / HTTP/1.1\r\nHost: server\r\n\r\n");
+  send_and_wait(std::string(http_request));
   expect_refused("not a TLS record");
-  refused("--transport tcp", "not a TLS record");
-  refused("--transport ws", "not a TLS record");
+  dishonest("--transport tcp", "not a TLS record");
+  dishonest("--transport ws", "not a TLS record");
   honest();
-  refused(name + " --ca ca --cert expired.cert --key expired.key", "certificate expired");
-  refused(name + " --ca ca --cert forged.cert --key forged.key",
-          "certificate with a wrong signature");
-  refused(name + " --ca ca", "no certificate shown");
-  refused(name + " --ca strange-ca", "the peer refused: CA is unknown");
-  refused("--transport tls --ca ca --server-name other.test",
-          "the peer refused: Certificate is bad");
+  strangers();
   finish(10);
 }
 
@@ -92,7 +80,7 @@ TEST_F(BadInput, over_ws_each_costs_its_own_connection) {
   begin();
   send_and_wait(std::string(5000, 'g'));
   expect_refused("its upgrade was answered 400 Bad Request");
-  send_and_wait("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  send_and_wait(std::string(http_request));
   expect_refused("its upgrade was answered ");
   send_and_wait("GET / HTTP/1.1\r\nHost: x\r\nX: " + std::string(100'000, 'h') + "\r\n\r\n");
   expect_refused("its upgrade was answered ");
@@ -112,7 +100,7 @@ TEST_F(BadInput, over_wss_each_costs_its_own_connection) {
   };
   send_and_wait(std::string(5000, 'g'));
   expect_refused("not a TLS record");
-  send_and_wait("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  send_and_wait(std::string(http_request));
   expect_refused("not a TLS record");
   send_inside("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
   expect_refused("its upgrade was answered ");

@@ -14,16 +14,18 @@ std::string beginning_of(const std::string& transport) {
   return {"\x16\x03\x01\x02\x00\x01\x00\x01", 8};  // of a TLS record with a ClientHello
 }
 
-#if defined(TWINWIRE_ASAN) || defined(TWINWIRE_TSAN)
-constexpr std::size_t memory_of_one = 1 << 20;  // theirs, for the most part
+constexpr std::size_t memory_of_one = memory_factor * 64 * 1024;
+#if defined(TWINWIRE_TSAN)
+// A fiber is a thread to ThreadSanitizer, which bears 8,128 of them at a time.
+constexpr std::uint64_t many = 3000;
 #else
-constexpr std::size_t memory_of_one = 64 * 1024;
+constexpr std::uint64_t many = 10'000;
 #endif
 
 class HalfOpen : public BadInput, public ::testing::WithParamInterface<const char*> {
  protected:
   // `many` at a time, or as many as descriptors allow.
-  void flood(std::uint64_t many, const std::string& bytes) {
+  void flood(const std::string& bytes) {
     const std::size_t at_once = std::min<std::size_t>(many, descriptors() - 200);
     for (std::uint64_t i = 0; i < many; ++i) {
       if (open_.size() == at_once) hang_up();
@@ -46,20 +48,16 @@ INSTANTIATE_TEST_SUITE_P(BadInput, HalfOpen, ::testing::Values("tcp", "tls", "ws
                          [](const auto& one) { return std::string(one.param); });
 
 TEST_P(HalfOpen, ten_thousand_at_a_time) {
-  constexpr std::uint64_t many = 10'000;
   (void)descriptors();
   serve(GetParam());
   begin();
   const std::size_t before = server_->resident();
-  flood(many, beginning_of(GetParam()));
+  flood(beginning_of(GetParam()));
   honest();
   const std::size_t each = (server_->resident() - before) / many;
   EXPECT_LT(each, memory_of_one) << "bytes for each";
   hang_up();
-  wait_for([this] { return refused() >= many; });
-  EXPECT_EQ(refused(), many) << server_->err();
-  EXPECT_LE(lines().size(), 150U) << server_->err();
-  lines_ = lines().size();
+  expect_sum(many);
   finish(many);
   std::printf("%zu bytes for each\n", each);
 }

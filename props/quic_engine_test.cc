@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "props/deaf_quic_sink.h"
 #include "props/laws/test_credentials.h"
 #include "sim/sim_network.h"
 #include "sim/world.h"
@@ -16,7 +17,7 @@
 namespace twinwire {
 namespace {
 
-struct Side final : QuicSink {
+struct Side final : props::DeafQuicSink {
   bool done = false;
   bool blocked = false;
   std::map<std::uint64_t, std::string> received;
@@ -32,12 +33,7 @@ struct Side final : QuicSink {
     received[from.number].append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     if (end) ended[from.number] = true;
   }
-  void on_reset(QuicStream) override {}
-  void on_acked(QuicStream, std::uint64_t) override {}
   void on_closed(QuicStream, bool complete) override { all_acked += complete ? 1 : 0; }
-  void on_refused(QuicStream) override {}
-  void on_request_credit() override {}
-  void on_cid(const QuicCid&, bool) override {}
   void on_new_packet() override { blocked = false; }
   void on_blocked(const Piece&) override { blocked = true; }
   std::optional<Piece> next_piece() override {

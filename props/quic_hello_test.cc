@@ -12,6 +12,7 @@
 #include <memory>
 #include <vector>
 
+#include "props/deaf_quic_sink.h"
 #include "props/laws/test_credentials.h"
 #include "sim/entropy.h"
 #include "transport/quic/quic_engine.h"
@@ -22,20 +23,8 @@ namespace {
 const Address here = Address::v4(10, 0, 0, 1, 1000);
 const Address there = Address::v4(10, 0, 0, 2, 2000);
 
-struct Deaf final : QuicSink {
+struct Deaf final : props::DeafQuicSink {
   void on_handshake_done() override { ADD_FAILURE() << "no handshake can be done"; }
-  void on_bytes(QuicStream, std::span<const std::byte>, bool) override {}
-  void on_reset(QuicStream) override {}
-  void on_acked(QuicStream, std::uint64_t) override {}
-  void on_closed(QuicStream, bool) override {}
-  void on_request_credit() override {}
-  void on_new_packet() override {}
-  void on_blocked(const Piece&) override {}
-  void on_refused(QuicStream) override {}
-  void on_cid(const QuicCid&, bool) override {}
-  std::optional<Piece> next_piece() override { return std::nullopt; }
-  std::uint64_t streams_wanted() override { return 0; }
-  void on_written(const Piece&, std::size_t) override {}
 };
 
 // The library's client with a TLS session of its own making, as far as its first flight.

@@ -2,33 +2,23 @@
 // A WebSocket listener on the Ring and peers that mean it no good, over ws and wss: each costs its own connection and
 // one sentence; an honest client is served after each of them.
 // ctest: timeout=120
+#include "props/bad_ws_bytes.h"
 #include "props/laws/test_credentials.h"
 #include "props/ring_fixture.h"
 #include "transport/tls/tls_stream.h"
 #include "transport/ws/ws.h"
-#include "transport/ws/ws_frame.h"
-#include "transport/ws/ws_upgrade.h"
 #include "transport/wss/wss.h"
 
 namespace twinwire::real {
 namespace {
 
 using laws::test_credentials;
+using props::ws_head;
+using props::ws_upgrade;
 
 constexpr std::string_view refused_400 = "its upgrade was answered 400 Bad Request";
 constexpr std::string_view no_message =
     "it sent what is no message, or one that is too large to begin with";
-
-std::string upgrade() { return ws::upgrade_request("/", "server", "", "dGhlIHNhbXBsZSBub25jZQ=="); }
-// The head of a client's frame that announces so many bytes.
-std::string head(unsigned first, std::uint64_t length, bool masked = true) {
-  const ws::MaskKey key{};
-  std::byte bytes[ws::head_size_max];
-  const std::size_t size =
-      ws::write_head(bytes, ws::Opcode::binary, length, masked ? &key : nullptr);
-  bytes[0] = static_cast<std::byte>(first);
-  return {reinterpret_cast<const char*>(bytes), size};
-}
 
 template <class T>
 class RingBadWsInput : public RingTest {
@@ -37,7 +27,10 @@ class RingBadWsInput : public RingTest {
 
   typename T::Options listening() {
     typename T::Options options;
-    if constexpr (is_secure) options.tls.credentials = test_credentials().server->share();
+    if constexpr (is_secure) {
+      options.tls.credentials = test_credentials().server->share();
+      if (!protocol.empty()) options.tls.alpn = {protocol};
+    }
     options.accept.handshake_timeout = milliseconds(400);
     options.accept.on_refused = [this](const Address&, std::string_view why) {
       refused.emplace_back(why);
@@ -50,6 +43,7 @@ class RingBadWsInput : public RingTest {
     if constexpr (is_secure) {
       options.tls.credentials = test_credentials().client->share();
       options.tls.server_name = laws::test_server_name;
+      if (!protocol.empty()) options.tls.alpn = {protocol};
     }
     return options;
   }
@@ -126,9 +120,11 @@ class RingBadWsInput : public RingTest {
 
   RingNetwork* network = nullptr;
   typename T::Listener* listener = nullptr;
+  std::string protocol;  // of both ends; empty: none is named
   std::vector<std::string> refused;
   std::size_t seen = 0;
 };
+using RingBadWssInput = RingBadWsInput<Wss>;
 
 struct Names {
   template <class T>
@@ -160,18 +156,18 @@ TYPED_TEST(RingBadWsInput, no_upgrade) {
 TYPED_TEST(RingBadWsInput, no_message_behind_the_upgrade) {
   this->with_listener([&](const Address& address) {
     for (const std::string& bytes :
-         {head(0x82, std::uint64_t{1} << 40), head(0x82, std::uint64_t{1} << 63),
-          head(0x82, 10) + std::string(10, 'x'), head(0x82, 300) + std::string(300, '\xff'),
-          head(0x81, 5) + "hello", head(0x82, 300, false), head(0xf2, 300),
+         {ws_head(0x82, std::uint64_t{1} << 40), ws_head(0x82, std::uint64_t{1} << 63),
+          ws_head(0x82, 10) + std::string(10, 'x'), ws_head(0x82, 300) + std::string(300, '\xff'),
+          ws_head(0x81, 5) + "hello", ws_head(0x82, 300, false), ws_head(0xf2, 300),
           std::string(5000, 'g')}) {
       auto stream = this->dial_inside(address);
-      this->write(*stream, upgrade() + bytes);
+      this->write(*stream, ws_upgrade() + bytes);
       this->drain(*stream);
       this->expect(no_message);
     }
     {  // and one that leaves in the middle of it
       auto stream = this->dial_inside(address);
-      this->write(*stream, upgrade() + head(0x82, 300) + "cut");
+      this->write(*stream, ws_upgrade() + ws_head(0x82, 300) + "cut");
       EXPECT_TRUE(stream->read(this->soon()).has_value());  // the answer to the upgrade
     }
     this->expect("it ended the connection before its first message was whole");
@@ -180,14 +176,14 @@ TYPED_TEST(RingBadWsInput, no_message_behind_the_upgrade) {
 
 TYPED_TEST(RingBadWsInput, upgrades_that_never_end) {
   this->with_listener([&](const Address& address) {
-    this->trickle(*this->dial_inside(address), upgrade());
+    this->trickle(*this->dial_inside(address), ws_upgrade());
     this->expect("handshake timed out");
     {  // mute from the start, and mute after the upgrade
       auto mute = this->dial_below(address);
       this->drain(*mute);
       this->expect("handshake timed out");
       auto later = this->dial_inside(address);
-      this->write(*later, upgrade());
+      this->write(*later, ws_upgrade());
       this->drain(*later);
       this->expect("handshake timed out");
     }
@@ -195,6 +191,19 @@ TYPED_TEST(RingBadWsInput, upgrades_that_never_end) {
       this->trickle(*this->dial_below(address), std::string("\x16\x03\x01\x01", 4));
       this->expect("handshake timed out");
     }
+  });
+}
+
+// What `serve` has no option for.
+TEST_F(RingBadWssInput, another_application_protocol) {
+  protocol = "ours";
+  with_listener([&](const Address& address) {
+    WssOptions options = dialing();
+    options.tls.alpn = {"theirs"};
+    const auto conn = Wss::dial(*network, address, options, soon());
+    ASSERT_FALSE(conn.has_value());
+    EXPECT_EQ(conn.error(), Error{Errc::handshake});
+    expect("no common application protocol");
   });
 }
 

@@ -12,6 +12,8 @@ namespace {
 constexpr Duration backoff_first = std::chrono::milliseconds(5);
 constexpr Duration backoff_max = std::chrono::seconds(1);
 constexpr std::uint32_t errors_at_once = 16;  // other than shortages; one connection each
+// Unfinished handshakes that a shortage may cost at one time: newcomers come in crowds too.
+constexpr int evictions_at_once = 16;
 
 }  // namespace
 
@@ -78,9 +80,22 @@ Result<void> AcceptLoop::pause_after(const Error& error) {
   if (errors_in_a_row_++ == 0) backoff_ = backoff_first;
   if (error != Errc::no_resources && errors_in_a_row_ <= errors_at_once) return {};
   if (PLANT(accept_spins_without_descriptors)) return {};
-  auto slept = network_->scheduler().sleep_for(backoff_);
+  const Duration pause = error == Errc::no_resources ? make_room() : backoff_;
+  auto slept = network_->scheduler().sleep_for(pause);
   backoff_ = std::min(2 * backoff_, backoff_max);
   return slept;
+}
+
+// Takes their descriptors from the unfinished handshakes that have had their time. Returns when to try again: once
+// those descriptors are free, or at the latest when the next one's time is up.
+Duration AcceptLoop::make_room() noexcept {
+  const TimePoint now = network_->scheduler().now();
+  const TimePoint latest = now + -options_.handshake_when_short;
+  int evicted = 0;
+  while (evicted < evictions_at_once && evict_oldest(latest, 0)) ++evicted;
+  if (evicted > 0) return backoff_ = backoff_first;
+  if (unfinished_.empty()) return backoff_;
+  return std::clamp(unfinished_.front().began - latest, backoff_first, backoff_);
 }
 
 void AcceptLoop::start_handshake(std::unique_ptr<ByteStream> stream) {
@@ -92,13 +107,13 @@ void AcceptLoop::start_handshake(std::unique_ptr<ByteStream> stream) {
   std::shared_ptr<bool> evicted;
   try {
     evicted = std::make_shared<bool>(false);
-    unfinished_.push_back(
-        {{}, evicted});  // a place for the handle, before there is a fiber to forget
+    // A place for the handle, before there is a fiber to forget.
+    unfinished_.push_back({{}, evicted, network_->scheduler().now()});
   } catch (const std::bad_alloc&) {
     return no_room({Errc::no_resources, 0});
   }
   if (unfinished_count_ >= options_.handshakes_max && !PLANT(handshakes_without_bound))
-    evict_oldest();
+    (void)evict_oldest(TimePoint::never(), 1);  // the last place is that of the one about to begin
   auto fiber = background_->try_spawn("handshake",
                                       [this, keep = sink_->keep_alive(), stream = std::move(stream),
                                        evicted = std::move(evicted)]() mutable {
@@ -142,18 +157,22 @@ void AcceptLoop::refused(const Address& peer, const Error& error, std::string_vi
   options_.on_refused(peer, why);
 }
 
-void AcceptLoop::evict_oldest() noexcept {
-  while (unfinished_.size() > 1) {
-    // The last place is kept for the handshake that is about to begin.
-    const auto at = PLANT(evict_newest_handshake) ? unfinished_.end() - 2 : unfinished_.begin();
+bool AcceptLoop::evict_oldest(TimePoint latest, std::size_t kept) noexcept {
+  while (unfinished_.size() > kept) {
+    const auto at = PLANT(evict_newest_handshake)
+                        ? unfinished_.end() - static_cast<std::ptrdiff_t>(kept + 1)
+                        : unfinished_.begin();
+    const bool ended = at->fiber.get() == nullptr;
+    if (!ended && at->began > latest) return false;
     const Unfinished oldest = std::move(*at);
     unfinished_.erase(at);
-    if (oldest.fiber.get() == nullptr) continue;
+    if (ended) continue;
     ++counters.handshakes_evicted;
     *oldest.evicted = true;
     network_->scheduler().cancel(oldest.fiber);
-    return;
+    return true;
   }
+  return false;
 }
 
 void AcceptLoop::cancel() noexcept {

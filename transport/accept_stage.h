@@ -27,6 +27,9 @@ namespace twinwire {
 struct AcceptOptions {
   Duration handshake_timeout = std::chrono::seconds(10);
   std::size_t handshakes_max = 1024;  // unfinished at one time
+  // While descriptors are out, one that has had so long makes room: else mute peers, as many as there are descriptors,
+  // keep everybody out for the whole of the time-out, and those behind them in the backlog for as long again.
+  Duration handshake_when_short = std::chrono::seconds(1);
   std::size_t ready_max =
       128;  // finished and not yet accepted; beyond it the network's backlog fills
 
@@ -92,11 +95,14 @@ class AcceptLoop {
   void run_handshake(std::unique_ptr<ByteStream> stream, const bool& evicted);
   void refused(const Address& peer, const Error& error, std::string_view why,
                bool evicted) noexcept;
-  void evict_oldest() noexcept;
+  // Leaves alone who began after `latest`, and the newest `kept`. False where nobody had to go.
+  bool evict_oldest(TimePoint latest, std::size_t kept) noexcept;
+  Duration make_room() noexcept;
 
   struct Unfinished {
     FiberHandle fiber;
     std::shared_ptr<bool> evicted;
+    TimePoint began;
   };
 
   Network* network_;

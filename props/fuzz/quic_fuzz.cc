@@ -13,6 +13,7 @@
 #include <deque>
 #include <map>
 
+#include "props/deaf_quic_sink.h"
 #include "props/fuzz/fuzz.h"
 #include "props/laws/test_credentials.h"
 #include "sim/entropy.h"
@@ -26,7 +27,7 @@ const QuicPath server_path{Address::v4(10, 0, 0, 2, 2000), Address::v4(10, 0, 0,
 constexpr std::string_view text = "a message of a few words, as many say it";
 
 // Drawn from a seed; the time that GnuTLS reads is the machine's: libFuzzer's own clock would stand still with it.
-struct Side final : QuicSink {
+struct Side final : props::DeafQuicSink {
   explicit Side(std::uint64_t seed) : random(seed) {}
 
   void on_handshake_done() override { done = true; }
@@ -38,11 +39,6 @@ struct Side final : QuicSink {
     received[number].append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     ended[number] = end;
   }
-  void on_reset(QuicStream) override {}
-  void on_acked(QuicStream, std::uint64_t) override {}
-  void on_closed(QuicStream, bool) override {}
-  void on_refused(QuicStream) override {}
-  void on_request_credit() override {}
   void on_cid(const QuicCid& cid, bool) override {
     FUZZ_CHECK(cid.size <= cid.bytes.size(), "an id has at most 20 bytes");
   }

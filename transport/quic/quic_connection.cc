@@ -325,6 +325,7 @@ void QuicConnection::settle(QuicFate fate) {
       break;
     case QuicFate::idle:
     case QuicFate::forget:
+      if (fate == QuicFate::forget) explain("its first packet cannot be decrypted");
       linger_until_ = endpoint_->services().clock->now();
       engine_.reset();
       ended_by_peer({Errc::broken, 0});

@@ -10,6 +10,25 @@
 #include "transport/quic/quic_connection.h"
 
 namespace twinwire {
+namespace {
+
+constexpr std::size_t gone_max = 8192;
+
+// Of an id as long as ours all of it.
+std::uint64_t beginning_of(const QuicCid& cid) noexcept {
+  std::uint64_t beginning = 0;
+  for (std::size_t i = 0; i < sizeof beginning; ++i) beginning = beginning << 8 | cid.bytes[i];
+  return beginning;
+}
+
+// Why a datagram that leads nowhere may not begin a connection.
+std::string_view stray_words(const QuicDatagram& description, std::byte first) noexcept {
+  if ((first & std::byte{0x40}) == std::byte{0}) return "not a QUIC packet";
+  return description.long_header ? "its first packet is none that may begin a connection"
+                                 : "a packet of no connection that is here";
+}
+
+}  // namespace
 
 Result<std::shared_ptr<QuicEndpoint>> QuicEndpoint::open(Network& network, const Address& local,
                                                          const QuicOptions& options) {
@@ -112,7 +131,7 @@ void QuicEndpoint::take(const ReceivedDatagram& datagram, std::span<const std::b
     return;
   }
   QuicDatagram description = describe_quic_datagram(bytes);
-  if (description.kind == QuicKind::garbage) return;
+  if (description.kind == QuicKind::garbage) return turn_away(datagram.remote, "not a QUIC packet");
   if (const auto found = routes_.find(description.header.destination); found != routes_.end()) {
     const std::shared_ptr<QuicConnection> keep = found->second->shared_from_this();
     if (is_short) {
@@ -142,6 +161,10 @@ void QuicEndpoint::take(const ReceivedDatagram& datagram, std::span<const std::b
     size = write_stateless_reset(packet, description.header.destination, bytes.size(), secret_,
                                  *services_.random);
   if (size != 0) answer(path, std::span(packet).first(size));
+  // What is late is no stranger's; and whoever was told our versions may come back with one of them (RFC 9000, 6.2).
+  if (description.kind != QuicKind::unknown_version && !told(path.remote) &&
+      !was_here(description.header.destination))
+    turn_away(path.remote, stray_words(description, bytes[0]));
 }
 
 void QuicEndpoint::begin(const QuicPath& path, Ecn ecn, QuicInitial initial,
@@ -150,7 +173,8 @@ void QuicEndpoint::begin(const QuicPath& path, Ecn ecn, QuicInitial initial,
   if (PLANT(quic_handshake_in_accept_loop) && !unfinished_.empty()) return;
   const TimePoint now = services_.clock->now();
   if (is_retry_token(initial.token)) {
-    if (!verify_retry_token(initial, path.remote, secret_, now)) return;
+    if (!verify_retry_token(initial, path.remote, secret_, now))
+      return turn_away(path.remote, "a token that is not its own, or too old");
   } else if (unfinished_.size() >= options_.retry_from) {
     std::array<std::byte, quic_packet_max> packet;
     const std::size_t size =
@@ -183,6 +207,33 @@ void QuicEndpoint::begin(const QuicPath& path, Ecn ecn, QuicInitial initial,
 void QuicEndpoint::answer(const QuicPath& path, std::span<const std::byte> packet) {
   const Datagram datagram{.remote = path.remote, .local = source(path.local), .bytes = packet};
   (void)socket_->send({&datagram, 1}, Deadline::never());
+}
+
+// A peer may send many of them, so one word about it has to do for the time that a handshake has.
+bool QuicEndpoint::told(const Address& peer) const noexcept {
+  return peer == stranger_ && services_.clock->now() < stranger_until_;
+}
+
+void QuicEndpoint::turn_away(const Address& peer, std::string_view why) noexcept {
+  if (!listening_ || told(peer)) return;
+  stranger_ = peer;
+  stranger_until_ = services_.clock->now() + options_.accept.handshake_timeout;
+  ++counters_.handshakes_failed;
+  if (options_.accept.on_refused) options_.accept.on_refused(peer, why);
+}
+
+void QuicEndpoint::remember(const QuicCid& gone) noexcept {
+  if (!ever_listened_) return;
+  try {
+    if (gone_.size() < gone_max) gone_.push_back(0);
+  } catch (const std::bad_alloc&) {  // then what is late looks strange
+    return;
+  }
+  gone_[gone_next_++ % gone_max] = beginning_of(gone);
+}
+
+bool QuicEndpoint::was_here(const QuicCid& cid) const noexcept {
+  return std::find(gone_.begin(), gone_.end(), beginning_of(cid)) != gone_.end();
 }
 
 // --- For connections -------------------------------------------------------------------------------------------------
@@ -221,7 +272,9 @@ void QuicEndpoint::forget(QuicConnection& connection) noexcept {
   latest_ = nullptr;
   for (const QuicCid& cid : connection.cids()) {
     const auto found = routes_.find(cid);
-    if (found != routes_.end() && found->second == &connection) routes_.erase(found);
+    if (found == routes_.end() || found->second != &connection) continue;
+    routes_.erase(found);
+    remember(cid);
   }
 }
 

@@ -10,6 +10,7 @@
 #include <span>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "transport/accept_stage.h"
 #include "transport/fiber/wait_queue.h"
@@ -61,6 +62,7 @@ class QuicEndpoint final : public std::enable_shared_from_this<QuicEndpoint> {
   void unroute(const QuicCid& cid) noexcept {
     latest_ = nullptr;
     routes_.erase(cid);
+    remember(cid);
   }
   void forget(QuicConnection& connection) noexcept;
   void joined() noexcept { ++connections_; }
@@ -75,6 +77,11 @@ class QuicEndpoint final : public std::enable_shared_from_this<QuicEndpoint> {
   void take(const ReceivedDatagram& datagram, std::span<const std::byte> bytes);
   void begin(const QuicPath& path, Ecn ecn, QuicInitial initial, std::span<const std::byte> bytes);
   void answer(const QuicPath& path, std::span<const std::byte> packet);
+  // Of a datagram that can neither belong to a connection nor begin one, for the log.
+  void turn_away(const Address& peer, std::string_view why) noexcept;
+  bool told(const Address& peer) const noexcept;  // of that one it was, a short time ago
+  void remember(const QuicCid& gone) noexcept;
+  bool was_here(const QuicCid& cid) const noexcept;
   bool make_room() noexcept;
   void close_if_unused() noexcept;
   bool is_dialer() const noexcept { return !ever_listened_; }
@@ -99,6 +106,13 @@ class QuicEndpoint final : public std::enable_shared_from_this<QuicEndpoint> {
   std::deque<std::shared_ptr<QuicConnection>> ready_;
   WaitQueue arrivals_;
   AcceptCounters counters_;
+
+  // Whose datagram was turned away last; it is not told again until then.
+  Address stranger_;
+  TimePoint stranger_until_{INT64_MIN};
+  // Of a listener: the latest ids that led somewhere, by their beginning.
+  std::vector<std::uint64_t> gone_;
+  std::size_t gone_next_ = 0;
 };
 
 }  // namespace twinwire
