@@ -49,10 +49,24 @@ TlsIdentity self_signed(Network& network) {
   return std::move(*identity);
 }
 
-void add_key_log_option(CLI::App& verb, TlsOptionsText& text) {
+void add_common_options(CLI::App& verb, TlsOptionsText& text) {
+  verb.add_option("--alpn", text.alpn,
+                  "names of application protocols, the one preferred first: the handshake fails "
+                  "unless the peer knows one of them")
+      ->delimiter(',');
   verb.add_option("--key-log", text.key_log,
                   "append every session's secrets to this file, for a packet analyser: whoever has "
                   "it can read everything");
+}
+
+// As many, and as long, as the library takes.
+std::vector<std::string> protocols_of(const TlsOptionsText& text) {
+  constexpr std::size_t names_max = 8;
+  constexpr std::size_t length_max = 32;
+  for (const std::string& name : text.alpn)
+    if (name.empty() || name.size() > length_max || text.alpn.size() > names_max)
+      bad_usage("--alpn takes at most 8 names of 1 to 32 characters");
+  return text.alpn;
 }
 
 }  // namespace
@@ -63,7 +77,7 @@ void add_tls_listener_options(CLI::App& verb, TlsOptionsText& text) {
   verb.add_option("--ca", text.ca, "PEM file: demand client certificates that these vouch for");
   verb.add_flag("--self-signed", text.self_signed,
                 "a certificate made on the spot; `load --self-signed` does not verify it");
-  add_key_log_option(verb, text);
+  add_common_options(verb, text);
 }
 
 void add_tls_dialer_options(CLI::App& verb, TlsOptionsText& text) {
@@ -73,7 +87,7 @@ void add_tls_dialer_options(CLI::App& verb, TlsOptionsText& text) {
   verb.add_option("--cert", text.cert, "PEM file: the certificate to show, if the server asks");
   verb.add_option("--key", text.key, "PEM file: its private key");
   verb.add_flag("--self-signed", text.self_signed, "do not verify the server: for trying out");
-  add_key_log_option(verb, text);
+  add_common_options(verb, text);
 }
 
 TlsConfig tls_listener_config(const TlsOptionsText& text, Network& network) {
@@ -93,6 +107,7 @@ TlsConfig tls_listener_config(const TlsOptionsText& text, Network& network) {
   }
   config.credentials = load(material);
   config.credentials->enable_tickets(network.random());
+  config.alpn = protocols_of(text);
   if (!text.key_log.empty()) config.key_log = key_log_to(text.key_log);
   return config;
 }
@@ -108,14 +123,15 @@ TlsConfig tls_dialer_config(const TlsOptionsText& text) {
   config.credentials = load(material);
   config.server_name = text.server_name;
   config.verify_server = !text.self_signed;
+  config.alpn = protocols_of(text);
   if (!text.key_log.empty()) config.key_log = key_log_to(text.key_log);
   return config;
 }
 
 void refuse_tls_options(std::string_view transport) {
   bad_usage("the transport " + std::string(transport) +
-            " does not encrypt: leave out --cert, --key, --ca, --server-name, --key-log and "
-            "--self-signed");
+            " does not encrypt: leave out --cert, --key, --ca, --server-name, --alpn, "
+            "--key-log and --self-signed");
 }
 
 }  // namespace twinwire::cli

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "transport/net/network.h"
 #include "transport/tls/tls_config.h"
@@ -20,9 +21,12 @@ struct TlsOptionsText {
   std::string ca;
   std::string server_name;
   std::string key_log;
+  std::vector<std::string> alpn;
   bool self_signed = false;
 
-  bool any() const { return self_signed || !(cert + key + ca + server_name + key_log).empty(); }
+  bool any() const {
+    return self_signed || !alpn.empty() || !(cert + key + ca + server_name + key_log).empty();
+  }
 };
 
 void add_tls_listener_options(CLI::App& verb, TlsOptionsText& text);

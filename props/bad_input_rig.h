@@ -117,6 +117,7 @@ class BadInput : public ::testing::Test {
   std::string honest_options() const {
     std::string options = "--transport " + transport_;
     if (is_secure(transport_)) options += " --ca ca --server-name " + server_name();
+    for (const std::string& protocol : alpn_) options += " --alpn " + protocol;
     return mutual_ ? options + " --cert client.cert --key client.key" : options;
   }
   static std::string server_name() { return std::string(laws::test_server_name); }
@@ -160,6 +161,7 @@ class BadInput : public ::testing::Test {
       tls.cert = folder_.path() / "client.cert";
       tls.key = folder_.path() / "client.key";
     }
+    tls.alpn = alpn_;
     steady_.emplace(transport_, address(), tls);
   }
   // Whoever was there before is served to the end, so is one that comes now, and the server ends well.
@@ -260,10 +262,11 @@ class BadInput : public ::testing::Test {
   std::optional<SteadyClient> steady_;
   std::string transport_;
   std::string port_;
-  std::string limit_;         // of the server's descriptors; empty: as this process
-  bool mutual_ = false;       // clients show certificates
-  std::size_t lines_ = 0;     // of the server's standard error, seen so far
-  std::uint64_t served_ = 0;  // to their end
+  std::string limit_;              // of the server's descriptors; empty: as this process
+  std::vector<std::string> alpn_;  // application protocols of the honest
+  bool mutual_ = false;            // clients show certificates
+  std::size_t lines_ = 0;          // of the server's standard error, seen so far
+  std::uint64_t served_ = 0;       // to their end
 };
 
 inline void BadInput::send_inside(const std::string& bytes) {

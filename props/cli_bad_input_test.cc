@@ -75,6 +75,20 @@ TEST_P(ExpiredServer, says_why_nobody_comes) {
   expect_refused("the peer refused: Certificate is expired");
 }
 
+class Protocols : public BadInput, public ::testing::WithParamInterface<const char*> {};
+INSTANTIATE_TEST_SUITE_P(BadInput, Protocols, ::testing::Values("tls", "wss", "quic"),
+                         [](const auto& one) { return std::string(one.param); });
+
+TEST_P(Protocols, another_name_is_refused) {
+  alpn_ = {"ours"};
+  serve(GetParam(), "--cert server.cert --key server.key --alpn older,ours");
+  begin();
+  const std::string good = "--transport " + transport_ + " --ca ca --server-name " + server_name();
+  dishonest(good + " --alpn theirs,h2", "no common application protocol");
+  dishonest(good, "no common application protocol");  // names none, over quic our own
+  finish(2);
+}
+
 TEST_F(BadInput, over_ws_each_costs_its_own_connection) {
   serve("ws");
   begin();
