@@ -41,8 +41,10 @@ inline bool is_secure(const std::string& transport) {
 }
 
 // What costs the server memory: sanitizers keep more, and for longer.
-#if defined(TWINWIRE_ASAN) || defined(TWINWIRE_TSAN)
-inline constexpr std::size_t memory_factor = 8;
+#if defined(TWINWIRE_TSAN)
+inline constexpr std::size_t memory_factor = 32;
+#elif defined(TWINWIRE_ASAN)
+inline constexpr std::size_t memory_factor = 16;
 #else
 inline constexpr std::size_t memory_factor = 1;
 #endif
