@@ -37,6 +37,7 @@ struct TlsEngine::Calls {
     const std::size_t n = std::min(size, engine.input_.size());
     std::memcpy(data, engine.input_.data(), n);
     engine.input_.drop_front(n);
+    engine.unopened_ += n;
     if (engine.input_.empty()) engine.input_.release();
     return static_cast<ssize_t>(n);
   }
@@ -268,15 +269,16 @@ Result<void> TlsEngine::open(BlockQueue& plaintext) noexcept {
       input_.release();
       return {};
     }
-    const auto space = plaintext.space(std::clamp<std::size_t>(input_.size(), 1, record_max));
+    // What GnuTLS may have for us now: the rest of a record, or one whose beginning came before. It then lies in one
+    // piece, and takes one call.
+    const auto space = plaintext.space(std::min(unopened_ + input_.size(), record_max));
     if (space.empty()) return Errc::no_resources;
     const std::size_t input_before = input_.size();
     const ssize_t n = ::gnutls_record_recv(session_->handle(), space.data(), space.size());
     if (n > 0) {
       plaintext.commit(static_cast<std::size_t>(n));
-      if (input_.empty() && ::gnutls_record_check_pending(session_->handle()) == 0 &&
-          !ticket_arrived_)
-        return {};
+      unopened_ = ::gnutls_record_check_pending(session_->handle());
+      if (input_.empty() && unopened_ == 0 && !ticket_arrived_) return {};
       continue;
     }
     if (ticket_arrived_) keep_session();

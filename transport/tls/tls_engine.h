@@ -109,6 +109,7 @@ class TlsEngine {
   std::string cache_key_;
   std::string alpn_;
   std::string description_;
+  std::size_t unopened_ = 0;  // bytes that GnuTLS has taken and not yet given as plaintext
   std::uint64_t sealed_ = 0;  // since the last key update
   bool was_fed_ = false;
   bool speaks_tls_ = true;  // so far as its first byte tells
