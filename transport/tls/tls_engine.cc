@@ -136,6 +136,7 @@ void TlsEngine::feed(Slice bytes) noexcept {
 
 // A fatal error of GnuTLS: tells the peer, if it has not told us, and says what it is to our caller.
 Errc TlsEngine::failed(int code) noexcept {
+  failed_ = true;
   input_.release();
   try {
     description_ = speaks_tls_ ? tls_cause(session_->handle(), code) : "not a TLS record";
@@ -209,7 +210,54 @@ Result<void> TlsEngine::send(const std::byte* bytes, std::size_t size) noexcept 
 
 Result<std::size_t> TlsEngine::seal(std::span<const iovec> pieces, std::size_t max) noexcept {
   if (said_bye_) return Error{Errc::broken, EPIPE};
+  if (failed_) return Errc::broken;
   const EntropyScope entropy(*random_);
+  gnutls_session_t handle = session_->handle();
+  auto sealed = Result<std::size_t>{0};
+  if (sealer_.begin(handle)) {
+    sealed = seal_in_place(pieces, max);
+    sealer_.end(handle);
+  } else {
+    sealed = seal_by_library(pieces, max);
+  }
+  if (sealed) sealed_ += *sealed;
+  return sealed;
+}
+
+// Each record where it will lie in the output: gathered there, and encrypted there.
+Result<std::size_t> TlsEngine::seal_in_place(std::span<const iovec> pieces,
+                                             std::size_t max) noexcept {
+  std::size_t left = 0;
+  for (const iovec& piece : pieces) left += piece.iov_len;
+  left = std::min(left, max);
+  const std::size_t total = left;
+  const std::size_t limit = std::min(record_max, ::gnutls_record_get_max_size(session_->handle()));
+  std::size_t at = 0;  // in the first piece
+  while (left > 0) {
+    const std::size_t size = std::min(left, limit);
+    const std::size_t whole = RecordSealer::head + size + RecordSealer::tail;
+    const auto space = output_.space(whole);
+    if (space.size() < whole) return Errc::no_resources;
+    for (std::size_t filled = 0; filled < size;) {
+      const iovec& piece = pieces.front();
+      const std::size_t n = std::min(size - filled, piece.iov_len - at);
+      const auto* bytes = static_cast<const std::byte*>(piece.iov_base) + at;
+      std::memcpy(space.data() + RecordSealer::head + filled, bytes, n);
+      filled += n;
+      at += n;
+      if (at < piece.iov_len) continue;
+      pieces = pieces.subspan(1);
+      at = 0;
+    }
+    if (!sealer_.seal(space.data(), size)) return Errc::broken;
+    output_.commit(whole);
+    left -= size;
+  }
+  return total;
+}
+
+Result<std::size_t> TlsEngine::seal_by_library(std::span<const iovec> pieces,
+                                               std::size_t max) noexcept {
   Block* record = nullptr;  // where small pieces are put together
   std::size_t filled = 0;
   std::size_t total = 0;
@@ -246,7 +294,6 @@ Result<std::size_t> TlsEngine::seal(std::span<const iovec> pieces, std::size_t m
   if (sent && filled != 0) sent = send(record->data, filled);
   if (record != nullptr) Slice(record, record->data, 0).release();
   if (!sent) return sent.error();
-  sealed_ += total;
   return total;
 }
 

@@ -25,6 +25,7 @@
 #include "transport/net/address.h"
 #include "transport/net/random.h"
 #include "transport/tls/block_queue.h"
+#include "transport/tls/record_sealer.h"
 #include "transport/tls/tls_config.h"
 
 namespace twinwire {
@@ -93,6 +94,8 @@ class TlsEngine {
   void set_up_resumption(const Address& peer);
   Result<bool> handshake_done();
   Errc failed(int code) noexcept;
+  Result<std::size_t> seal_in_place(std::span<const iovec> pieces, std::size_t max) noexcept;
+  Result<std::size_t> seal_by_library(std::span<const iovec> pieces, std::size_t max) noexcept;
   Result<void> send(const std::byte* bytes, std::size_t size) noexcept;
   void keep_session() noexcept;
 
@@ -106,6 +109,7 @@ class TlsEngine {
   std::unique_ptr<TlsSession> session_;
   Slice input_;
   BlockQueue output_;
+  RecordSealer sealer_;
   std::string cache_key_;
   std::string alpn_;
   std::string description_;
@@ -115,6 +119,7 @@ class TlsEngine {
   bool speaks_tls_ = true;  // so far as its first byte tells
   bool out_of_memory_ = false;
   bool said_bye_ = false;
+  bool failed_ = false;
   bool peer_ended_ = false;
   bool resumed_ = false;
   bool ticket_arrived_ = false;
