@@ -36,8 +36,8 @@ struct TlsEngine::Calls {
     }
     const std::size_t n = std::min(size, engine.input_.size());
     std::memcpy(data, engine.input_.data(), n);
+    engine.note_taken(engine.input_.data(), n);
     engine.input_.drop_front(n);
-    engine.unopened_ += n;
     if (engine.input_.empty()) engine.input_.release();
     return static_cast<ssize_t>(n);
   }
@@ -235,14 +235,14 @@ Result<std::size_t> TlsEngine::seal_in_place(std::span<const iovec> pieces,
   std::size_t at = 0;  // in the first piece
   while (left > 0) {
     const std::size_t size = std::min(left, limit);
-    const std::size_t whole = RecordSealer::head + size + RecordSealer::tail;
+    const std::size_t whole = RecordCipher::head + size + RecordCipher::tail;
     const auto space = output_.space(whole);
     if (space.size() < whole) return Errc::no_resources;
     for (std::size_t filled = 0; filled < size;) {
       const iovec& piece = pieces.front();
       const std::size_t n = std::min(size - filled, piece.iov_len - at);
       const auto* bytes = static_cast<const std::byte*>(piece.iov_base) + at;
-      std::memcpy(space.data() + RecordSealer::head + filled, bytes, n);
+      std::memcpy(space.data() + RecordCipher::head + filled, bytes, n);
       filled += n;
       at += n;
       if (at < piece.iov_len) continue;
@@ -309,9 +309,54 @@ Result<void> TlsEngine::update_keys() noexcept {
   return {};
 }
 
+// Follows GnuTLS from record to record. Their sizes are in the clear.
+void TlsEngine::note_taken(const std::byte* bytes, std::size_t size) noexcept {
+  unopened_ += size;
+  for (std::size_t at = 0; at < size;) {
+    if (record_head_ < RecordCipher::head) {
+      // The last two bytes of the header.
+      if (record_head_ >= 3) record_left_ = record_left_ << 8 | static_cast<std::uint8_t>(bytes[at]);
+      ++record_head_;
+      ++at;
+    } else {
+      const std::size_t n = std::min(size - at, record_left_);
+      record_left_ -= n;
+      at += n;
+    }
+    if (record_head_ == RecordCipher::head && record_left_ == 0) record_head_ = 0;
+  }
+}
+
+// The whole records of data at the front of the input, as long as there are such. The rest is for GnuTLS.
+Result<void> TlsEngine::open_in_place(BlockQueue& plaintext) noexcept {
+  if (record_head_ != 0 || ::gnutls_record_check_pending(session_->handle()) != 0) return {};
+  auto whole = RecordCipher::record_at(input_.bytes());
+  if (!whole || !opener_.begin(session_->handle())) return {};
+  Result<void> opened;
+  for (; whole; whole = RecordCipher::record_at(input_.bytes())) {
+    const std::size_t room = *whole - RecordCipher::head - RecordCipher::tail + 1;
+    const auto space = plaintext.space(room);
+    if (space.size() < room) {
+      opened = Errc::no_resources;
+      break;
+    }
+    const auto size = opener_.open(input_.bytes().first(*whole), space.data());
+    if (!size) break;
+    plaintext.commit(*size);
+    input_.drop_front(*whole);
+  }
+  opener_.end(session_->handle());
+  if (input_.empty()) input_.release();
+  return opened;
+}
+
 Result<void> TlsEngine::open(BlockQueue& plaintext) noexcept {
   const EntropyScope entropy(*random_);
   for (;;) {
+    if (!peer_ended_ && !input_.empty()) {
+      if (auto opened = open_in_place(plaintext); !opened) return opened;
+      if (input_.empty() && !ticket_arrived_) return {};
+    }
     if (peer_ended_) {  // what follows a good-bye means nothing (RFC 8446, section 6.1)
       input_.release();
       return {};
