@@ -4,9 +4,10 @@
 //
 //   if (cipher.begin(session)) {          // else it is GnuTLS's turn
 //     cipher.seal(record, size);          // or open(): any number of them
-//     cipher.end(session);                // always, before GnuTLS is called again: a number used twice gives the key away
+//     cipher.end(session);                // always, before GnuTLS is called again
 //   }
 //
+// A number that is used twice gives the key away: it is GnuTLS's between end() and begin(), and counts up in between.
 // Why: on its way through GnuTLS a record is copied twice more in either direction, and read twice to be encrypted.
 #pragma once
 

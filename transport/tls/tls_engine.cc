@@ -315,7 +315,8 @@ void TlsEngine::note_taken(const std::byte* bytes, std::size_t size) noexcept {
   for (std::size_t at = 0; at < size;) {
     if (record_head_ < RecordCipher::head) {
       // The last two bytes of the header.
-      if (record_head_ >= 3) record_left_ = record_left_ << 8 | static_cast<std::uint8_t>(bytes[at]);
+      if (record_head_ >= 3)
+        record_left_ = record_left_ << 8 | static_cast<std::uint8_t>(bytes[at]);
       ++record_head_;
       ++at;
     } else {

@@ -75,7 +75,7 @@ void FrameDecoder::consume(std::size_t n) noexcept {
 }
 
 Result<bool> FrameDecoder::finish(Message&& message, Message& out) noexcept {
-  if (verify_seal_ && !seal_matches(message.bytes())) {
+  if (verify_seal_ && !seal_matches(message.bytes())) [[unlikely]] {
     seal_broken_ = true;
     return Errc::invalid;
   }
