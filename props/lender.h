@@ -27,7 +27,9 @@ struct Lender final : BlockOwner {
     delete block;
     --out;
   }
+  bool share(Block*) noexcept override { return shares; }
   int out = 0;
+  bool shares = false;  // small frames may stay where they lie
 };
 
 }  // namespace twinwire::props

@@ -221,6 +221,28 @@ TEST(BufferPoolTest, a_gate_says_no_to_what_would_have_succeeded_and_is_asked_fo
   give_back(block);
 }
 
+TEST(BufferPoolTest, shares_only_blocks_that_may_be_and_no_more_than_it_can_spare) {
+  constexpr std::size_t kib = 1024;
+  BufferPool pool(1024 * kib);  // an eighth: 128 KiB
+  Block* plain = pool.allocate(32 * kib);
+  EXPECT_FALSE(pool.share(plain)) << "nobody has allowed it";
+  give_back(plain);
+  std::vector<Block*> blocks;
+  for (int i = 0; i < 5; ++i) {
+    blocks.push_back(pool.allocate(32 * kib));
+    BufferPool::allow_sharing(*blocks.back());
+    EXPECT_EQ(pool.share(blocks.back()), i < 4);
+    EXPECT_EQ(pool.share(blocks.back()), i < 4) << "asked again";
+  }
+  give_back(blocks[0]);
+  EXPECT_TRUE(pool.share(blocks[4])) << "another came home";
+  for (int i = 1; i < 5; ++i) give_back(blocks[static_cast<std::size_t>(i)]);
+  Block* again = pool.allocate(32 * kib);
+  EXPECT_FALSE(pool.share(again)) << "a block that came home is as any other";
+  give_back(again);
+  EXPECT_EQ(pool.bytes_in_use(), 0u);
+}
+
 TEST(BufferPoolDeathTest, a_block_that_is_out_when_its_pool_dies_is_a_bug) {
   EXPECT_DEATH(
       {

@@ -82,6 +82,31 @@ struct DecoderTest : ::testing::Test {
   }
 };
 
+TEST_F(DecoderTest,
+       small_frames_stay_where_they_lie_if_they_are_many_and_their_owner_can_spare_it) {
+  Bytes many;
+  const Bytes one = frame(300);
+  for (int i = 0; i < 40; ++i) many = joined(std::move(many), one);
+  for (const bool shares : {false, true}) {
+    lender.shares = shares;
+    gate.asked.clear();
+    feed(many, 64 * kib);
+    std::vector<Message> kept;
+    for (int i = 0; i < 40; ++i) {
+      ASSERT_TRUE(next_is(one));
+      kept.push_back(std::move(out));
+    }
+    EXPECT_TRUE(wants_more());
+    EXPECT_EQ(gate.asked.size(), shares ? 0u : 40u) << "copies";
+    EXPECT_EQ(lender.out, shares ? 1 : 0);
+    for (const Message& message : kept) EXPECT_TRUE(std::ranges::equal(message.bytes(), one));
+  }
+  feed(joined(one, one), 64 * kib);
+  EXPECT_TRUE(next_is(one));
+  EXPECT_EQ(gate.asked.size(), 1u) << "few are copied all the same";
+  EXPECT_TRUE(next_is(one));
+}
+
 TEST_F(DecoderTest, a_header_out_of_bounds_is_invalid_before_memory_is_taken) {
   const std::pair<Bytes, const char*> bad[] = {
       {header(0), "size 0"},

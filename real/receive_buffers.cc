@@ -84,8 +84,18 @@ Block* ReceiveBuffers::allocate() noexcept {
 
 void ReceiveBuffers::reclaim(Block* block) noexcept {
   --lent_;
+  if ((block->tag & is_shared) != 0) --shared_;
+  block->tag &= is_shared - 1;
   free_.push_back(static_cast<std::uint16_t>(block->tag));
   if (!waiters_.empty()) waiters_.wake_one(*scheduler_);
+}
+
+bool ReceiveBuffers::share(Block* block) noexcept {
+  if ((block->tag & is_shared) != 0) return true;
+  if (shared_ >= std::min(shared_max, limit_ / 4)) return false;
+  block->tag |= is_shared;
+  ++shared_;
+  return true;
 }
 
 bool ReceiveBuffers::begin_receive() noexcept {

@@ -46,11 +46,15 @@ class ReceiveBuffers final : public BlockOwner {
     return waiters_.wait(scheduler, deadline, "a receive buffer to come back");
   }
   void reclaim(Block* block) noexcept override;
+  // Yes while fewer than shared_max are out that were shared; never of more than a quarter of all.
+  bool share(Block* block) noexcept override;
 
   std::size_t lent() const noexcept { return lent_; }
 
  private:
   static constexpr std::uint32_t slab_buffers = 32;
+  static constexpr std::uint32_t shared_max = 32;
+  static constexpr std::uint32_t is_shared = 1U << 16;  // in a tag, beside the buffer id
   bool grow() noexcept;
   Block* take() noexcept;
 
@@ -59,6 +63,7 @@ class ReceiveBuffers final : public BlockOwner {
   std::vector<std::uint16_t> free_;
   std::vector<std::byte*> slabs_;
   std::size_t lent_ = 0;
+  std::uint32_t shared_ = 0;
   Scheduler* scheduler_ = nullptr;  // of those who wait
   WaitQueue waiters_;
 

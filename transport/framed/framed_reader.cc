@@ -19,7 +19,7 @@ class InsideReader {
   InsideReader& operator=(const InsideReader&) = delete;
   ~InsideReader() {
     core_.reading = nullptr;
-    core_.reader_left.wake_one(core_.scheduler());
+    if (!core_.reader_left.empty()) core_.reader_left.wake_one(core_.scheduler());
   }
 
  private:

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
 
 namespace twinwire {
 namespace {
@@ -14,19 +13,22 @@ constexpr std::size_t block_min = 512;
 }  // namespace
 
 Block* BlockQueue::allocate(std::size_t room) noexcept {
-  Block* block = pool_->allocate(std::clamp(room + sizeof(Node), block_min, block_max));
-  if (block != nullptr) new (block->data) Node{nullptr, sizeof(Node), sizeof(Node)};
+  Block* block = pool_->allocate(std::clamp(room, block_min, block_max));
+  if (block == nullptr) return nullptr;
+  block->next = nullptr;
+  block->begin = block->end = 0;
+  if (shared_) BufferPool::allow_sharing(*block);
   return block;
 }
 
 void BlockQueue::push(Block* block) noexcept {
-  (last_ != nullptr ? node(last_).next : first_) = block;
+  (last_ != nullptr ? last_->next : first_) = block;
   last_ = block;
 }
 
 void BlockQueue::pop() noexcept {
   Block* block = first_;
-  first_ = node(block).next;
+  first_ = block->next;
   if (first_ == nullptr) last_ = nullptr;
   Slice(block, block->data, 0).release();
 }
@@ -39,27 +41,26 @@ Result<void> BlockQueue::append(std::span<const std::byte> bytes) noexcept {
     Block* block = allocate(bytes.size() - at);
     if (block == nullptr) {
       while (fresh != nullptr) {
-        Block* rest = node(fresh).next;
+        Block* rest = fresh->next;
         Slice(fresh, fresh->data, 0).release();
         fresh = rest;
       }
       return Errc::no_resources;
     }
-    Node& header = node(block);
-    const std::size_t n = std::min(bytes.size() - at, block->capacity - header.end);
-    std::memcpy(block->data + header.end, bytes.data() + at, n);
-    header.end += n;
+    const std::size_t n = std::min(bytes.size() - at, block->capacity);
+    std::memcpy(block->data, bytes.data() + at, n);
+    block->end = static_cast<std::uint32_t>(n);
     at += n;
     *next = block;
-    next = &header.next;
+    next = &block->next;
   }
   if (in_tail != 0) {
-    std::memcpy(last_->data + node(last_).end, bytes.data(), in_tail);
-    node(last_).end += in_tail;
+    std::memcpy(last_->data + last_->end, bytes.data(), in_tail);
+    last_->end += static_cast<std::uint32_t>(in_tail);
   }
   while (fresh != nullptr) {
-    Block* rest = node(fresh).next;
-    node(fresh).next = nullptr;
+    Block* rest = fresh->next;
+    fresh->next = nullptr;
     push(fresh);
     fresh = rest;
   }
@@ -68,28 +69,27 @@ Result<void> BlockQueue::append(std::span<const std::byte> bytes) noexcept {
 }
 
 std::span<std::byte> BlockQueue::space(std::size_t wanted) noexcept {
+  wanted = std::clamp<std::size_t>(wanted, 1, block_max);
   // A block that was prepared and stayed empty goes where it is too small for what comes now.
-  if (size_ == 0 && first_ != nullptr && tail_room() < std::min(wanted, block_max / 2)) clear();
-  if (tail_room() == 0) {
+  if (size_ == 0 && first_ != nullptr && tail_room() < wanted) clear();
+  if (tail_room() < wanted) {
     Block* block = allocate(wanted);
     if (block == nullptr) return {};
     push(block);
   }
-  return {last_->data + node(last_).end, tail_room()};
+  return {last_->data + last_->end, tail_room()};
 }
 
 void BlockQueue::commit(std::size_t n) noexcept {
-  node(last_).end += n;
+  last_->end += static_cast<std::uint32_t>(n);
   size_ += n;
 }
 
 std::size_t BlockQueue::gather(std::span<iovec> pieces) const noexcept {
   std::size_t count = 0;
-  for (Block* block = first_; block != nullptr && count < pieces.size(); block = node(block).next) {
-    const Node& header = node(block);
-    if (header.end != header.begin)
-      pieces[count++] = {block->data + header.begin, header.end - header.begin};
-  }
+  for (Block* block = first_; block != nullptr && count < pieces.size(); block = block->next)
+    if (block->end != block->begin)
+      pieces[count++] = {block->data + block->begin, block->end - block->begin};
   return count;
 }
 
@@ -97,11 +97,10 @@ void BlockQueue::drop_front(std::size_t n) noexcept {
   TWINWIRE_CHECK(n <= size_, "a queue cannot drop more than it has");
   size_ -= n;
   while (first_ != nullptr) {
-    Node& header = node(first_);
-    const std::size_t some = std::min(n, header.end - header.begin);
-    header.begin += some;
+    const std::size_t some = std::min<std::size_t>(n, first_->end - first_->begin);
+    first_->begin += static_cast<std::uint32_t>(some);
     n -= some;
-    if (header.begin != header.end) return;
+    if (first_->begin != first_->end) return;
     pop();
   }
 }
@@ -109,15 +108,15 @@ void BlockQueue::drop_front(std::size_t n) noexcept {
 Slice BlockQueue::take_front() noexcept {
   while (first_ != nullptr) {
     Block* block = first_;
-    const Node header = node(block);
-    if (header.begin == header.end) {
+    if (block->begin == block->end) {
       pop();
       continue;
     }
-    first_ = header.next;
+    first_ = block->next;
     if (first_ == nullptr) last_ = nullptr;
-    size_ -= header.end - header.begin;
-    return {block, block->data + header.begin, header.end - header.begin};
+    const std::size_t size = block->end - block->begin;
+    size_ -= size;
+    return {block, block->data + block->begin, size};
   }
   return {};
 }

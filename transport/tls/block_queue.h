@@ -15,7 +15,9 @@ namespace twinwire {
 
 class BlockQueue {
  public:
-  explicit BlockQueue(BufferPool& pool) noexcept : pool_(&pool) {}
+  // `shared`: parts of its blocks may stay with users (BufferPool::allow_sharing).
+  explicit BlockQueue(BufferPool& pool, bool shared = false) noexcept
+      : pool_(&pool), shared_(shared) {}
   BlockQueue(const BlockQueue&) = delete;
   BlockQueue& operator=(const BlockQueue&) = delete;
   ~BlockQueue() { clear(); }
@@ -27,8 +29,8 @@ class BlockQueue {
   // Errors     no_resources
   Result<void> append(std::span<const std::byte> bytes) noexcept;
 
-  // Room for the next bytes, to be filled from its front and then committed. At least one byte; about `wanted` where a
-  // block has to be taken for it. Empty: the pool said no.
+  // Room for the next bytes, to be filled from its front and then committed. At least `wanted`, or as much as a block
+  // has at most, so that what belongs together lies together. Empty: the pool said no.
   std::span<std::byte> space(std::size_t wanted) noexcept;
   void commit(std::size_t n) noexcept;
 
@@ -42,20 +44,15 @@ class BlockQueue {
   void clear() noexcept;
 
  private:
-  struct Node {  // at the beginning of a block
-    Block* next;
-    std::size_t begin;
-    std::size_t end;
-  };
-  static Node& node(Block* block) noexcept { return *reinterpret_cast<Node*>(block->data); }
   Block* allocate(std::size_t room) noexcept;
   void push(Block* block) noexcept;
   void pop() noexcept;
   std::size_t tail_room() const noexcept {
-    return last_ == nullptr ? 0 : last_->capacity - node(last_).end;
+    return last_ == nullptr ? 0 : last_->capacity - last_->end;
   }
 
   BufferPool* pool_;
+  bool shared_;
   Block* first_ = nullptr;
   Block* last_ = nullptr;
   std::size_t size_ = 0;

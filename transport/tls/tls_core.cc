@@ -24,7 +24,7 @@ TlsCore::TlsCore(Network& network, std::unique_ptr<ByteStream> lower,
       buffers_(&network.buffers()),
       lower_(std::move(lower)),
       engine_(std::move(engine)),
-      plaintext_(network.buffers()) {}
+      plaintext_(network.buffers(), true) {}
 
 // ---- The write turn -------------------------------------------------------------------------------------------------
 

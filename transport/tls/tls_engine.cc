@@ -36,6 +36,7 @@ struct TlsEngine::Calls {
     }
     const std::size_t n = std::min(size, engine.input_.size());
     std::memcpy(data, engine.input_.data(), n);
+    engine.note_taken(engine.input_.data(), n);
     engine.input_.drop_front(n);
     if (engine.input_.empty()) engine.input_.release();
     return static_cast<ssize_t>(n);
@@ -135,6 +136,7 @@ void TlsEngine::feed(Slice bytes) noexcept {
 
 // A fatal error of GnuTLS: tells the peer, if it has not told us, and says what it is to our caller.
 Errc TlsEngine::failed(int code) noexcept {
+  failed_ = true;
   input_.release();
   try {
     description_ = speaks_tls_ ? tls_cause(session_->handle(), code) : "not a TLS record";
@@ -208,7 +210,54 @@ Result<void> TlsEngine::send(const std::byte* bytes, std::size_t size) noexcept 
 
 Result<std::size_t> TlsEngine::seal(std::span<const iovec> pieces, std::size_t max) noexcept {
   if (said_bye_) return Error{Errc::broken, EPIPE};
+  if (failed_) return Errc::broken;
   const EntropyScope entropy(*random_);
+  gnutls_session_t handle = session_->handle();
+  auto sealed = Result<std::size_t>{0};
+  if (sealer_.begin(handle)) {
+    sealed = seal_in_place(pieces, max);
+    sealer_.end(handle);
+  } else {
+    sealed = seal_by_library(pieces, max);
+  }
+  if (sealed) sealed_ += *sealed;
+  return sealed;
+}
+
+// Each record where it will lie in the output: gathered there, and encrypted there.
+Result<std::size_t> TlsEngine::seal_in_place(std::span<const iovec> pieces,
+                                             std::size_t max) noexcept {
+  std::size_t left = 0;
+  for (const iovec& piece : pieces) left += piece.iov_len;
+  left = std::min(left, max);
+  const std::size_t total = left;
+  const std::size_t limit = std::min(record_max, ::gnutls_record_get_max_size(session_->handle()));
+  std::size_t at = 0;  // in the first piece
+  while (left > 0) {
+    const std::size_t size = std::min(left, limit);
+    const std::size_t whole = RecordCipher::head + size + RecordCipher::tail;
+    const auto space = output_.space(whole);
+    if (space.size() < whole) return Errc::no_resources;
+    for (std::size_t filled = 0; filled < size;) {
+      const iovec& piece = pieces.front();
+      const std::size_t n = std::min(size - filled, piece.iov_len - at);
+      const auto* bytes = static_cast<const std::byte*>(piece.iov_base) + at;
+      std::memcpy(space.data() + RecordCipher::head + filled, bytes, n);
+      filled += n;
+      at += n;
+      if (at < piece.iov_len) continue;
+      pieces = pieces.subspan(1);
+      at = 0;
+    }
+    if (!sealer_.seal(space.data(), size)) return Errc::broken;
+    output_.commit(whole);
+    left -= size;
+  }
+  return total;
+}
+
+Result<std::size_t> TlsEngine::seal_by_library(std::span<const iovec> pieces,
+                                               std::size_t max) noexcept {
   Block* record = nullptr;  // where small pieces are put together
   std::size_t filled = 0;
   std::size_t total = 0;
@@ -245,7 +294,6 @@ Result<std::size_t> TlsEngine::seal(std::span<const iovec> pieces, std::size_t m
   if (sent && filled != 0) sent = send(record->data, filled);
   if (record != nullptr) Slice(record, record->data, 0).release();
   if (!sent) return sent.error();
-  sealed_ += total;
   return total;
 }
 
@@ -261,22 +309,69 @@ Result<void> TlsEngine::update_keys() noexcept {
   return {};
 }
 
+// Follows GnuTLS from record to record. Their sizes are in the clear.
+void TlsEngine::note_taken(const std::byte* bytes, std::size_t size) noexcept {
+  unopened_ += size;
+  for (std::size_t at = 0; at < size;) {
+    if (record_head_ < RecordCipher::head) {
+      // The last two bytes of the header.
+      if (record_head_ >= 3)
+        record_left_ = record_left_ << 8 | static_cast<std::uint8_t>(bytes[at]);
+      ++record_head_;
+      ++at;
+    } else {
+      const std::size_t n = std::min(size - at, record_left_);
+      record_left_ -= n;
+      at += n;
+    }
+    if (record_head_ == RecordCipher::head && record_left_ == 0) record_head_ = 0;
+  }
+}
+
+// The whole records of data at the front of the input, as long as there are such. The rest is for GnuTLS.
+Result<void> TlsEngine::open_in_place(BlockQueue& plaintext) noexcept {
+  if (record_head_ != 0 || ::gnutls_record_check_pending(session_->handle()) != 0) return {};
+  auto whole = RecordCipher::record_at(input_.bytes());
+  if (!whole || !opener_.begin(session_->handle())) return {};
+  Result<void> opened;
+  for (; whole; whole = RecordCipher::record_at(input_.bytes())) {
+    const std::size_t room = *whole - RecordCipher::head - RecordCipher::tail + 1;
+    const auto space = plaintext.space(room);
+    if (space.size() < room) {
+      opened = Errc::no_resources;
+      break;
+    }
+    const auto size = opener_.open(input_.bytes().first(*whole), space.data());
+    if (!size) break;
+    plaintext.commit(*size);
+    input_.drop_front(*whole);
+  }
+  opener_.end(session_->handle());
+  if (input_.empty()) input_.release();
+  return opened;
+}
+
 Result<void> TlsEngine::open(BlockQueue& plaintext) noexcept {
   const EntropyScope entropy(*random_);
   for (;;) {
+    if (!peer_ended_ && !input_.empty()) {
+      if (auto opened = open_in_place(plaintext); !opened) return opened;
+      if (input_.empty() && !ticket_arrived_) return {};
+    }
     if (peer_ended_) {  // what follows a good-bye means nothing (RFC 8446, section 6.1)
       input_.release();
       return {};
     }
-    const auto space = plaintext.space(std::clamp<std::size_t>(input_.size(), 1, record_max));
+    // What GnuTLS may have for us now: the rest of a record, or one whose beginning came before. It then lies in one
+    // piece, and takes one call.
+    const auto space = plaintext.space(std::min(unopened_ + input_.size(), record_max));
     if (space.empty()) return Errc::no_resources;
     const std::size_t input_before = input_.size();
     const ssize_t n = ::gnutls_record_recv(session_->handle(), space.data(), space.size());
     if (n > 0) {
       plaintext.commit(static_cast<std::size_t>(n));
-      if (input_.empty() && ::gnutls_record_check_pending(session_->handle()) == 0 &&
-          !ticket_arrived_)
-        return {};
+      unopened_ = ::gnutls_record_check_pending(session_->handle());
+      if (input_.empty() && unopened_ == 0 && !ticket_arrived_) return {};
       continue;
     }
     if (ticket_arrived_) keep_session();

@@ -25,6 +25,7 @@
 #include "transport/net/address.h"
 #include "transport/net/random.h"
 #include "transport/tls/block_queue.h"
+#include "transport/tls/record_cipher.h"
 #include "transport/tls/tls_config.h"
 
 namespace twinwire {
@@ -93,6 +94,10 @@ class TlsEngine {
   void set_up_resumption(const Address& peer);
   Result<bool> handshake_done();
   Errc failed(int code) noexcept;
+  Result<std::size_t> seal_in_place(std::span<const iovec> pieces, std::size_t max) noexcept;
+  Result<std::size_t> seal_by_library(std::span<const iovec> pieces, std::size_t max) noexcept;
+  Result<void> open_in_place(BlockQueue& plaintext) noexcept;
+  void note_taken(const std::byte* bytes, std::size_t size) noexcept;
   Result<void> send(const std::byte* bytes, std::size_t size) noexcept;
   void keep_session() noexcept;
 
@@ -106,14 +111,21 @@ class TlsEngine {
   std::unique_ptr<TlsSession> session_;
   Slice input_;
   BlockQueue output_;
+  RecordCipher sealer_{RecordCipher::Direction::write};
+  RecordCipher opener_{RecordCipher::Direction::read};
   std::string cache_key_;
   std::string alpn_;
   std::string description_;
+  // Where in a record GnuTLS is: bytes of its header that it has, and bytes of the rest that it lacks.
+  std::size_t record_head_ = 0;
+  std::size_t record_left_ = 0;
+  std::size_t unopened_ = 0;  // bytes that GnuTLS has taken and not yet given as plaintext
   std::uint64_t sealed_ = 0;  // since the last key update
   bool was_fed_ = false;
   bool speaks_tls_ = true;  // so far as its first byte tells
   bool out_of_memory_ = false;
   bool said_bye_ = false;
+  bool failed_ = false;
   bool peer_ended_ = false;
   bool resumed_ = false;
   bool ticket_arrived_ = false;

@@ -22,6 +22,9 @@ class BlockOwner {
  public:
   // `block` has no references left. Must not suspend.
   virtual void reclaim(Block* block) noexcept = 0;
+  // Whether users may keep parts of `block` where they lie, however small: then it comes home with the last of them. An
+  // owner says yes of so few blocks at a time that it can spare them for good. Asked once of a block that is out.
+  virtual bool share(Block*) noexcept { return false; }
 
  protected:
   ~BlockOwner() = default;
@@ -33,6 +36,10 @@ struct Block {
   std::size_t capacity;  // what keeping this block alive costs its owner
   std::uint32_t references;
   std::uint32_t tag;  // for the owner (size class, buffer id)
+  // For whoever holds the block alone: a link, and which bytes are in use (BlockQueue).
+  Block* next = nullptr;
+  std::uint32_t begin = 0;
+  std::uint32_t end = 0;
 };
 
 // An immutable view of part of a block; copying it adds a reference. 24 bytes.
@@ -69,6 +76,8 @@ class Slice {
   std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
   // Bytes of its owner's memory that this slice keeps from being reused.
   std::size_t held() const noexcept { return block_ != nullptr ? block_->capacity : 0; }
+  // Whether its owner can spare that memory for as long as a user keeps a part of it (BlockOwner::share).
+  bool share() const noexcept { return block_ != nullptr && block_->owner->share(block_); }
 
   // The first `n` bytes as a slice of their own (one more reference); this one then starts after them.
   Slice take_front(std::size_t n) noexcept {

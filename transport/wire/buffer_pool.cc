@@ -52,9 +52,21 @@ Block* BufferPool::allocate(std::size_t size) noexcept {
   return block;
 }
 
+bool BufferPool::share(Block* block) noexcept {
+  if ((block->tag & may_be_shared) == 0) return false;
+  if ((block->tag & is_shared) != 0) return true;
+  // An eighth of a small pool is as much as it can spare.
+  if (bytes_shared_ + block->capacity > std::min(shared_max, limit_ / 8)) return false;
+  block->tag |= is_shared;
+  bytes_shared_ += block->capacity;
+  return true;
+}
+
 void BufferPool::reclaim(Block* block) noexcept {
   --blocks_in_use_;
   bytes_in_use_ -= block->capacity;
+  if ((block->tag & is_shared) != 0) bytes_shared_ -= block->capacity;
+  block->tag &= class_mask;
   if (block->tag == unpooled) {
     std::free(block);
     return;

@@ -35,6 +35,12 @@ class BufferPool final : public BlockOwner {
   Block* allocate(std::size_t size) noexcept;
   void reclaim(Block* block) noexcept override;
 
+  // Of a block that will be handed on in parts: users may keep these where they lie, while all blocks so kept hold no
+  // more than shared_max. Beyond it parts are copied, as those of other blocks always are: a user that keeps a message
+  // of each block would otherwise keep many times what it sees.
+  static void allow_sharing(Block& block) noexcept { block.tag |= may_be_shared; }
+  bool share(Block* block) noexcept override;
+
   // Fills the bodies of new messages with a pattern, so that a byte which was never written is the same in every run
   // (and looks like one). For the World; it costs a memset a message.
   void set_poison(bool on) noexcept { poison_ = on; }
@@ -51,11 +57,17 @@ class BufferPool final : public BlockOwner {
   static constexpr std::uint32_t class_count = 12;
   static constexpr std::size_t smallest = 512;
   static constexpr std::uint32_t unpooled = class_count;
+  static constexpr std::size_t shared_max = std::size_t{4} << 20;
+  // In a tag, beside the size class.
+  static constexpr std::uint32_t may_be_shared = 1U << 8;
+  static constexpr std::uint32_t is_shared = 1U << 9;
+  static constexpr std::uint32_t class_mask = may_be_shared - 1;
 
   std::array<Block*, class_count> free_{};
   std::size_t limit_;
   std::size_t bytes_in_use_ = 0;
   std::size_t bytes_in_use_max_ = 0;
+  std::size_t bytes_shared_ = 0;
   std::size_t blocks_in_use_ = 0;
   std::uint64_t allocations_ = 0;
   AllocationGate* gate_ = nullptr;

@@ -12,6 +12,8 @@ namespace {
 
 // Below this a body is gathered from lent slices: one more read call costs more than the copy.
 constexpr std::size_t direct_read_min = 16 * 1024;
+// Below this the copies cost less than a network's buffer that stays away for long.
+constexpr std::size_t shared_min = 8 * 1024;
 
 }  // namespace
 
@@ -25,7 +27,14 @@ void FrameDecoder::discard() noexcept {
 
 void FrameDecoder::feed(Slice bytes) noexcept {
   TWINWIRE_CHECK(input_.empty(), "feed() before next() consumed what it had");
-  if (!bytes.empty()) input_ = std::move(bytes);
+  if (bytes.empty()) return;
+  input_ = std::move(bytes);
+  input_shared_ = input_.size() >= shared_min && input_.share();
+}
+
+// Whether a frame of `size` at the front of the input may be handed out where it lies.
+bool FrameDecoder::may_stay(std::size_t size) noexcept {
+  return input_shared_ || 2 * size >= input_.held();
 }
 
 Result<void> FrameDecoder::check_header(const std::byte* header, std::size_t max) const noexcept {
@@ -66,7 +75,7 @@ void FrameDecoder::consume(std::size_t n) noexcept {
 }
 
 Result<bool> FrameDecoder::finish(Message&& message, Message& out) noexcept {
-  if (verify_seal_ && !seal_matches(message.bytes())) {
+  if (verify_seal_ && !seal_matches(message.bytes())) [[unlikely]] {
     seal_broken_ = true;
     return Errc::invalid;
   }
@@ -93,7 +102,7 @@ Result<bool> FrameDecoder::next(std::size_t max, Message& out) {
       }
       if (auto ok = check_header(input_.data(), max); !ok) return ok.error();
       const std::size_t size = HeaderView(input_.data()).size();
-      if (input_.size() >= size && 2 * size >= input_.held())
+      if (input_.size() >= size && may_stay(size))
         return finish(Message(input_.take_front(size)), out);
       if (input_.size() >= size) {
         Block* block = pool_->allocate(size);

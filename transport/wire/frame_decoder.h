@@ -30,8 +30,9 @@ class FrameDecoder {
   void feed(Slice bytes) noexcept;
 
   // Moves the next whole frame into `out` and returns true, or returns false: every byte was consumed, feed more.
-  // A frame that fills at least half of the memory it lies in is handed out where it lies; others are copied out, so
-  // that a message which a user keeps never starves the network's buffers.
+  // A frame that fills at least half of the memory it lies in is handed out where it lies, and so are small ones that
+  // came many at once in memory whose owner can spare it (BlockOwner::share). Others are copied out, so that a message
+  // which a user keeps never starves the network's buffers.
   // Errors     invalid (size under 256 or over `max`, unknown command, seal mismatch; final)
   //            no_resources (the pool said no; nothing is lost, call again later)
   Result<bool> next(std::size_t max, Message& out);
@@ -52,10 +53,12 @@ class FrameDecoder {
   Result<void> start_partial(std::size_t size) noexcept;
   void fill_partial() noexcept;
   void consume(std::size_t n) noexcept;
+  bool may_stay(std::size_t size) noexcept;
   Result<bool> finish(Message&& message, Message& out) noexcept;
 
   BufferPool* pool_;
   Slice input_;                   // lent, not yet consumed
+  bool input_shared_ = false;     // its small frames may stay where they are
   Block* partial_ = nullptr;      // the frame being gathered
   std::size_t partial_size_ = 0;  // its whole size
   std::size_t partial_filled_ = 0;
