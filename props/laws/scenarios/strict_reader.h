@@ -24,8 +24,8 @@ struct StrictReader {
   static void run(Env& env) {
     const RudePlan plan = speaks_websocket<T> ? rude_ws_plan_of(env) : rude_plan_of(env);
     env.note("rude peer", laws::name(plan.rudeness));
-    TapNetwork server(env.node("server"), env.judge());
-    TapNetwork peer(env.node("peer"), env.judge());
+    TapNetwork server(env.node("server"), env.judge(), env.origins());
+    TapNetwork peer(env.node("peer"), env.judge(), env.origins());
     Sent sent;
     run_scope(server.scheduler(), [&](Scope& background) {
       typename T::Options options = env.listen_options<T>();
@@ -33,7 +33,7 @@ struct StrictReader {
       // On one stream for all, what is cut off is not yet wrong.
       if constexpr (requires { options.one_stream; }) options.one_stream = false;
       auto listener = T::listen(server, background, env.bind_address("server"), options);
-      if (!env.judge().check(listener.has_value(), "accept", "nobody could listen")) return;
+      if (!env.listens(listener)) return;
       run_scope(server.scheduler(), [&](Scope& ends) {
         const FiberHandle reading = ends.spawn("reader", [&] {
           auto accepted = listener->accept(server.clock().in(accept_patience));
