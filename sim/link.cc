@@ -220,7 +220,8 @@ Duration Link::hold_up(std::size_t size) {
     line_free_ = std::max(line_free_, world_->now()) +
                  Duration(static_cast<std::int64_t>(size * ns_per_kib_ / 1024));
     held = line_free_ - world_->now();
-    if (held > Duration(0)) world_->decisions().bit(Site::bandwidth);
+    if (held > Duration(0) && !std::exchange(bandwidth_bit_, true))
+      world_->decisions().bit(Site::bandwidth);
   }
   const Duration again = connection_->fabric().outages().retransmission(place_);
   if (again == Duration(0)) return held;

@@ -196,6 +196,7 @@ class Link {
   std::uint64_t flip_at_ = UINT64_MAX;  // the bit of the stream that arrives as the other one
   std::uint64_t ns_per_kib_ = 0;        // bandwidth; 0: without end
   TimePoint line_free_{0};              // when the last byte has left
+  bool bandwidth_bit_ = false;
 };
 
 }  // namespace twinwire::sim

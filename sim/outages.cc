@@ -42,10 +42,13 @@ bool Outages::begins_or_lasts(Site site, Place place) {
   State& known = state(site, place);
   const std::uint64_t length =
       world_->choose(site, place, entity_of(place), known.asked++, delay_max);
-  if (length != 0) known.until = std::max(known.until, now + Duration(length));
-  if (!lasts(site, place, now)) return false;
-  world_->decisions().bit(site);
-  return true;
+  if (length != 0) {
+    world_->decisions().bit(site);
+    // What stands in the plan ends when the plan says.
+    if (!lasts(site, place, now)) known.until = now + Duration(length);
+    return true;
+  }
+  return lasts(site, place, now);
 }
 
 // Every one is asked, so that what one draws moves no other's key.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "sim/fabric.h"
 #include "sim/sim_network.h"
@@ -39,7 +40,7 @@ void FlyingDatagram::fire() {
   if (socket != nullptr) {
     Decisions& decisions = world->decisions();
     if (lost) {
-      decisions.bit(fault);
+      if (counts) decisions.bit(fault);
       if (world->tracing())
         world->tell(who(), std::string(name(fault)) + ": a datagram of " + std::to_string(size) +
                                " bytes is lost");
@@ -100,21 +101,27 @@ void SimDatagram::damage(FlyingDatagram& flying, Pair& to, std::uint64_t nth) {
   const auto choose = [&](Site site, std::uint64_t bound) {
     return world.may_strike(site) ? world.choose(site, place, to.entity, nth, bound) : 0;
   };
-  const auto lose = [&](Site site) {
+  const auto lose = [&](Site site, bool counts = true) {
     flying.lost = true;
     flying.fault = site;
+    flying.counts = counts;
   };
   // Gilbert-Elliott: in a burst seven of eight are lost.
   if (const std::uint64_t burst = choose(Site::datagram_burst, 10'000); burst != 0) {
     to.burst_until = std::max(to.burst_until, nth + burst);
     to.burst_key = mix(to.entity, burst);
+    to.burst_bit = false;
   }
-  if (const std::uint64_t limit = choose(Site::mtu_black_hole, payload_max); limit != 0)
+  if (const std::uint64_t limit = choose(Site::mtu_black_hole, payload_max); limit != 0) {
     to.size_max = 1199 + limit;  // QUIC needs 1,200 (RFC 9000, section 14)
+    to.hole_bit = false;
+  }
   if (world.choose(Site::datagram_loss, place, to.entity, nth, 1) != 0)
     return lose(Site::datagram_loss);
-  if (nth < to.burst_until && mix(to.burst_key, nth) % 8 != 0) return lose(Site::datagram_burst);
-  if (flying.size > to.size_max) return lose(Site::mtu_black_hole);
+  if (nth < to.burst_until && mix(to.burst_key, nth) % 8 != 0)
+    return lose(Site::datagram_burst, !std::exchange(to.burst_bit, true));
+  if (flying.size > to.size_max)
+    return lose(Site::mtu_black_hole, !std::exchange(to.hole_bit, true));
   if (flying.size == 0) return;
   if (const std::uint64_t cut = choose(Site::datagram_cut, flying.size - 1); cut != 0) {
     flying.size = static_cast<std::uint32_t>(cut);
@@ -160,6 +167,7 @@ void SimDatagram::fly(Block* block, std::size_t begin, std::size_t size, const D
   flying.pair = to.entity;
   flying.duplicate = false;
   flying.fault = Site::wake_order;
+  flying.counts = true;
   flying.lost = false;
   damage(flying, to, nth);
   const auto delay = Duration(world.choose(Site::datagram_delay, place, to.entity, nth, delay_max));
@@ -180,6 +188,7 @@ void SimDatagram::fly(Block* block, std::size_t begin, std::size_t size, const D
   copy.ecn = flying.ecn;
   copy.pair = flying.pair;
   copy.fault = Site::wake_order;
+  copy.counts = true;
   copy.lost = false;
   copy.delayed = false;
   copy.duplicate = true;

@@ -36,6 +36,7 @@ class FlyingDatagram final : public EventSource {
   EntityId pair = 0;
   // What was drawn for it: it bites only where somebody would have received it.
   Site fault = Site::wake_order;  // that destroys or changes it; wake_order: none
+  bool counts = true;             // as bit: of what lasts, the first alone
   bool lost = false;
   bool delayed = false;
   bool duplicate = false;
@@ -85,6 +86,8 @@ class SimDatagram final : public DatagramSocket {
     std::uint64_t burst_until = 0;  // nth datagram with which the burst of losses is over
     std::uint64_t burst_key = 0;
     std::size_t size_max = SIZE_MAX;  // of what still gets through
+    bool burst_bit = true;            // counted, or none
+    bool hole_bit = true;
   };
   Pair& pair(const Address& remote);
   void fly(Block* block, std::size_t begin, std::size_t size, const Datagram& datagram);

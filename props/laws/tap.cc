@@ -164,7 +164,10 @@ class TapSocket final : public DatagramSocket {
 
  private:
   StreamRecord& record_with(const Address& peer) {
-    return *TapNetwork::record_between(*records_, local(), origin_ ? origin_(peer) : peer);
+    const Address whose = origin_ ? origin_(peer) : peer;
+    StreamRecord& record = *TapNetwork::record_between(*records_, local(), whose);
+    record.moved = record.moved || whose != peer;
+    return record;
   }
 
   std::unique_ptr<DatagramSocket> inner_;

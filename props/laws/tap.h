@@ -40,6 +40,7 @@ struct StreamRecord {
   // --- Of datagrams between one socket and one peer; `writes` counts them, `accepted` and `received` their bytes ---
   bool datagrams = false;
   bool dropped = false;  // set by who saw its side drop the connection
+  bool moved = false;    // the peer was seen under another address
   std::uint64_t sent_after_drop = 0;
   std::uint64_t farewell = 0;  // digest of the first of these: every other one must be the same
 };

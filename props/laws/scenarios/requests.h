@@ -25,6 +25,8 @@ struct Requests {
   template <class T>
   static constexpr bool runs_over = has_requests<T>;
 
+  static void limit_faults(sim::FaultPlan& plan) { keep_connections(plan); }
+
   template <Transport T>
   static void run(Env& env) {
     Run<T> run(env);

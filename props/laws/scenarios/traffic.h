@@ -206,7 +206,8 @@ struct Traffic {
                        const std::shared_ptr<StreamRecord>& record, const SideOutcome& peer) {
       Judge& judge = env_->judge();
       if (side.gave_up) {
-        judge.check(record == nullptr || record->sent_after_drop > 0, "drop",
+        // To an address that is not proven yet no more may be sent than three times what came from it (RFC 9000, 8.1).
+        judge.check(record == nullptr || record->moved || record->sent_after_drop > 0, "drop",
                     label + ": a dropped connection told the peer nothing");
         judge.check(peer.read_end != Error{Errc::closed} || !peer.read_end_before_own_close, "drop",
                     label + ": the peer of a dropped connection read a clean end");
