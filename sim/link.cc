@@ -87,15 +87,16 @@ Link& Link::reverse() noexcept { return connection_->link(1 - side_); }
 // --- The sender's kernel -------------------------------------------------------------------------------------------
 
 // What nearly every write is: it fits into the window, and nothing waits before it.
-bool Link::send_at_once(std::span<const iovec> pieces, std::size_t n) {
-  if (has_unsent() || n > segment_max || written_ + n > edge_ || !controls_.empty()) return false;
-  if (silent_ || reverse().silent_) return false;
+std::optional<std::size_t> Link::send_at_once(std::span<const iovec> pieces, std::size_t n) {
+  if (has_unsent() || n > segment_max || written_ + n > edge_ || !controls_.empty())
+    return std::nullopt;
+  if (silent_ || reverse().silent_) return std::nullopt;
   // Bytes that nobody has a view of yet may be joined by more; that is send()'s business.
   if (in_flight_ > 0 && segments_.back().block->references == 1 &&
       segments_.back().block->capacity - segments_.back().begin - segments_.back().size >= n)
-    return false;
+    return std::nullopt;
   Block* block = world_->buffers().allocate(n);
-  if (block == nullptr) return false;
+  if (block == nullptr) return 0;
   Cursor(pieces).copy(block->data, n);
   segments_.push_back({block, 0, static_cast<std::uint32_t>(n), next_arrival(written_, n)});
   written_ += n;
@@ -103,11 +104,11 @@ bool Link::send_at_once(std::span<const iovec> pieces, std::size_t n) {
   if (in_flight_++ == 0) schedule_arrivals();
   if (silent_) [[unlikely]]
     start_timeout();
-  return true;
+  return n;
 }
 
 std::size_t Link::send(std::span<const iovec> pieces, std::size_t n) {
-  if (send_at_once(pieces, n)) return n;
+  if (const auto sent = send_at_once(pieces, n)) return *sent;
   Cursor cursor(pieces);
   std::size_t taken = 0;
   while (taken < n) {

@@ -13,6 +13,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -120,7 +121,7 @@ class Link {
   };
 
   Link& reverse() noexcept;
-  bool send_at_once(std::span<const iovec> pieces, std::size_t n);
+  std::optional<std::size_t> send_at_once(std::span<const iovec> pieces, std::size_t n);
   // When these bytes, which leave now, arrive.
   TimePoint next_arrival(std::uint64_t offset, std::size_t size);
   // How much longer the network takes for what leaves now: a line of little bandwidth, an outage.
