@@ -42,6 +42,23 @@ constexpr Meaning meanings[] = {
     {sim::Site::datagram_delay, "a datagram travels longer, and is overtaken; bound in ns"},
     {sim::Site::datagram_loss, "a datagram is lost"},
     {sim::Site::datagram_duplicate, "a datagram arrives twice; bound: ns between the two"},
+    {sim::Site::small_buffer, "a socket's buffer is small; bound: bytes above the kernel's least"},
+    {sim::Site::bandwidth, "a direction is slow; bound: ns for each KiB"},
+    {sim::Site::bit_flip,
+     "a bit of a stream arrives flipped, where that is found; bound: the latest bit"},
+    {sim::Site::datagram_burst, "seven of eight datagrams are lost for a while; bound: how many"},
+    {sim::Site::datagram_flip, "a bit of a datagram arrives flipped; bound: the latest bit"},
+    {sim::Site::datagram_cut, "a datagram arrives cut; bound: the most that is left"},
+    {sim::Site::mtu_black_hole,
+     "from a datagram on large ones vanish; bound: bytes above 1,199 that still pass"},
+    {sim::Site::address_change, "a NAT gives a socket another port in mid-connection"},
+    {sim::Site::partition, "two nodes do not hear each other; bound in ns"},
+    {sim::Site::partition_one_way, "one node does not hear another; bound in ns"},
+    {sim::Site::isolation, "a node hears nobody, and nobody it; bound in ns"},
+    {sim::Site::clock_skew, "a node's calendar is wrong; bound in ns"},
+    {sim::Site::clock_drift, "a node's calendar gains or loses; bound in ppm"},
+    {sim::Site::no_descriptors, "a dial or bind finds no descriptor"},
+    {sim::Site::no_memory, "the buffer pool says no"},
 };
 static_assert(std::size(meanings) == sim::site_count);
 

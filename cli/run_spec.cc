@@ -77,7 +77,7 @@ void require_body(const laws::ScenarioEntry& scenario, std::size_t transport) {
 }
 
 void check_fault(std::string_view text) {
-  const std::string_view name = text.substr(0, text.find('='));
+  const std::string_view name = text.substr(0, text.find_first_of("=@"));
   if (!sim::site_named(name))
     bad_usage("there is no fault named '" + std::string(name) + "'" +
               suggestion(name, fault_names()) + "; `twinwire list` shows them");
@@ -86,7 +86,8 @@ void check_fault(std::string_view text) {
     bad_usage(
         "'" + std::string(text) + "' is not a fault's setting: write name=probability or " +
         "name=probability:bound, with a probability from 0 to 1 in at most six decimals, such as "
-        "0.05, and a bound of at least 1");
+        "0.05, and a bound of at least 1; in one place: name@node=..., name@from>to=..., "
+        "name@one<>other=...; for a while: name=probability:bound/2s..3500ms");
 }
 
 laws::Knob parse_knob(std::string_view text) {

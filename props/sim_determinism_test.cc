@@ -87,6 +87,9 @@ WorldOptions swarm(std::uint64_t seed) {
   WorldOptions options;
   options.seed = seed;
   options.faults = FaultPlan::swarm(seed);
+  // What is read is held against what was written; and each has its socket.
+  options.faults.off(Site::bit_flip);
+  options.faults.off(Site::no_descriptors);
   options.record = true;
   return options;
 }

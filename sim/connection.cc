@@ -13,8 +13,18 @@ std::string direction(World& world, const Address& from, const Address& to) {
   return world.tracing() ? to_string(from) + ">" + to_string(to) : std::string();
 }
 
-std::size_t or_default(std::size_t asked, std::size_t otherwise) noexcept {
-  return asked != 0 ? asked : otherwise;
+// The least that Linux lets a socket have: SOCK_MIN_SNDBUF and SOCK_MIN_RCVBUF.
+constexpr std::size_t buffer_least[] = {4608, 2304};
+
+// A socket's buffer on its end of a direction: what was asked for, or usual; or little.
+std::size_t buffer(World& world, EntityId link, Place place, unsigned receive, std::size_t asked,
+                   std::size_t usual) {
+  const std::size_t size = asked != 0 ? asked : usual;
+  if (!world.may_strike(Site::small_buffer)) return size;
+  const std::uint64_t more = world.choose(Site::small_buffer, place, link, receive);
+  if (more == 0 || buffer_least[receive] + more >= size) return size;
+  world.decisions().bit(Site::small_buffer);
+  return buffer_least[receive] + more;
 }
 
 }  // namespace
@@ -27,13 +37,17 @@ Connection::Connection(World& world, Fabric& fabric, EntityId entity, const Addr
       entity_(entity),
       acceptor_serial_(acceptor_serial),
       ends_{End{.address = dialer}, End{.address = listener}},
-      links_{{{world, *this, 0, child_entity(entity, 0),
-               or_default(dialer_options.send_buffer, world.options().send_buffer),
-               or_default(listener_options.receive_buffer, world.options().receive_buffer),
+      links_{{{world, *this, 0, child_entity(entity, 0), between(dialer, listener),
+               buffer(world, child_entity(entity, 0), between(dialer, listener), 0,
+                      dialer_options.send_buffer, world.options().send_buffer),
+               buffer(world, child_entity(entity, 0), between(dialer, listener), 1,
+                      listener_options.receive_buffer, world.options().receive_buffer),
                direction(world, dialer, listener)},
-              {world, *this, 1, child_entity(entity, 1),
-               or_default(listener_options.send_buffer, world.options().send_buffer),
-               or_default(dialer_options.receive_buffer, world.options().receive_buffer),
+              {world, *this, 1, child_entity(entity, 1), between(listener, dialer),
+               buffer(world, child_entity(entity, 1), between(listener, dialer), 0,
+                      listener_options.send_buffer, world.options().send_buffer),
+               buffer(world, child_entity(entity, 1), between(listener, dialer), 1,
+                      dialer_options.receive_buffer, world.options().receive_buffer),
                direction(world, listener, dialer)}}} {}
 
 void Connection::wake_reader(unsigned side) noexcept {

@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/fabric.h"
 
+#include <algorithm>
+
+#include "sim/ports.h"
 #include "sim/sim_acceptor.h"
 #include "sim/sim_datagram.h"
 #include "sim/sim_network.h"
 #include "sim/sim_stream.h"
 
 namespace twinwire::sim {
+namespace {
+
+constexpr int ports_of_one = 100;  // that a NAT may give a socket
+
+}  // namespace
 
 Fabric::~Fabric() {
   // A stream that somebody still holds must not reach into what is gone.
@@ -39,7 +47,48 @@ SimAcceptor* Fabric::acceptor(const Address& address, std::uint64_t serial) cons
 
 SimDatagram* Fabric::datagram_socket(const Address& address) const noexcept {
   SimNetwork* host = node(address);
-  return host != nullptr ? host->datagram_socket(address.port) : nullptr;
+  if (host == nullptr) return nullptr;
+  if (renamed_.empty()) return host->datagram_socket(address.port);
+  // A NAT that gave a socket another port has forgotten the one before, and the socket's own is behind it.
+  for (const Renamed& renamed : renamed_) {
+    if (renamed.gone) continue;
+    if (renamed.seen == address) return host->datagram_socket(renamed.own.port);
+    if (renamed.own == address) return nullptr;
+  }
+  return host->datagram_socket(address.port);
+}
+
+Address Fabric::rename(const Address& socket) {
+  for (Renamed& renamed : renamed_) {
+    if (renamed.own != socket || renamed.gone) continue;
+    if (renamed.seen.port < renamed.first_port + ports_of_one - 1) ++renamed.seen.port;
+    return renamed.seen;
+  }
+  // Ports that no socket has of its own.
+  Renamed renamed{socket, socket, 0, false};
+  renamed.first_port =
+      static_cast<std::uint16_t>(Ports::ephemeral_last + 1 + ports_of_one * (renamed_.size() % 45));
+  renamed.seen.port = renamed.first_port;
+  renamed_.push_back(renamed);
+  return renamed.seen;
+}
+
+Address Fabric::seen_as(const Address& socket) const noexcept {
+  for (const Renamed& renamed : renamed_)
+    if (renamed.own == socket && !renamed.gone) return renamed.seen;
+  return socket;
+}
+
+Address Fabric::origin_of(const Address& seen) const noexcept {
+  for (const Renamed& renamed : renamed_)
+    if (renamed.own.ip == seen.ip && seen.port >= renamed.first_port &&
+        seen.port < renamed.first_port + ports_of_one)
+      return renamed.own;
+  return seen;
+}
+
+void Fabric::forget_name(const Address& socket) noexcept {
+  for (Renamed& renamed : renamed_) renamed.gone = renamed.gone || renamed.own == socket;
 }
 
 Connection& Fabric::connect(EntityId entity, const Address& dialer, const Address& listener,

@@ -2,7 +2,6 @@
 #include "sim/fault_plan.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "transport/base/mix.h"
 
@@ -37,7 +36,36 @@ constexpr SwarmRange swarm_ranges[] = {
     {Site::datagram_delay, 50, 10'000, 500'000, 1'000, 30'000'000},
     {Site::datagram_loss, 50, 1'000, 100'000, 1, 1},
     {Site::datagram_duplicate, 40, 1'000, 100'000, 1'000, 30'000'000},
+    {Site::small_buffer, 30, 100'000, 1'000'000, 1, 60'000},
+    {Site::bandwidth, 20, 200'000, 1'000'000, 1'000, 1'000'000},
+    {Site::bit_flip, 15, 50'000, 500'000, 1, 800'000},
+    {Site::datagram_burst, 25, 1'000, 50'000, 2, 60},
+    {Site::datagram_flip, 30, 1'000, 100'000, 1, 12'000},
+    {Site::datagram_cut, 25, 1'000, 100'000, 1, 1'500},
+    {Site::mtu_black_hole, 15, 1'000, 50'000, 1, 300},
+    {Site::address_change, 25, 1'000, 50'000, 1, 1},
+    {Site::partition, 20, 1'000, 50'000, 1'000'000, 3'000'000'000},
+    {Site::partition_one_way, 15, 1'000, 50'000, 1'000'000, 3'000'000'000},
+    {Site::isolation, 15, 1'000, 50'000, 1'000'000, 3'000'000'000},
+    {Site::clock_skew, 30, 200'000, 1'000'000, 1'000'000, 3'600'000'000'000},
+    {Site::clock_drift, 30, 200'000, 1'000'000, 1, 500},
+    {Site::no_descriptors, 15, 20'000, 300'000, 1, 1},
+    {Site::no_memory, 20, 1'000, 50'000, 1, 1},
 };
+
+// Whether it is drawn for what one node sends to another, and not for one node alone.
+constexpr bool has_direction(Site site) noexcept {
+  switch (site) {
+    case Site::accept_failure:
+    case Site::clock_skew:
+    case Site::clock_drift:
+    case Site::isolation:
+    case Site::partition:
+    case Site::no_descriptors:
+    case Site::no_memory: return false;
+    default: return true;
+  }
+}
 
 class Draw {
  public:
@@ -59,36 +87,18 @@ class Draw {
   std::uint64_t state_;
 };
 
-// Decimal fraction to parts per million without floating point.
-Result<std::uint32_t> parse_probability(std::string_view text) {
-  std::uint64_t whole = 0;
-  const char* end = text.data() + text.size();
-  auto [at, error] = std::from_chars(text.data(), end, whole);
-  if (error != std::errc{} || whole > 1) return Errc::invalid;
-  std::uint64_t ppm = whole * certain;
-  if (at != end) {
-    if (*at != '.') return Errc::invalid;
-    std::uint64_t unit = certain;
-    for (++at; at != end; ++at) {
-      if (*at < '0' || *at > '9') return Errc::invalid;
-      unit /= 10;
-      if (unit == 0 && *at != '0') return Errc::invalid;  // finer than it can be: it would be off
-      ppm += unit * static_cast<std::uint64_t>(*at - '0');
-    }
-  }
-  if (ppm > certain) return Errc::invalid;
-  return static_cast<std::uint32_t>(ppm);
-}
-
-std::string format_probability(std::uint32_t ppm) {
-  if (ppm == certain) return "1";
-  std::string digits = std::to_string(ppm);
-  digits.insert(0, 6 - digits.size(), '0');
-  while (digits.size() > 1 && digits.back() == '0') digits.pop_back();
-  return "0." + digits;
-}
-
 }  // namespace
+
+void FaultPlan::off(Site site) noexcept {
+  (*this)[site].ppm = 0;
+  std::erase_if(rules, [site](const FaultRule& rule) { return rule.site == site; });
+}
+
+bool FaultPlan::may_strike(Site site) const noexcept {
+  return (*this)[site].ppm != 0 ||
+         std::any_of(rules.begin(), rules.end(),
+                     [site](const FaultRule& r) { return r.site == site && r.fault.ppm != 0; });
+}
 
 FaultPlan FaultPlan::none() noexcept {
   FaultPlan plan;
@@ -97,7 +107,7 @@ FaultPlan FaultPlan::none() noexcept {
   return plan;
 }
 
-FaultPlan FaultPlan::swarm(std::uint64_t seed) noexcept {
+FaultPlan FaultPlan::swarm(std::uint64_t seed) {
   FaultPlan plan = none();
   Draw draw(seed);
   if (draw.below(20) == 0)
@@ -109,28 +119,43 @@ FaultPlan FaultPlan::swarm(std::uint64_t seed) noexcept {
     const std::uint64_t bound = draw.between(range.bound_low, range.bound_high);
     if (on) plan[range.site] = {static_cast<std::uint32_t>(ppm), bound};
   }
+  // Some of them in one place only: what a fault does to one side hides where both suffer.
+  Draw places(seed ^ 0x9fb21c651e98df25ULL);
+  for (const SwarmRange& range : swarm_ranges) {
+    const std::uint64_t place = places.below(20);
+    Fault& fault = plan[range.site];
+    if (place >= 4 || fault.ppm == 0) continue;
+    FaultRule rule;
+    rule.site = range.site;
+    rule.fault = fault;
+    rule.scope = place < 2 || !has_direction(range.site) ? FaultRule::Scope::node
+                                                         : FaultRule::Scope::direction;
+    rule.first = place % 2 == 0 ? "#1" : "#2";
+    if (rule.scope == FaultRule::Scope::direction) rule.second = place % 2 == 0 ? "#2" : "#1";
+    fault.ppm = 0;
+    plan.rules.push_back(std::move(rule));
+  }
   return plan;
 }
 
 Result<void> FaultPlan::set(std::string_view text) {
   const std::size_t equals = text.find('=');
   if (equals == std::string_view::npos) return Errc::invalid;
-  const auto site = site_named(text.substr(0, equals));
-  if (!site) return Errc::invalid;
-  std::string_view value = text.substr(equals + 1);
-  Fault fault = (*this)[*site];
-  if (const std::size_t colon = value.find(':'); colon != std::string_view::npos) {
-    const std::string_view bound = value.substr(colon + 1);
-    const auto [end, error] =
-        std::from_chars(bound.data(), bound.data() + bound.size(), fault.bound);
-    if (error != std::errc{} || end != bound.data() + bound.size() || fault.bound == 0)
-      return Errc::invalid;
-    value = value.substr(0, colon);
+  const std::string_view value = text.substr(equals + 1);
+  const std::string_view where = text.substr(0, equals);
+  if (where.find('@') != std::string_view::npos || value.find('/') != std::string_view::npos) {
+    auto rule = FaultRule::parse(text);
+    if (!rule) return rule.error();
+    if (value.substr(0, value.find('/')).find(':') == std::string_view::npos)
+      rule->fault.bound = (*this)[rule->site].bound;
+    rules.push_back(std::move(*rule));
+    return {};
   }
-  const auto ppm = parse_probability(value);
-  if (!ppm) return ppm.error();
-  fault.ppm = *ppm;
-  (*this)[*site] = fault;
+  const auto site = site_named(where);
+  if (!site) return Errc::invalid;
+  const auto fault = parse_fault(value, (*this)[*site]);
+  if (!fault) return fault.error();
+  (*this)[*site] = *fault;
   return {};
 }
 
@@ -142,6 +167,7 @@ std::string FaultPlan::to_text() const {
     text += std::string(name(static_cast<Site>(i))) + "=" + format_probability(faults[i].ppm) +
             ":" + std::to_string(faults[i].bound);
   }
+  for (const FaultRule& rule : rules) text += (text.empty() ? "" : " ") + rule.to_text();
   return text;
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "sim/connection.h"
 #include "sim/fabric.h"
@@ -45,6 +46,8 @@ constexpr std::uint64_t worth_telling = 1460;
 // What one recv() with a common buffer would glue together.
 constexpr std::size_t merge_max = 16 * 1024;
 
+constexpr std::uint64_t bandwidth_least = 1'000'000'000;  // ns for each KiB
+
 constexpr Site trip_sites[] = {Site::reset, Site::reset_one_side, Site::silent_loss,
                                Site::early_fin};
 
@@ -55,23 +58,28 @@ std::string bytes_at(std::string_view verb, std::uint64_t size, std::uint64_t of
 
 }  // namespace
 
-Link::Link(World& world, Connection& connection, unsigned side, EntityId entity,
+Link::Link(World& world, Connection& connection, unsigned side, EntityId entity, Place place,
            std::size_t send_buffer, std::size_t receive_buffer, std::string who)
     : world_(&world),
       connection_(&connection),
       side_(side),
       entity_(entity),
+      place_(place),
       who_(std::move(who)),
       send_buffer_(send_buffer),
       receive_buffer_(receive_buffer),
       edge_(receive_buffer) {
   for (const Site site : trip_sites) {
-    const std::uint64_t choice = world.choose(site, entity, 0);
+    const std::uint64_t choice = world.choose(site, place, entity, 0);
     if (choice != 0 && choice - 1 < trip_at_) {
       trip_at_ = choice - 1;
       trip_site_ = site;
     }
   }
+  if (world.may_strike(Site::bit_flip))
+    flip_at_ = world.choose(Site::bit_flip, place, entity, 0) - 1;
+  if (world.may_strike(Site::bandwidth))
+    ns_per_kib_ = world.choose(Site::bandwidth, place, entity, 0, bandwidth_least);
 }
 
 Link& Link::reverse() noexcept { return connection_->link(1 - side_); }
@@ -79,25 +87,28 @@ Link& Link::reverse() noexcept { return connection_->link(1 - side_); }
 // --- The sender's kernel -------------------------------------------------------------------------------------------
 
 // What nearly every write is: it fits into the window, and nothing waits before it.
-bool Link::send_at_once(std::span<const iovec> pieces, std::size_t n) {
-  if (has_unsent() || n > segment_max || written_ + n > edge_ || !controls_.empty()) return false;
-  if (silent_ || reverse().silent_) return false;
+std::optional<std::size_t> Link::send_at_once(std::span<const iovec> pieces, std::size_t n) {
+  if (has_unsent() || n > segment_max || written_ + n > edge_ || !controls_.empty())
+    return std::nullopt;
+  if (silent_ || reverse().silent_) return std::nullopt;
   // Bytes that nobody has a view of yet may be joined by more; that is send()'s business.
   if (in_flight_ > 0 && segments_.back().block->references == 1 &&
       segments_.back().block->capacity - segments_.back().begin - segments_.back().size >= n)
-    return false;
+    return std::nullopt;
   Block* block = world_->buffers().allocate(n);
-  if (block == nullptr) return false;
+  if (block == nullptr) return 0;
   Cursor(pieces).copy(block->data, n);
-  segments_.push_back({block, 0, static_cast<std::uint32_t>(n), next_arrival(written_)});
+  segments_.push_back({block, 0, static_cast<std::uint32_t>(n), next_arrival(written_, n)});
   written_ += n;
   sent_ += n;
   if (in_flight_++ == 0) schedule_arrivals();
-  return true;
+  if (silent_) [[unlikely]]
+    start_timeout();
+  return n;
 }
 
 std::size_t Link::send(std::span<const iovec> pieces, std::size_t n) {
-  if (send_at_once(pieces, n)) return n;
+  if (const auto sent = send_at_once(pieces, n)) return *sent;
   Cursor cursor(pieces);
   std::size_t taken = 0;
   while (taken < n) {
@@ -121,7 +132,7 @@ std::size_t Link::send(std::span<const iovec> pieces, std::size_t n) {
         continue;
       }
     } else if (spare >= chunk && written_ + chunk <= edge_ && controls_.empty()) {
-      arrival = next_arrival(written_);
+      arrival = next_arrival(written_, chunk);
       if (arrival == last->arrival) {
         cursor.copy(last->block->data + last->begin + last->size, chunk);
         last->size += static_cast<std::uint32_t>(chunk);
@@ -163,7 +174,8 @@ void Link::send_fin() {
 void Link::send_reset(bool overtakes, Duration later) {
   if (reset_sent_ || connection_->end(1 - side_).dead) return;  // it would tell nobody anything
   reset_sent_ = true;
-  if (overtakes && in_flight_ > 0 && world_->choose(Site::reset_overtakes, entity_, sent_) != 0) {
+  if (overtakes && in_flight_ > 0 &&
+      world_->choose(Site::reset_overtakes, place_, entity_, sent_) != 0) {
     std::uint64_t destroyed = 0;
     for (; in_flight_ > 0; --in_flight_) {
       destroyed += segments_.back().size;
@@ -178,12 +190,13 @@ void Link::send_reset(bool overtakes, Duration later) {
       world_->tell(
           who_, "reset overtakes and destroys " + std::to_string(destroyed) + " bytes in flight");
   }
-  push_control(ControlKind::reset,
-               std::max(world_->now() + world_->options().latency + later, last_arrival_));
+  push_control(
+      ControlKind::reset,
+      std::max(world_->now() + world_->options().latency + later + hold_up(0), last_arrival_));
 }
 
 void Link::send_open() {
-  push_control(ControlKind::open, world_->now() + world_->options().latency);
+  push_control(ControlKind::open, world_->now() + world_->options().latency + hold_up(0));
 }
 
 void Link::discard_unsent() noexcept {
@@ -202,10 +215,33 @@ void Link::probe_if_stuck() {
     reverse().send_reset(false, probe_interval + world_->options().latency);
 }
 
-TimePoint Link::next_arrival(std::uint64_t offset) {
-  const TimePoint soonest = world_->now() + world_->options().latency;
+Duration Link::hold_up(std::size_t size) {
+  Duration held(0);
+  if (ns_per_kib_ != 0) {
+    line_free_ = std::max(line_free_, world_->now()) +
+                 Duration(static_cast<std::int64_t>(size * ns_per_kib_ / 1024));
+    held = line_free_ - world_->now();
+    if (held > Duration(0) && !std::exchange(bandwidth_bit_, true))
+      world_->decisions().bit(Site::bandwidth);
+  }
+  const Duration again = connection_->fabric().outages().retransmission(place_);
+  if (again == Duration(0)) return held;
+  if (world_->tracing())
+    world_->tell(who_, again == Duration::max() ? std::string("lost in an outage, for good")
+                                                : "lost in an outage, and sent again " +
+                                                      std::to_string(again.count()) + " ns later");
+  if (again == Duration::max()) {
+    silent_ = true;
+    return held;
+  }
+  return held + again;
+}
+
+TimePoint Link::next_arrival(std::uint64_t offset, std::size_t size) {
+  const TimePoint soonest = world_->now() + world_->options().latency + hold_up(size);
   TimePoint arrival = std::max(soonest, last_arrival_);
-  if (const std::uint64_t delay = world_->choose(Site::segment_delay, entity_, offset, delay_max);
+  if (const std::uint64_t delay =
+          world_->choose(Site::segment_delay, place_, entity_, offset, delay_max);
       delay != 0) {
     const TimePoint late = std::max(soonest + Duration(delay), last_arrival_);
     if (late != arrival) {
@@ -216,7 +252,7 @@ TimePoint Link::next_arrival(std::uint64_t offset) {
       arrival = late;
     }
   }
-  if (const std::uint64_t clog = world_->choose(Site::clog, entity_, offset, delay_max);
+  if (const std::uint64_t clog = world_->choose(Site::clog, place_, entity_, offset, delay_max);
       clog != 0) {
     arrival = arrival + Duration(clog);
     world_->decisions().bit(Site::clog);
@@ -242,7 +278,7 @@ void Link::transmit() {
       segments_[index].size = static_cast<std::uint32_t>(window);
       segments_.insert(index + 1, rest);
     }
-    segments_[index].arrival = next_arrival(sent_);
+    segments_[index].arrival = next_arrival(sent_, segments_[index].size);
     sent_ += segments_[index].size;
     ++in_flight_;
     sent = true;
@@ -250,7 +286,7 @@ void Link::transmit() {
   if (sent) schedule_arrivals();
   if (fin_wanted_ && !fin_sent_ && !has_unsent()) {
     fin_sent_ = true;
-    push_control(ControlKind::fin, next_arrival(sent_));
+    push_control(ControlKind::fin, next_arrival(sent_, 0));
   }
 }
 
@@ -313,10 +349,14 @@ void Link::deliver() {
     drop_front_in_flight();
     return;
   }
+  if (world_->has_scheduled_trips()) [[unlikely]]
+    draw_scheduled_trips();
   if (delivered_ + segment.size > trip_at_) [[unlikely]] {
     trip(segment.size);
     return;
   }
+  if (flip_at_ < 8 * (delivered_ + segment.size)) [[unlikely]]
+    flip(segment);
   const std::uint64_t value = digest({segment.block->data + segment.begin, segment.size});
   world_->step(Step::delivered, entity_, value, who_,
                [&] { return bytes_at("delivered", segment.size, delivered_); });
@@ -341,6 +381,39 @@ void Link::drop_front_in_flight() noexcept {
     segment.size = 0;
     ++received_;
   }
+}
+
+// A fault at a byte that a rule puts at an instant: it meets the first byte that arrives then.
+void Link::draw_scheduled_trips() {
+  const std::vector<FaultRule>& rules = world_->options().faults.rules;
+  for (std::size_t i = 0; i < rules.size() && i < 64; ++i)
+    for (const Site site : trip_sites) {
+      const std::uint64_t drawn = std::uint64_t{1} << i;
+      if (!rules[i].is_scheduled() || (trips_drawn_ & drawn) != 0 ||
+          !rules[i].holds(site, place_, world_->now()))
+        continue;
+      trips_drawn_ |= drawn;
+      if (world_->decisions().choose(site, rules[i].fault, entity_, 1 + i, 1) == 0) continue;
+      trip_at_ = delivered_;
+      trip_site_ = site;
+    }
+}
+
+void Link::flip(Segment& segment) {
+  const std::uint64_t bit = std::exchange(flip_at_, UINT64_MAX);
+  if (bit < 8 * delivered_) return;  // gone by with what was dropped
+  Block* changed = world_->buffers().allocate(segment.size);
+  if (changed == nullptr) return;
+  std::memcpy(changed->data, segment.block->data + segment.begin, segment.size);
+  changed->data[bit / 8 - delivered_] ^= std::byte{1} << (bit % 8);
+  drop(segment.block);
+  segment.block = changed;
+  segment.begin = 0;
+  world_->decisions().bit(Site::bit_flip);
+  world_->step(Step::fault, entity_, static_cast<std::uint64_t>(Site::bit_flip), who_, [&] {
+    return "bit " + std::to_string(bit % 8) + " of byte " + std::to_string(bit / 8) +
+           " arrives flipped";
+  });
 }
 
 void Link::trip(std::uint32_t size) {
@@ -424,8 +497,16 @@ void Link::push_return() {
   }
   const bool waited_for = writer_waiting_ || has_unsent();
   if (!waited_for) take_returns();  // else returned() takes them, and acts on them
-  const Return news{world_->now() + world_->options().latency, delivered_,
-                    consumed_ + receive_buffer_};
+  Duration again(0);
+  if (connection_->fabric().outages().possible())
+    again = connection_->fabric().outages().retransmission({place_.to, place_.from});
+  if (again == Duration::max()) {
+    start_timeout();
+    return;
+  }
+  Return news{world_->now() + world_->options().latency + again, delivered_,
+              consumed_ + receive_buffer_};
+  if (!returns_.empty()) news.arrival = std::max(news.arrival, returns_.back().arrival);
   if (!returns_.empty() && returns_.back().arrival == news.arrival) {
     returns_.back() = news;
   } else {

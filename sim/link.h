@@ -13,6 +13,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -33,13 +34,14 @@ class Link {
   static constexpr Duration probe_interval = std::chrono::milliseconds(200);
 
   // `side`: of `connection`, the one that sends. Draws the direction's faults.
-  Link(World& world, Connection& connection, unsigned side, EntityId entity,
+  Link(World& world, Connection& connection, unsigned side, EntityId entity, Place place,
        std::size_t send_buffer, std::size_t receive_buffer, std::string who);
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
   ~Link() { discard_all(); }
 
   EntityId entity() const noexcept { return entity_; }
+  Place place() const noexcept { return place_; }
   const std::string& who() const noexcept { return who_; }
 
   // --- The sender's kernel ---------------------------------------------------------------------------------------
@@ -119,9 +121,13 @@ class Link {
   };
 
   Link& reverse() noexcept;
-  bool send_at_once(std::span<const iovec> pieces, std::size_t n);
-  // When what leaves now, from this offset on, arrives.
-  TimePoint next_arrival(std::uint64_t offset);
+  std::optional<std::size_t> send_at_once(std::span<const iovec> pieces, std::size_t n);
+  // When these bytes, which leave now, arrive.
+  TimePoint next_arrival(std::uint64_t offset, std::size_t size);
+  // How much longer the network takes for what leaves now: a line of little bandwidth, an outage.
+  Duration hold_up(std::size_t size);
+  void draw_scheduled_trips();
+  void flip(Segment& segment);
   void transmit();
   void schedule_arrivals();
   void push_control(ControlKind kind, TimePoint arrival);
@@ -150,6 +156,7 @@ class Link {
   Connection* connection_;
   unsigned side_;
   EntityId entity_;
+  Place place_;
   std::string who_;  // for the trace; empty where nobody listens
   std::size_t send_buffer_;
   std::size_t receive_buffer_;
@@ -185,6 +192,12 @@ class Link {
   // The fault that is next to happen, and the byte at which it does.
   std::uint64_t trip_at_ = UINT64_MAX;
   Site trip_site_ = Site::reset;
+  std::uint64_t trips_drawn_ = 0;  // rules that are scheduled, by their number
+
+  std::uint64_t flip_at_ = UINT64_MAX;  // the bit of the stream that arrives as the other one
+  std::uint64_t ns_per_kib_ = 0;        // bandwidth; 0: without end
+  TimePoint line_free_{0};              // when the last byte has left
+  bool bandwidth_bit_ = false;
 };
 
 }  // namespace twinwire::sim

@@ -39,8 +39,8 @@ Result<std::unique_ptr<ByteStream>> SimAcceptor::accept(Deadline deadline) {
   }
   Connection& connection = *backlog_.front();
   const std::string& who = connection.link(0).who();
-  const std::uint64_t failure =
-      world.choose(Site::accept_failure, connection.entity(), connection.accepts_tried++, 2);
+  const std::uint64_t failure = world.choose(Site::accept_failure, at_node(local_),
+                                             connection.entity(), connection.accepts_tried++, 2);
   if (failure != 0) world.decisions().bit(Site::accept_failure);
   if (failure == 2) {
     if (world.tracing()) world.tell(who, "accept fails: out of descriptors");

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "sim/fabric.h"
 #include "sim/sim_network.h"
@@ -39,10 +40,12 @@ void FlyingDatagram::fire() {
   if (socket != nullptr) {
     Decisions& decisions = world->decisions();
     if (lost) {
-      decisions.bit(Site::datagram_loss);
+      if (counts) decisions.bit(fault);
       if (world->tracing())
-        world->tell(who(), "datagram of " + std::to_string(size) + " bytes lost");
+        world->tell(who(), std::string(name(fault)) + ": a datagram of " + std::to_string(size) +
+                               " bytes is lost");
     } else if (socket->deliver(*this)) {
+      if (fault != Site::wake_order) decisions.bit(fault);
       if (delayed) decisions.bit(Site::datagram_delay);
       if (duplicate) decisions.bit(Site::datagram_duplicate);
     } else if (world->tracing()) {
@@ -69,6 +72,7 @@ SimDatagram::SimDatagram(SimNetwork& network, Fabric& fabric, EntityId entity, c
 SimDatagram::~SimDatagram() {
   if (network_ == nullptr) return;
   discard_received();
+  fabric_->forget_name(local_);
   network_->remove(*this);
   --network_->world().sockets;
 }
@@ -87,28 +91,89 @@ SimDatagram::Pair& SimDatagram::pair(const Address& remote) {
   const auto at = std::lower_bound(pairs_.begin(), pairs_.end(), remote,
                                    [](const Pair& p, const Address& a) { return p.remote < a; });
   if (at != pairs_.end() && at->remote == remote) return *at;
-  return *pairs_.insert(at, Pair{remote, child_entity(entity_, number(remote)), 0});
+  return *pairs_.insert(at,
+                        Pair{.remote = remote, .entity = child_entity(entity_, number(remote))});
+}
+
+void SimDatagram::damage(FlyingDatagram& flying, Pair& to, std::uint64_t nth) {
+  World& world = network_->world();
+  const Place place = between(local_, to.remote);
+  const auto choose = [&](Site site, std::uint64_t bound) {
+    return world.may_strike(site) ? world.choose(site, place, to.entity, nth, bound) : 0;
+  };
+  const auto lose = [&](Site site, bool counts = true) {
+    flying.lost = true;
+    flying.fault = site;
+    flying.counts = counts;
+  };
+  // Gilbert-Elliott: in a burst seven of eight are lost.
+  if (const std::uint64_t burst = choose(Site::datagram_burst, 10'000); burst != 0) {
+    to.burst_until = std::max(to.burst_until, nth + burst);
+    to.burst_key = mix(to.entity, burst);
+    to.burst_bit = false;
+  }
+  if (const std::uint64_t limit = choose(Site::mtu_black_hole, payload_max); limit != 0) {
+    to.size_max = 1199 + limit;  // QUIC needs 1,200 (RFC 9000, section 14)
+    to.hole_bit = false;
+  }
+  if (world.choose(Site::datagram_loss, place, to.entity, nth, 1) != 0)
+    return lose(Site::datagram_loss);
+  if (nth < to.burst_until && mix(to.burst_key, nth) % 8 != 0)
+    return lose(Site::datagram_burst, !std::exchange(to.burst_bit, true));
+  if (flying.size > to.size_max)
+    return lose(Site::mtu_black_hole, !std::exchange(to.hole_bit, true));
+  if (flying.size == 0) return;
+  if (const std::uint64_t cut = choose(Site::datagram_cut, flying.size - 1); cut != 0) {
+    flying.size = static_cast<std::uint32_t>(cut);
+    flying.fault = Site::datagram_cut;
+  }
+  if (const std::uint64_t bit = choose(Site::datagram_flip, std::uint64_t{8} * flying.size);
+      bit != 0) {
+    // Its copy on its own: the sender's bytes may be shared with others.
+    Block* changed = world.buffers().allocate(flying.size);
+    if (changed == nullptr) return;
+    std::memcpy(changed->data, flying.block->data + flying.begin, flying.size);
+    release(flying.block);
+    flying.block = changed;
+    flying.begin = 0;
+    changed->data[(bit - 1) / 8] ^= std::byte{1} << ((bit - 1) % 8);
+    flying.fault = Site::datagram_flip;
+  }
 }
 
 void SimDatagram::fly(Block* block, std::size_t begin, std::size_t size, const Datagram& datagram) {
   World& world = network_->world();
   Pair& to = pair(datagram.remote);
+  const Place place = between(local_, datagram.remote);
   const std::uint64_t nth = to.sent++;
+  if (!was_spoken_to_) spoke_first_ = true;
+  if (spoke_first_ && world.may_strike(Site::address_change) &&
+      world.choose(Site::address_change, place, to.entity, nth, 1) != 0) {
+    world.decisions().bit(Site::address_change);
+    const Address now_seen = fabric_->rename(local_);
+    if (world.tracing())
+      world.tell(to_string(local_),
+                 "address_change: from now on it is seen as " + to_string(now_seen));
+  }
   FlyingDatagram& flying = *fabric_->take_datagram();
   flying.world = &world;
   flying.block = block;
   ++block->references;
   flying.begin = static_cast<std::uint32_t>(begin);
   flying.size = static_cast<std::uint32_t>(size);
-  flying.from = local_;
+  flying.from = fabric_->seen_as(local_);
   flying.to = datagram.remote;
   flying.ecn = datagram.ecn;
   flying.pair = to.entity;
   flying.duplicate = false;
-  flying.lost = world.choose(Site::datagram_loss, to.entity, nth, 1) != 0;
-  const auto delay = Duration(world.choose(Site::datagram_delay, to.entity, nth, delay_max));
+  flying.fault = Site::wake_order;
+  flying.counts = true;
+  flying.lost = false;
+  damage(flying, to, nth);
+  const auto delay = Duration(world.choose(Site::datagram_delay, place, to.entity, nth, delay_max));
   flying.delayed = delay != Duration(0);
-  const auto again = Duration(world.choose(Site::datagram_duplicate, to.entity, nth, delay_max));
+  const auto again =
+      Duration(world.choose(Site::datagram_duplicate, place, to.entity, nth, delay_max));
   const TimePoint arrival = world.now() + world.options().latency + delay;
   world.schedule(flying, arrival);
   if (again == Duration(0)) return;
@@ -116,12 +181,14 @@ void SimDatagram::fly(Block* block, std::size_t begin, std::size_t size, const D
   copy.world = &world;
   copy.block = block;
   ++block->references;
-  copy.begin = flying.begin;
-  copy.size = flying.size;
+  copy.begin = static_cast<std::uint32_t>(begin);
+  copy.size = static_cast<std::uint32_t>(size);
   copy.from = flying.from;
   copy.to = flying.to;
   copy.ecn = flying.ecn;
   copy.pair = flying.pair;
+  copy.fault = Site::wake_order;
+  copy.counts = true;
   copy.lost = false;
   copy.delayed = false;
   copy.duplicate = true;
@@ -154,9 +221,10 @@ Result<std::size_t> SimDatagram::send(std::span<const Datagram> datagrams, Deadl
     } else {
       if (size > 0) std::memcpy(block->data, datagram.bytes.data(), size);
       std::size_t begin = 0;
+      const bool heard = !fabric_->outages().cut(between(local_, datagram.remote));
       do {
         const std::size_t part = std::min(step, size - begin);
-        fly(block, begin, part, datagram);
+        if (heard) fly(block, begin, part, datagram);
         begin += part;
       } while (begin < size);
       release(block);
@@ -175,6 +243,7 @@ bool SimDatagram::deliver(FlyingDatagram& datagram) {
   const std::size_t cost = std::max<std::size_t>(datagram.size, 512);
   if (received_cost_ + cost > receive_buffer_) return false;
   received_cost_ += cost;
+  was_spoken_to_ = true;
   const std::uint64_t value = digest({datagram.block->data + datagram.begin, datagram.size});
   world.step(
       Step::datagram, datagram.pair, value,

@@ -35,6 +35,8 @@ class FlyingDatagram final : public EventSource {
   Ecn ecn = Ecn::not_ect;
   EntityId pair = 0;
   // What was drawn for it: it bites only where somebody would have received it.
+  Site fault = Site::wake_order;  // that destroys or changes it; wake_order: none
+  bool counts = true;             // as bit: of what lasts, the first alone
   bool lost = false;
   bool delayed = false;
   bool duplicate = false;
@@ -80,15 +82,25 @@ class SimDatagram final : public DatagramSocket {
   struct Pair {
     Address remote;
     EntityId entity;
-    std::uint64_t sent;
+    std::uint64_t sent = 0;
+    std::uint64_t burst_until = 0;  // nth datagram with which the burst of losses is over
+    std::uint64_t burst_key = 0;
+    std::size_t size_max = SIZE_MAX;  // of what still gets through
+    bool burst_bit = true;            // counted, or none
+    bool hole_bit = true;
   };
   Pair& pair(const Address& remote);
   void fly(Block* block, std::size_t begin, std::size_t size, const Datagram& datagram);
+  // Draws what becomes of the nth datagram to that address: lost, cut, or changed.
+  void damage(FlyingDatagram& flying, Pair& to, std::uint64_t nth);
 
   SimNetwork* network_;
   Fabric* fabric_;
   EntityId entity_;
   Address local_;
+  // Sent before it received: a client, as may sit behind a NAT. A server is known by its address.
+  bool spoke_first_ = false;
+  bool was_spoken_to_ = false;
   std::size_t receive_buffer_;
   RingBuffer<Received> received_;
   std::size_t received_cost_ =

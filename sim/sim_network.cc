@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "sim/sim_acceptor.h"
 #include "sim/sim_datagram.h"
@@ -61,11 +62,28 @@ SimNetwork::SimNetwork(World& world, Fabric& fabric, std::string_view name, std:
       name_(name),
       ordinal_(ordinal),
       entity_(child_entity(world.entity(), ordinal)),
-      clock_(world),
+      clock_(world, *this),
       random_(mix(world.decisions().seed(), child_entity(entity_, randomness)), &clock_),
       background_(world.scheduler(), child_entity(entity_, background_fibers)) {
   TWINWIRE_CHECK(ordinal < 65'000, "a world has at most 65,000 nodes");
   fabric.add(*this);
+}
+
+// Drawn when it is first looked at: where nobody looks, nothing is wrong.
+std::int64_t SimNetwork::NodeClock::unix_now_ns() noexcept {
+  const auto draw = [&](Site site, std::uint64_t bound) -> std::int64_t {
+    if (!world_->may_strike(site)) return 0;
+    const auto choice = static_cast<std::int64_t>(
+        world_->choose(site, at_node(node_->address()), node_->entity(), 0, bound));
+    if (choice != 0) world_->decisions().bit(site);
+    return choice % 2 == 0 ? choice : -choice;
+  };
+  if (!std::exchange(looked_at_, true)) {
+    skew_ = draw(Site::clock_skew, delay_max);
+    drift_ppm_ = draw(Site::clock_drift, 1'000'000);
+  }
+  const TimePoint now = world_->now();
+  return unix_epoch_ns + now.ns + skew_ + now.ns / 1'000'000 * drift_ppm_;
 }
 
 SimNetwork::~SimNetwork() {
@@ -110,6 +128,15 @@ Result<std::unique_ptr<Acceptor>> SimNetwork::listen(const Address& address,
   return acceptor;
 }
 
+bool SimNetwork::no_descriptor(EntityId socket) {
+  if (!world_->may_strike(Site::no_descriptors) ||
+      world_->choose(Site::no_descriptors, at_node(address()), socket, 0, 1) == 0)
+    return false;
+  world_->decisions().bit(Site::no_descriptors);
+  if (world_->tracing()) world_->tell(name_, "no_descriptors: EMFILE");
+  return true;
+}
+
 Result<void> SimNetwork::wait_for_answer(TimePoint at, Deadline deadline) {
   while (world_->now() < at) {
     const Wake wake = scheduler().park(earlier(deadline, {at}), "a connection");
@@ -125,6 +152,7 @@ Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked,
   const EntityId entity = child_entity(entity_, dials_++);
   if (const auto refused = scheduler().refuses(deadline)) return *refused;
   if (!is_ours(options.local)) return Error{Errc::unreachable, EADDRNOTAVAIL};
+  if (no_descriptor(entity)) return Error{Errc::no_resources, EMFILE};
   PortLease lease{stream_ports_, stream_ports_.take(options.local.port)};
   if (lease.port == 0)
     return Error{Errc::unreachable, options.local.port != 0 ? EADDRINUSE : EADDRNOTAVAIL};
@@ -144,9 +172,10 @@ Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked,
     return Error{Errc::unreachable, to.is_v4() ? EHOSTUNREACH : ENETUNREACH};
   }
 
-  const bool black_hole = world_->choose(Site::connect_black_hole, entity, 0, 1) != 0;
-  const bool refuse = world_->choose(Site::connect_refused, entity, 0, 1) != 0;
-  const auto delay = Duration(world_->choose(Site::connect_delay, entity, 0, delay_max));
+  const Place place = between(from, to);
+  const bool black_hole = world_->choose(Site::connect_black_hole, place, entity, 0, 1) != 0;
+  const bool refuse = world_->choose(Site::connect_refused, place, entity, 0, 1) != 0;
+  const auto delay = Duration(world_->choose(Site::connect_delay, place, entity, 0, delay_max));
   if (black_hole) {
     world_->decisions().bit(Site::connect_black_hole);
     tell("connect_black_hole: nothing answers");
@@ -158,6 +187,10 @@ Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked,
     if (black_hole) break;
     const TimePoint arrival = start + std::chrono::seconds(seconds) + latency + delay;
     if (auto waited = wait_for_answer(arrival, deadline); !waited) return waited.error();
+    if (fabric_->outages().cut(place) || fabric_->outages().cut({place.to, place.from})) {
+      tell("nothing gets through: the SYN, or its answer, is lost");
+      continue;
+    }
     SimAcceptor* acceptor = fabric_->acceptor(to);
     if (acceptor == nullptr || refuse) {
       if (acceptor != nullptr) {
@@ -195,6 +228,7 @@ Result<std::unique_ptr<DatagramSocket>> SimNetwork::bind(const Address& address,
                                                          const DatagramOptions& options) {
   const EntityId entity = child_entity(entity_, datagram_sockets_from + binds_++);
   if (!is_ours(address)) return Error{Errc::unreachable, EADDRNOTAVAIL};
+  if (no_descriptor(entity)) return Error{Errc::no_resources, EMFILE};
   const std::uint16_t port = datagram_ports_.take(address.port);
   if (port == 0) return Error{Errc::unreachable, EADDRINUSE};
   auto socket =

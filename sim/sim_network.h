@@ -61,15 +61,20 @@ class SimNetwork final : public Network {
  private:
   class NodeClock final : public Clock {
    public:
-    explicit NodeClock(World& world) noexcept : world_(&world) {}
+    NodeClock(World& world, const SimNetwork& node) noexcept : world_(&world), node_(&node) {}
     TimePoint now() noexcept override { return world_->now(); }
-    std::int64_t unix_now_ns() noexcept override { return unix_epoch_ns + world_->now().ns; }
+    std::int64_t unix_now_ns() noexcept override;
 
    private:
     World* world_;
+    const SimNetwork* node_;
+    bool looked_at_ = false;
+    std::int64_t skew_ = 0;
+    std::int64_t drift_ppm_ = 0;
   };
   // Whether a socket of this node may have this local address: its own, or unspecified.
   bool is_ours(const Address& address) const noexcept;
+  bool no_descriptor(EntityId socket);
   // Waits for the answer of an attempt to connect, due at `at`.
   Result<void> wait_for_answer(TimePoint at, Deadline deadline);
 

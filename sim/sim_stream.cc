@@ -69,7 +69,7 @@ Result<std::size_t> SimStream::write(std::span<const iovec> pieces, Deadline dea
   std::size_t n = std::min(total, room);
   if (n > 1) {
     const std::uint64_t choice =
-        world.choose(Site::short_write, link.entity(), link.written(), n - 1);
+        world.choose(Site::short_write, link.place(), link.entity(), link.written(), n - 1);
     if (choice != 0) [[unlikely]] {
       world.decisions().bit(Site::short_write);
       if (world.tracing())
@@ -110,7 +110,7 @@ std::size_t SimStream::shorten_read(std::size_t available) {
   World& world = connection_->world();
   const Link& link = connection_->link(1 - side_);
   const std::uint64_t choice =
-      world.choose(Site::short_read, link.entity(), link.consumed(), available - 1);
+      world.choose(Site::short_read, link.place(), link.entity(), link.consumed(), available - 1);
   if (choice == 0) [[likely]]
     return available;
   world.decisions().bit(Site::short_read);

@@ -20,7 +20,22 @@ constexpr std::array<std::string_view, site_count> names{"wake_order",
                                                          "reset_overtakes",
                                                          "datagram_delay",
                                                          "datagram_loss",
-                                                         "datagram_duplicate"};
+                                                         "datagram_duplicate",
+                                                         "small_buffer",
+                                                         "bandwidth",
+                                                         "bit_flip",
+                                                         "datagram_burst",
+                                                         "datagram_flip",
+                                                         "datagram_cut",
+                                                         "mtu_black_hole",
+                                                         "address_change",
+                                                         "partition",
+                                                         "partition_one_way",
+                                                         "isolation",
+                                                         "clock_skew",
+                                                         "clock_drift",
+                                                         "no_descriptors",
+                                                         "no_memory"};
 
 }  // namespace
 

@@ -29,8 +29,28 @@ enum class Site : std::uint8_t {
   datagram_delay,  // c ns more: overtaken by later ones; entity: socket pair; occurrence: nth datagram
   datagram_loss,       // c = 1: lost
   datagram_duplicate,  // c ns after the first, a second copy arrives
+  small_buffer,  // a socket's buffer holds c bytes above the kernel's least; occurrence 0: send, 1: receive
+  bandwidth,       // each KiB takes c ns more to leave; drawn once per direction
+  bit_flip,        // bit c - 1 of the stream arrives as the other one; drawn once per direction
+  datagram_burst,  // a burst of losses over the next c datagrams begins (Gilbert-Elliott)
+  datagram_flip,   // its bit c - 1 arrives as the other one
+  datagram_cut,    // only its first c bytes arrive
+  mtu_black_hole,  // from this one on, none of more than 1,199 + c bytes arrives
+  address_change,  // from this one on the sender has another port, as behind a NAT that forgot; c = 1
+  partition,  // two nodes hear nothing of each other for c ns; entity: the two; occurrence: nth sending
+  partition_one_way,  // the second hears nothing of the first for c ns; entity: both in order
+  isolation,          // a node hears nobody, and nobody it, for c ns
+  clock_skew,         // its calendar is wrong by c ns, odd: slow, even: fast; entity: node
+  clock_drift,        // its calendar gains (even) or loses (odd) c ppm
+  no_descriptors,     // c = 1: a dial or bind finds no descriptor; entity: the socket
+  no_memory,          // c = 1: the pool says no; occurrence: nth allocation
 };
-inline constexpr std::size_t site_count = static_cast<std::size_t>(Site::datagram_duplicate) + 1;
+inline constexpr std::size_t site_count = static_cast<std::size_t>(Site::no_memory) + 1;
+
+// Those that happen when a certain byte of a stream arrives.
+constexpr bool stands_at_byte(Site site) noexcept {
+  return site >= Site::reset && site <= Site::early_fin;
+}
 
 // "short_write"
 std::string_view name(Site site) noexcept;

@@ -18,8 +18,21 @@ std::string_view name(Ending ending) noexcept {
   return "unknown";
 }
 
+namespace {
+
+std::array<bool, site_count> sites_of(const WorldOptions& options) {
+  std::array<bool, site_count> may_strike{};
+  for (std::size_t i = 0; i < site_count; ++i)
+    may_strike[i] = options.faults.may_strike(static_cast<Site>(i));
+  for (const Decision& edit : options.edits) may_strike[static_cast<std::size_t>(edit.site)] = true;
+  return may_strike;
+}
+
+}  // namespace
+
 World::World(const WorldOptions& options, StackPool& stacks)
     : options_(options),
+      may_strike_(sites_of(options)),
       decisions_(options.seed, options.base, options.edits),
       own_buffers_(options.buffers == nullptr ? std::make_unique<BufferPool>() : nullptr),
       buffers_(options.buffers == nullptr ? own_buffers_.get() : options.buffers),
@@ -30,18 +43,26 @@ World::World(const WorldOptions& options, StackPool& stacks)
       fabric_(std::make_unique<Fabric>(*this)) {
   decisions_.record(options.record);
   buffers_->set_poison(true);
+  for (const FaultRule& rule : options_.faults.rules)
+    scheduled_trips_ = scheduled_trips_ || (rule.is_scheduled() && stands_at_byte(rule.site));
+  if (may_strike(Site::no_memory)) buffers_->set_gate(this);
 }
 
 World::~World() {
+  buffers_->set_gate(nullptr);
   nodes_.clear();
   fabric_.reset();
   if (own_buffers_ != nullptr && own_buffers_->blocks_in_use() != 0) (void)own_buffers_.release();
 }
 
 SimNetwork& World::add_node(std::string_view name) {
+  for (FaultRule& rule : options_.faults.rules)
+    rule.resolve(name, static_cast<std::uint32_t>(nodes_.size()));
   nodes_.push_back(std::make_unique<SimNetwork>(*this, *fabric_, name, nodes_.size()));
   return *nodes_.back();
 }
+
+Address World::origin_of(const Address& seen) const noexcept { return fabric_->origin_of(seen); }
 
 bool World::turn(TimePoint until, bool idle) {
   if (options_.pause != nullptr) [[unlikely]]
@@ -71,7 +92,14 @@ bool World::turn(TimePoint until, bool idle) {
 }
 
 std::uint64_t World::wake_priority(EntityId fiber, std::uint64_t nth_wake) noexcept {
-  return choose(Site::wake_order, fiber, nth_wake);
+  return choose(Site::wake_order, {}, fiber, nth_wake);
+}
+
+bool World::admit(std::size_t bytes) noexcept {
+  if (choose(Site::no_memory, {}, root_entity, allocations_++, 1) == 0) return true;
+  decisions_.bit(Site::no_memory);
+  if (tracing()) tell("memory", "none is left for " + std::to_string(bytes) + " bytes");
+  return false;
 }
 
 void World::on_run(const Fiber& fiber) noexcept {

@@ -23,6 +23,7 @@
 #include "sim/trace.h"
 #include "transport/base/time_heap.h"
 #include "transport/fiber/scope.h"
+#include "transport/net/address.h"
 #include "transport/wire/buffer_pool.h"
 
 namespace twinwire::sim {
@@ -94,7 +95,7 @@ class EventSource : public TimedNode {
   ~EventSource() = default;
 };
 
-class World final : public Host {
+class World final : public Host, private AllocationGate {
  public:
   // `stacks` may be shared by worlds that run one after another on one thread, and should be: fresh ones cost a third.
   World(const WorldOptions& options, StackPool& stacks);
@@ -121,6 +122,8 @@ class World final : public Host {
   Decisions& decisions() noexcept { return decisions_; }
   const WorldOptions& options() const noexcept { return options_; }
   BufferPool& buffers() noexcept { return *buffers_; }
+  // The address of the socket whose datagrams come from there, although a NAT may have given it another.
+  Address origin_of(const Address& seen) const noexcept;
   // The root of all names; the nth node is child_entity(root_entity, n).
   static constexpr EntityId root_entity = 0x776f726c64;  // "world"
   EntityId entity() const noexcept { return root_entity; }
@@ -129,11 +132,22 @@ class World final : public Host {
   void schedule(EventSource& event, TimePoint at) { events_.set(event, at); }
   void unschedule(EventSource& event) noexcept { events_.remove(event); }
 
-  // The choice at a site, with the fault as the plan has it.
-  std::uint64_t choose(Site site, EntityId entity, std::uint64_t occurrence,
+  // The choice at a site, with the fault as the plan has it at that place and time.
+  std::uint64_t choose(Site site, Place place, EntityId entity, std::uint64_t occurrence,
                        std::uint64_t bound = UINT64_MAX) noexcept {
-    return decisions_.choose(site, options_.faults[site], entity, occurrence, bound);
+    return decisions_.choose(site, fault_at(site, place), entity, occurrence, bound);
   }
+  const Fault& fault_at(Site site, Place place) const noexcept {
+    const std::vector<FaultRule>& rules = options_.faults.rules;
+    for (std::size_t i = rules.size(); i-- > 0;)
+      if (rules[i].holds(site, place, now_) && !(rules[i].is_scheduled() && stands_at_byte(site)))
+        return rules[i].fault;
+    return options_.faults[site];
+  }
+  // Whether a rule puts a fault that stands at a byte at an instant.
+  bool has_scheduled_trips() const noexcept { return scheduled_trips_; }
+  // Whether a choice at this site can be anything but 0: for what costs something to ask.
+  bool may_strike(Site site) const noexcept { return may_strike_[static_cast<std::size_t>(site)]; }
 
   // Counts a step, folds it into the hash and, where somebody listens, tells: `describe()` makes the text.
   template <class Describe>
@@ -155,6 +169,7 @@ class World final : public Host {
   bool turn(TimePoint until, bool idle) override;
   std::uint64_t wake_priority(EntityId fiber, std::uint64_t nth_wake) noexcept override;
   void on_run(const Fiber& fiber) noexcept override;
+  bool admit(std::size_t bytes) noexcept override;
   void count_step() noexcept {
     ++steps_;
     if (options_.progress != nullptr) *options_.progress = *options_.progress + 1;
@@ -162,11 +177,14 @@ class World final : public Host {
   RunReport finish(Scope& root);
 
   WorldOptions options_;
+  std::array<bool, site_count> may_strike_;
   Decisions decisions_;
   // Abandoned, not freed, where a run leaked a buffer: its holder may still use it.
   std::unique_ptr<BufferPool> own_buffers_;
   BufferPool* buffers_;
   std::size_t buffers_in_use_before_;
+  bool scheduled_trips_ = false;
+  std::uint64_t allocations_ = 0;
   TimePoint now_{0};
   std::uint64_t steps_ = 0;
   std::uint64_t latest_run_ = 0;  // ready order of the youngest wake that was run

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +32,10 @@ class Env {
   // Where a listener of that node may bind: its own address, port 0 (the network chooses; ask the listener).
   virtual Address bind_address(std::string_view name) = 0;
   virtual bool simulated() const noexcept = 0;
+  // Whose datagrams come from an address, although a NAT may have given that socket another one. Outlives the Env.
+  virtual std::function<Address(const Address& seen)> origins() {
+    return [](const Address& seen) { return seen; };
+  }
   // The options of a transport for a scenario that has no wishes of its own: the defaults, and where the transport
   // encrypts, certificates with which both sides know each other. The seed chooses what varies: version, mutual
   // authentication, tickets, key updates; for QUIC whether all messages share a stream.
@@ -52,6 +57,14 @@ class Env {
   // The same within bounds; what lies outside becomes the nearest that lies inside, and is echoed so.
   std::int64_t knob(std::string_view name, std::int64_t fallback, std::int64_t low,
                     std::int64_t high);
+
+  // Whether a listener came to be; it is a violation where it did not, and descriptors were left.
+  template <class Listener>
+  bool listens(const Result<Listener>& listener) {
+    judge_->check(listener.has_value() || listener.error() == Errc::no_resources, "accept",
+                  "nobody could listen");
+    return listener.has_value();
+  }
 
   Scope& scope() noexcept { return *scope_; }
   Judge& judge() noexcept { return *judge_; }

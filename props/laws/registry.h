@@ -43,6 +43,15 @@ constexpr std::array<std::string_view, transport_count> transport_names() noexce
   }(std::make_index_sequence<transport_count>{});
 }
 
+template <class T>
+inline constexpr bool encrypts = requires(typename T::Options options) { options.tls; };
+// The same by its place among Transports.
+constexpr bool transport_encrypts(std::size_t transport) noexcept {
+  return []<std::size_t... i>(std::index_sequence<i...>) {
+    return std::array<bool, transport_count>{encrypts<std::tuple_element_t<i, Transports>>...};
+  }(std::make_index_sequence<transport_count>{})[transport];
+}
+
 using ScenarioBody = void (*)(Env&);
 
 struct ScenarioEntry {

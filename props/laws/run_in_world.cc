@@ -16,6 +16,9 @@ class WorldEnv final : public Env {
   Network& node(std::string_view name) override { return find(name); }
   Address bind_address(std::string_view name) override { return find(name).address(); }
   bool simulated() const noexcept override { return true; }
+  std::function<Address(const Address&)> origins() override {
+    return [world = world_](const Address& seen) { return world->origin_of(seen); };
+  }
   void note(std::string_view who, std::string_view text) override { world_->tell(who, text); }
 
  private:
@@ -65,6 +68,8 @@ Verdict run_in_world(const WorldRun& run, StackPool& stacks) {
   Verdict verdict;
   Judge judge;
   sim::WorldOptions options = run.options;
+  // Nobody but cryptography finds a bit that TCP's checksum missed.
+  if (!transport_encrypts(run.transport)) options.faults.off(sim::Site::bit_flip);
   if (run.scenario->limit_faults != nullptr) run.scenario->limit_faults(options.faults);
   sim::World world(options, stacks);
   verdict.report = world.run([&](Scope& scope) {

@@ -128,12 +128,16 @@ constexpr std::size_t stateless_reset_max = 41;
 
 class TapSocket final : public DatagramSocket {
  public:
-  TapSocket(std::unique_ptr<DatagramSocket> inner, std::shared_ptr<Records> records, Judge& judge)
-      : inner_(std::move(inner)), records_(std::move(records)), judge_(&judge) {}
+  TapSocket(std::unique_ptr<DatagramSocket> inner, std::shared_ptr<Records> records, Judge& judge,
+            std::function<Address(const Address&)> origin)
+      : inner_(std::move(inner)),
+        records_(std::move(records)),
+        judge_(&judge),
+        origin_(std::move(origin)) {}
 
   Result<std::size_t> send(std::span<const Datagram> datagrams, Deadline deadline) override {
     for (const Datagram& datagram : datagrams) {
-      StreamRecord& record = *TapNetwork::record_between(*records_, local(), datagram.remote);
+      StreamRecord& record = record_with(datagram.remote);
       ++record.writes;
       record.accepted += datagram.bytes.size();
       if (!record.dropped) continue;
@@ -153,16 +157,23 @@ class TapSocket final : public DatagramSocket {
     auto batch = inner_->receive(deadline);
     if (batch)
       for (const ReceivedDatagram& datagram : *batch)
-        TapNetwork::record_between(*records_, local(), datagram.remote)->received +=
-            datagram.bytes.size();
+        record_with(datagram.remote).received += datagram.bytes.size();
     return batch;
   }
   Address local() const noexcept override { return inner_->local(); }
 
  private:
+  StreamRecord& record_with(const Address& peer) {
+    const Address whose = origin_ ? origin_(peer) : peer;
+    StreamRecord& record = *TapNetwork::record_between(*records_, local(), whose);
+    record.moved = record.moved || whose != peer;
+    return record;
+  }
+
   std::unique_ptr<DatagramSocket> inner_;
   std::shared_ptr<Records> records_;
   Judge* judge_;
+  std::function<Address(const Address&)> origin_;
 };
 
 }  // namespace
@@ -185,7 +196,7 @@ Result<std::unique_ptr<DatagramSocket>> TapNetwork::bind(const Address& address,
                                                          const DatagramOptions& options) {
   auto socket = base_->bind(address, options);
   if (!socket) return socket;
-  return std::make_unique<TapSocket>(std::move(*socket), records_, *judge_);
+  return std::make_unique<TapSocket>(std::move(*socket), records_, *judge_, origin_);
 }
 
 std::unique_ptr<ByteStream> TapNetwork::tap(std::unique_ptr<ByteStream> stream) {
@@ -201,9 +212,10 @@ std::size_t TapNetwork::live_streams() const noexcept {
       records_->begin(), records_->end(), [](const auto& record) { return !record->destroyed; }));
 }
 
-std::shared_ptr<StreamRecord> TapNetwork::record_of(const Address& peer) const noexcept {
+std::shared_ptr<StreamRecord> TapNetwork::record_of(const Address& peer) const {
+  const Address whose = origin(peer);
   const auto found = std::find_if(records_->rbegin(), records_->rend(),
-                                  [&](const auto& record) { return record->peer == peer; });
+                                  [&](const auto& record) { return record->peer == whose; });
   return found == records_->rend() ? nullptr : *found;
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -39,14 +40,16 @@ struct StreamRecord {
   // --- Of datagrams between one socket and one peer; `writes` counts them, `accepted` and `received` their bytes ---
   bool datagrams = false;
   bool dropped = false;  // set by who saw its side drop the connection
+  bool moved = false;    // the peer was seen under another address
   std::uint64_t sent_after_drop = 0;
   std::uint64_t farewell = 0;  // digest of the first of these: every other one must be the same
 };
 
 class TapNetwork final : public Network {
  public:
-  // Both are borrowed.
-  TapNetwork(Network& base, Judge& judge) noexcept : base_(&base), judge_(&judge) {}
+  // Network and judge are borrowed. `origin`: whose datagrams come from an address (Env::origins).
+  TapNetwork(Network& base, Judge& judge, std::function<Address(const Address&)> origin = {})
+      : base_(&base), judge_(&judge), origin_(std::move(origin)) {}
 
   Result<std::unique_ptr<Acceptor>> listen(const Address& address,
                                            const ListenOptions& options) override;
@@ -71,12 +74,14 @@ class TapNetwork final : public Network {
   const std::vector<std::shared_ptr<StreamRecord>>& records() const noexcept { return *records_; }
   std::size_t live_streams() const noexcept;
   // The newest stream to that peer; nullptr if there is none.
-  std::shared_ptr<StreamRecord> record_of(const Address& peer) const noexcept;
+  std::shared_ptr<StreamRecord> record_of(const Address& peer) const;
   Judge& judge() noexcept { return *judge_; }
+  Address origin(const Address& seen) const { return origin_ ? origin_(seen) : seen; }
 
  private:
   Network* base_;
   Judge* judge_;
+  std::function<Address(const Address&)> origin_;
   // Shared with taps of datagram sockets, which outlive this network (Network::background).
   std::shared_ptr<std::vector<std::shared_ptr<StreamRecord>>> records_ =
       std::make_shared<std::vector<std::shared_ptr<StreamRecord>>>();

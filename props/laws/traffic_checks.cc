@@ -56,9 +56,8 @@ void SideChecks::stays_failed(Error first, const Result<void>& again, std::uint6
 void SideChecks::reading_ended(Error error, bool own_close_started) {
   judge().check(error != Error{Errc::invalid}, "read_checks",
                 label_ + ": an honest peer's message was called invalid");
-  judge().check(error == Error{Errc::closed} || error == Error{Errc::broken} ||
-                    error == Error{Errc::no_resources},
-                "errors", [&] { return label_ + ": read_message ended with " + to_string(error); });
+  judge().check(error == Error{Errc::closed} || error == Error{Errc::broken}, "errors",
+                [&] { return label_ + ": read_message ended with " + to_string(error); });
   if (own_close_started || record_->datagrams) return;
   if (!traits_.bare_frames) {
     judge().check(record_->received >= seen_->yielded_bytes(), "prefix", [&] {

@@ -140,7 +140,11 @@ class TrafficSide {
         continue;
       }
       const Error error = message.error();
-      const bool told_to_stop = error == Errc::timed_out || error == Errc::canceled;
+      // As after a shortage no byte is lost, and it may be called again.
+      const bool short_of_memory = error == Errc::no_resources;
+      const bool told_to_stop =
+          error == Errc::timed_out || error == Errc::canceled || short_of_memory;
+      if (short_of_memory) (void)scheduler().sleep_for(std::chrono::milliseconds(1));
       if (told_to_stop && !scheduler().cancel_pending() && network_->clock().now() < patience_ends)
         continue;
       if (!told_to_stop) {

@@ -159,7 +159,10 @@ void QuicExchanges::on_bytes(QuicStream stream, std::span<const std::byte> bytes
   const bool ours = stream.kind == QuicStream::Kind::our_request;
   // A reply's maximum is its asker's; that of requests is one for all, and a peer could claim it for each of them.
   const std::size_t welcome = ours ? std::max(stream_window_, exchange->max) : stream_window_;
-  if (!exchange->in.append(*pool_, bytes, welcome)) out_of_memory_ = true;
+  if (!exchange->in.append(*pool_, bytes, welcome)) {
+    out_of_memory_ = true;  // the connection's end, and not a message that its peer cut short
+    return;
+  }
   exchange->end = exchange->end || end;
   if (!exchange->end && exchange->in.filled() - exchange->credited >= stream_window_ / 4)
     growing_ = true;

@@ -53,7 +53,9 @@ void QuicInbound::on_bytes(std::uint64_t number, std::span<const std::byte> byte
       credit_.stream_bytes = stream.frame.filled() - stream.credited;
     }
   } else if (!append(stream, bytes)) {
-    out_of_memory_ = true;
+    out_of_memory_ =
+        true;  // the connection's end: what is missing was not cut short, or closed, by the peer
+    return;
   }
   stream.end = stream.end || end;
 }

@@ -55,7 +55,7 @@ struct Accepting {
    public:
     explicit Run(Env& env)
         : env_(&env),
-          server_(env.node("server"), env.judge()),
+          server_(env.node("server"), env.judge(), env.origins()),
           mutes_(2 + env.draw(6)),
           honest_(1 + env.draw(3)),
           bound_(1 + env.draw(4)),
@@ -68,7 +68,7 @@ struct Accepting {
         options.accept.handshake_timeout = handshake_timeout;
         options.accept.handshakes_max = bound_;
         auto listener = T::listen(server_, background, env_->bind_address("server"), options);
-        if (!env_->judge().check(listener.has_value(), "accept", "nobody could listen")) return;
+        if (!env_->listens(listener)) return;
         run_scope(scheduler(), [&](Scope& servers) {
           const FiberHandle accepting =
               servers.spawn("server.accept", [&] { serve(*listener, servers); });

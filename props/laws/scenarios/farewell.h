@@ -6,6 +6,7 @@
 #include <string>
 
 #include "props/laws/env.h"
+#include "props/laws/limit_faults.h"
 #include "props/laws/witness.h"
 #include "sim/fault_plan.h"
 #include "transport/seam.h"
@@ -17,13 +18,7 @@ struct Farewell {
   static constexpr std::string_view summary =
       "messages both ways, then good-bye; no connection may die of it";
 
-  static void limit_faults(sim::FaultPlan& plan) {
-    using sim::Site;
-    for (const Site site :
-         {Site::connect_refused, Site::connect_black_hole, Site::accept_failure, Site::reset,
-          Site::reset_one_side, Site::silent_loss, Site::early_fin, Site::clog})
-      plan[site].ppm = 0;
-  }
+  static void limit_faults(sim::FaultPlan& plan) { keep_connections(plan); }
 
   template <Transport T>
   static void run(Env& env) {
@@ -38,7 +33,7 @@ struct Farewell {
     run_scope(server.scheduler(), [&](Scope& background) {
       auto listener =
           T::listen(server, background, env.bind_address("server"), env.listen_options<T>());
-      if (!env.judge().check(listener.has_value(), "accept", "nobody could listen")) return;
+      if (!env.listens(listener)) return;
       run_scope(server.scheduler(), [&](Scope& ends) {
         const FiberHandle serving = ends.spawn("server", [&] {
           auto accepted = listener->accept(server.clock().in(accept_patience));

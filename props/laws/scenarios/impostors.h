@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "props/laws/env.h"
+#include "props/laws/limit_faults.h"
 #include "props/laws/test_credentials.h"
 #include "sim/fault_plan.h"
 #include "transport/seam.h"
@@ -21,13 +22,7 @@ struct Impostors {
       "wrong, expired and missing certificates, wrong protocols; each is refused";
 
   // A connection that the network kills proves nothing of who was refused.
-  static void limit_faults(sim::FaultPlan& plan) {
-    using sim::Site;
-    for (const Site site :
-         {Site::connect_refused, Site::connect_black_hole, Site::accept_failure, Site::reset,
-          Site::reset_one_side, Site::silent_loss, Site::early_fin, Site::clog})
-      plan[site].ppm = 0;
-  }
+  static void limit_faults(sim::FaultPlan& plan) { keep_connections(plan); }
 
   template <Transport T>
   static void run(Env& env) {
@@ -147,7 +142,7 @@ struct Impostors {
       Scheduler& scheduler = server_->scheduler();
       run_scope(scheduler, [&](Scope& background) {
         auto listener = T::listen(*server_, background, env_->bind_address("server"), listening);
-        if (!env_->judge().check(listener.has_value(), "accept", "nobody could listen")) return;
+        if (!env_->listens(listener)) return;
         std::vector<typename T::Conn>
             accepted;  // kept: a connection dropped at once would look like one refused
         run_scope(scheduler, [&](Scope& ends) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "props/laws/env.h"
+#include "props/laws/limit_faults.h"
 #include "props/laws/tap.h"
 #include "props/laws/witness.h"
 #include "sim/fault_plan.h"
@@ -18,24 +19,18 @@ struct Limits {
       "batches of 0, 1, 512 and 513 messages, a message of the maximum size";
 
   // The numbers are the subject: no connection may die of anything else.
-  static void limit_faults(sim::FaultPlan& plan) {
-    using sim::Site;
-    for (const Site site :
-         {Site::connect_refused, Site::connect_black_hole, Site::accept_failure, Site::reset,
-          Site::reset_one_side, Site::silent_loss, Site::early_fin, Site::clog})
-      plan[site].ppm = 0;
-  }
+  static void limit_faults(sim::FaultPlan& plan) { keep_connections(plan); }
 
   template <Transport T>
   static void run(Env& env) {
     Network& server = env.node("server");
-    TapNetwork client(env.node("client"), env.judge());
+    TapNetwork client(env.node("client"), env.judge(), env.origins());
     const std::size_t body = 2 + env.draw(5000);
     Witness witness(env.judge(), "limits", env.seed());
     run_scope(server.scheduler(), [&](Scope& background) {
       auto listener =
           T::listen(server, background, env.bind_address("server"), env.listen_options<T>());
-      if (!env.judge().check(listener.has_value(), "accept", "nobody could listen")) return;
+      if (!env.listens(listener)) return;
       run_scope(server.scheduler(), [&](Scope& ends) {
         const FiberHandle serving = ends.spawn("server", [&] {
           auto accepted = listener->accept(server.clock().in(accept_patience));

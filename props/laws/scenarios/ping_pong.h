@@ -23,7 +23,7 @@ struct PingPong {
     Network& client = env.node("client");
     run_scope(server.scheduler(), [&](Scope& scope) {
       auto listener = T::listen(server, scope, env.bind_address("server"), env.listen_options<T>());
-      if (!env.judge().check(listener.has_value(), "accept", "nobody could listen")) return;
+      if (!env.listens(listener)) return;
       const Address address = listener->local();
       run_scope(server.scheduler(), [&](Scope& ends) {
         const FiberHandle serving = ends.spawn("server", [&] {

@@ -50,7 +50,7 @@ struct Traffic {
         : env_(&env),
           plan_(traffic_plan_of(env.seed())),
           any_order_(may_yield_in_any_order<T> && scramble(mix(env.seed(), 0xa0)) % 4 == 1),
-          server_(env.node("server"), env.judge()) {
+          server_(env.node("server"), env.judge(), env.origins()) {
       for (std::size_t i = 0; i < plan_.conns.size(); ++i)
         pairs_.push_back(std::make_unique<Pair>(env.judge(), i, mix(env.seed(), i), any_order_));
     }
@@ -60,7 +60,7 @@ struct Traffic {
         typename T::Options options = with_buffers(env_->listen_options<T>(), plan_.conns.front());
         options.accept_after_first_message = plan_.accept_after_first_message;
         auto listener = T::listen(server_, background, env_->bind_address("server"), options);
-        if (!env_->judge().check(listener.has_value(), "accept", "nobody could listen")) return;
+        if (!env_->listens(listener)) return;
         run_scope(scheduler(), [&](Scope& servers) {
           const FiberHandle accepting =
               servers.spawn("server.accept", [&] { accept_all(*listener, servers); });
@@ -96,7 +96,7 @@ struct Traffic {
     void client(std::size_t i, const Address& server) {
       const ConnPlan& plan = plan_.conns[i];
       Pair& pair = *pairs_[i];
-      TapNetwork network(env_->node("client" + std::to_string(i)), env_->judge());
+      TapNetwork network(env_->node("client" + std::to_string(i)), env_->judge(), env_->origins());
       (void)scheduler().sleep_for(plan.dial_after);
       const Deadline patience = network.clock().in(std::chrono::seconds(10));
       auto conn = T::dial(network, server, with_buffers(env_->dial_options<T>(), plan), patience);
@@ -137,7 +137,8 @@ struct Traffic {
     }
 
     // Which plan an accepted connection follows is known once its client's dial has returned.
-    std::size_t pair_of(const Address& peer) {
+    std::size_t pair_of(const Address& seen) {
+      const Address peer = server_.origin(seen);
       const Deadline patience = server_.clock().in(std::chrono::seconds(5));
       for (;;) {
         for (std::size_t i = 0; i < pairs_.size(); ++i)
@@ -205,7 +206,8 @@ struct Traffic {
                        const std::shared_ptr<StreamRecord>& record, const SideOutcome& peer) {
       Judge& judge = env_->judge();
       if (side.gave_up) {
-        judge.check(record == nullptr || record->sent_after_drop > 0, "drop",
+        // To an address that is not proven yet no more may be sent than three times what came from it (RFC 9000, 8.1).
+        judge.check(record == nullptr || record->moved || record->sent_after_drop > 0, "drop",
                     label + ": a dropped connection told the peer nothing");
         judge.check(peer.read_end != Error{Errc::closed} || !peer.read_end_before_own_close, "drop",
                     label + ": the peer of a dropped connection read a clean end");

@@ -18,13 +18,13 @@ struct Unread {
 
   template <Transport T>
   static void run(Env& env) {
-    TapNetwork server(env.node("server"), env.judge());
+    TapNetwork server(env.node("server"), env.judge(), env.origins());
     Network& client = env.node("client");
     Witness witness(env.judge(), "unread", env.seed());
     run_scope(server.scheduler(), [&](Scope& background) {
       auto listener =
           T::listen(server, background, env.bind_address("server"), env.listen_options<T>());
-      if (!env.judge().check(listener.has_value(), "accept", "nobody could listen")) return;
+      if (!env.listens(listener)) return;
       run_scope(server.scheduler(), [&](Scope& ends) {
         const FiberHandle serving = ends.spawn("server", [&] {
           auto accepted = listener->accept(server.clock().in(accept_patience));

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Outages: who does not hear whom, and until when. Three faults: partition (two nodes, both ways), partition_one_way,
+// and isolation (one node and all others).
+//
+// An outage begins when somebody would be heard, and lasts for as long as was drawn; or it stands in the plan
+// (FaultRule), to the nanosecond.
+#pragma once
+
+#include <cstdint>
+#include <map>
+
+#include "sim/decisions.h"
+#include "sim/fault_rule.h"
+
+namespace twinwire::sim {
+
+class World;
+
+class Outages {
+ public:
+  explicit Outages(World& world) noexcept;
+
+  bool possible() const noexcept { return possible_; }
+  // Whether what the first node of the place sends now does not arrive at the second.
+  bool cut(Place place) { return possible_ && place.from != place.to && cut_now(place); }
+  // How much longer than usual it takes to arrive, by TCP: it is sent again after 200 ms, 600 ms, 1.4 s and so on, until
+  // it gets through. The longest Duration where it never does within Linux's 924 s.
+  Duration retransmission(Place place) { return possible_ ? wait_for_end(place) : Duration(0); }
+
+ private:
+  // Of one fault, and one pair of nodes or one node.
+  struct State {
+    std::uint64_t asked = 0;
+    TimePoint until{0};
+  };
+  bool cut_now(Place place);
+  Duration wait_for_end(Place place);
+  bool begins_or_lasts(Site site, Place place);
+  // Without drawing, nor counting.
+  bool lasts(Site site, Place place, TimePoint at);
+  State& state(Site site, Place place);
+
+  World* world_;
+  bool possible_ = false;
+  std::map<std::uint64_t, State> states_;
+};
+
+}  // namespace twinwire::sim
