@@ -12,13 +12,6 @@
 namespace twinwire::cli {
 namespace {
 
-ExitCode code_of(const std::string& key) {
-  if (key.starts_with("no_progress:")) return ExitCode::no_progress;
-  if (key.starts_with("crash:")) return ExitCode::crash;
-  if (key.starts_with("nondeterminism:")) return ExitCode::nondeterminism;
-  return ExitCode::law_broken;
-}
-
 // What the child, which runs the seed again, tells through shared memory.
 struct Again {
   Pulse pulse;

@@ -52,7 +52,8 @@ struct Requests {
           server_(&env.node("server")),
           client_(&env.node("client")),
           messages_(env.judge(), "messages beside the requests", mix(env.seed(), 1)) {
-      const std::size_t askers = 1 + env.draw(12);
+      const auto askers = static_cast<std::size_t>(std::clamp<std::int64_t>(
+          env.shape("askers", static_cast<std::int64_t>(1 + env.draw(12)), 1), 1, 100));
       for (std::size_t i = 0; i < askers; ++i) {
         first_of_.push_back(plans_.size());
         for (std::size_t n = 1 + env.draw(6); n > 0; --n) plans_.push_back(draw_plan());
@@ -149,9 +150,20 @@ struct Requests {
       request->set_request_id(id);
       std::ranges::fill(request->body(), static_cast<std::byte>(id));
       const Deadline deadline = client_->clock().in(plan.hurried ? plan.delay / 2 : patience);
+      env_->tell("client", [&] {
+        return "makes request " + std::to_string(id) + ": " +
+               std::to_string(plan.request_body) + " bytes of body, a reply of " +
+               std::to_string(plan.reply_body) +
+               (plan.hurried ? "; gives up before the reply is sent" : "") +
+               (plan.fate == Fate::dropped ? "; the server will drop it" : "");
+      });
       auto reply =
           writer.request(std::move(*request).freeze(),
                          plan.tight_maximum ? expected->size() : default_max_message, deadline);
+      env_->tell("client", [&] {
+        return "request " + std::to_string(id) + " " +
+               (reply ? "is answered" : "ends: " + to_string(reply.error()));
+      });
       judge().check(client_->clock().now() <= deadline.at + slack(), "deadline",
                     "a request returned after its deadline");
       if (reply) {
@@ -230,7 +242,11 @@ struct Requests {
     void answer(Request request, std::size_t id) {
       const Plan& plan = plans_[id];
       (void)scheduler().sleep_for(plan.delay);
-      if (plan.fate == Fate::dropped) return;
+      if (plan.fate == Fate::dropped) {
+        env_->tell("server", [&] { return "drops request " + std::to_string(id); });
+        return;
+      }
+      env_->tell("server", [&] { return "replies to request " + std::to_string(id); });
       const auto reply = reply_to(id);
       if (!reply) return;
       const auto sent = request.reply(*reply, server_->clock().in(patience));
