@@ -39,6 +39,7 @@ std::int64_t fine_enough(sim::Site site, std::int64_t value) {
 Minimiser::Minimiser(Plan plan, Variant start, Outcome outcome)
     : plan_(std::move(plan)), best_(std::move(start)), outcome_(std::move(outcome)) {
   best_.decisions = outcome_.made;
+  if (!outcome_.died()) steps_max_ = outcome_.steps;
 }
 
 std::optional<Outcome> Minimiser::run(const Variant& variant) {
@@ -50,16 +51,15 @@ std::optional<Outcome> Minimiser::run(const Variant& variant) {
 bool Minimiser::keeps(Variant variant) {
   const auto once = run(variant);
   if (!once || once->key != plan_.key || !once->complete) return false;
+  // Plain numbers can make a long run: every byte a piece of its own.
+  if (once->steps > steps_max_) return false;
   const auto twice = run(variant);
   if (!twice || twice->key != once->key || twice->hash != once->hash) return false;
   if (plan_.accepts && !plan_.accepts(variant)) return false;
   // What was not asked for goes by itself: a number that nobody read, a decision that nobody came to.
-  const auto is_read = [&](const laws::Knob& knob) {
-    return knob.name == draws_knob ||
-           std::any_of(once->shapes.begin(), once->shapes.end(),
-                       [&](const laws::Shape& shape) { return shape.name == knob.name; });
-  };
-  std::erase_if(variant.knobs, [&](const laws::Knob& knob) { return !is_read(knob); });
+  std::set<std::string_view> read{draws_knob};
+  for (const laws::Shape& shape : once->shapes) read.insert(shape.name);
+  std::erase_if(variant.knobs, [&](const laws::Knob& knob) { return !read.contains(knob.name); });
   best_ = std::move(variant);
   best_.decisions = once->made;
   outcome_ = *once;
@@ -91,8 +91,10 @@ Variant Minimiser::with(const std::string& name, std::int64_t value) const {
 }
 
 bool Minimiser::shrink_scenario() {
-  bool smaller = draw_fewer();
-  smaller = straighten() || smaller;
+  // The named ones first: they say how many draws there are.
+  bool smaller = straighten(false);
+  smaller = draw_fewer() || smaller;
+  smaller = straighten(true) || smaller;
   return lower_numbers() || smaller;
 }
 
@@ -118,10 +120,15 @@ bool Minimiser::draw_fewer() {
 }
 
 // Chunks of numbers to their plain values: all, the halves, the quarters ... and each alone.
-bool Minimiser::straighten() {
+bool Minimiser::straighten(bool draws) {
+  const auto wanted = [&] {
+    std::vector<laws::Shape> shapes = crooked();
+    std::erase_if(shapes, [&](const laws::Shape& s) { return is_draw(s.name) != draws; });
+    return shapes;
+  };
   bool smaller = false;
-  for (std::size_t chunk = crooked().size(); chunk > 0 && !stopped(); chunk /= 2) {
-    const std::vector<laws::Shape> all = crooked();
+  for (std::size_t chunk = wanted().size(); chunk > 0 && !stopped(); chunk /= 2) {
+    const std::vector<laws::Shape> all = wanted();
     for (std::size_t from = 0; from < all.size() && !stopped(); from += chunk) {
       Variant variant = best_;
       for (std::size_t i = from; i < std::min(all.size(), from + chunk); ++i)

@@ -48,7 +48,7 @@ class Minimiser {
   bool keeps(Variant variant);
   bool shrink_scenario();
   bool draw_fewer();
-  bool straighten();
+  bool straighten(bool draws);
   bool lower_numbers();
   bool shrink_decisions();
   bool drop_sites();
@@ -67,6 +67,7 @@ class Minimiser {
   Plan plan_;
   Variant best_;
   Outcome outcome_;
+  std::uint64_t steps_max_ = UINT64_MAX;  // of a variant that is kept
   std::uint64_t runs_ = 0;
 };
 

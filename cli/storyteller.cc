@@ -56,13 +56,15 @@ std::vector<StoryLine> Storyteller::tell(const std::vector<ToldStep>& steps) {
 
 // Where all the ends are numbered alike there is one connection, and the number says nothing.
 void Storyteller::find_suffix(const std::vector<ToldStep>& steps) {
+  for (const ToldStep& step : steps)
+    if (!step.what.starts_with("runs") && !step.what.starts_with("is ")) tellers_.insert(step.who);
   bool many = false;
   for (const ToldStep& step : steps)
     for (const std::string_view name : {"client", "server"}) {
       if (!ends_in_digits_of(step.who, name)) continue;
       const std::string suffix = step.who.substr(name.size());
       // A client that is left out has a node and says nothing.
-      if (step.what == "runs" || step.what.starts_with("is ")) continue;
+      if (!tellers_.contains(step.who)) continue;
       many = many || (!suffix_.empty() && suffix != suffix_);
       suffix_ = suffix;
     }
@@ -152,6 +154,11 @@ bool Storyteller::of_a_stream(const ToldStep& step) {
     fault("of the " + with_commas(number_behind(what, " of ").value_or(0)) + " bytes that " +
           stream.from + " writes, the network takes " +
           with_commas(number_behind(what, "write: ").value_or(0)) + where(stream, offset + number_behind(what, "write: ").value_or(0)));
+  } else if (what.starts_with("takes: ")) {
+    const std::uint64_t taken = number_behind(what, "takes: ").value_or(0);
+    add(step.at, "of the " + with_commas(number_behind(what, " of ").value_or(0)) + " bytes that " +
+                     stream.from + " writes, the network takes " + with_commas(taken) +
+                     where(stream, offset + taken) + ", since its buffer is full");
   } else if (what.starts_with("short read: ")) {
     fault("of " + plural(number_behind(what, " of ").value_or(0), "waiting byte") + ", " + stream.to +
           " gets " + with_commas(number_behind(what, "read: ").value_or(0)) +
@@ -205,6 +212,9 @@ bool Storyteller::of_a_side(const ToldStep& step) {
   const std::string who = plain(step.who);
   const std::string& what = step.what;
   if (what.starts_with("runs after one")) {
+    // A client that is left out of the plan has a fiber and does nothing.
+    const std::string side = step.who.substr(0, step.who.find('.'));
+    if (ends_in_digits_of(side, "client") && !tellers_.contains(side)) return true;
     add(step.at, "order: " + who + " runs after one that was woken later");
   } else if (what.starts_with("begins batch ")) {
     begins_batch(step);
@@ -213,6 +223,14 @@ bool Storyteller::of_a_side(const ToldStep& step) {
     gather(step, "reads", n, n);
   } else if (what.starts_with("batch ")) {
     add(step.at, who + ": " + what);
+  } else if (what.starts_with("begins to close")) {
+    closing_.insert(who);
+    add(step.at, who + " begins to close, and has " +
+                     time_in_words(number_behind(what, "within ").value_or(0)) + " for it");
+  } else if ((what.starts_with("reading ends: closed") ||
+              what.starts_with("reading ends: canceled")) &&
+             closing_.contains(who)) {
+    // Its own end has taken over what was still to be read.
   } else if (what.starts_with("reading ends: ")) {
     add(step.at, who + "'s reading ends: " + what.substr(14));
   } else if (what.starts_with("close ")) {
@@ -221,6 +239,7 @@ bool Storyteller::of_a_side(const ToldStep& step) {
     // Told by the network as well, by the connection's name.
     add(step.at, who + ": " + what);
   } else if (what == "vanishes") {
+    closing_.insert(who);
     add(step.at, who + " drops its connection without a good-bye");
   } else {
     add(step.at, who + " " + what);
@@ -258,6 +277,8 @@ void Storyteller::begins_batch(const ToldStep& step) {
     text += "no message";
   else if (messages == 1)
     text += "1 message of " + with_commas(bytes) + " bytes";
+  else if (batch.runs.size() == 1)
+    text += with_commas(messages) + " messages of " + with_commas(bytes / messages) + " bytes each";
   else if (batch.runs.size() > 8)
     text += with_commas(messages) + " messages, " + with_commas(bytes) + " bytes together";
   else

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -72,6 +73,8 @@ class Storyteller {
   std::map<std::string, Stream, std::less<>> streams_;       // by who
   std::map<std::string, int, std::less<>> between_;          // connections so far, by pair of nodes
   std::map<std::string, std::vector<SentBatch>, std::less<>> batches_;  // by who sent them
+  std::set<std::string, std::less<>> closing_;
+  std::set<std::string, std::less<>> tellers_;  // who says more than that it runs
   std::vector<StoryLine> lines_;
   Pending pending_;
   bool any_batch_ = false;

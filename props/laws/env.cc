@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 
 #include "props/laws/test_credentials.h"
 #include "sim/entropy.h"
@@ -15,12 +16,16 @@ Env::Env(Scope& scope, Judge& judge, std::uint64_t seed, std::vector<Knob> knobs
       judge_(&judge),
       seed_(seed),
       set_(std::move(knobs)),
-      shaping_(!set_.empty()) {}
+      shaping_(!set_.empty()) {
+  // Of two under one name the first counts.
+  std::stable_sort(set_.begin(), set_.end(),
+                   [](const Knob& a, const Knob& b) { return a.name < b.name; });
+}
 
 const Knob* Env::set(std::string_view name) const noexcept {
-  const auto at =
-      std::find_if(set_.begin(), set_.end(), [&](const Knob& knob) { return knob.name == name; });
-  return at != set_.end() ? &*at : nullptr;
+  const auto at = std::lower_bound(set_.begin(), set_.end(), name,
+                                   [](const Knob& knob, std::string_view n) { return knob.name < n; });
+  return at != set_.end() && at->name == name ? &*at : nullptr;
 }
 
 void Env::was_read(std::string_view name, std::int64_t value) {
@@ -42,9 +47,15 @@ std::uint64_t Env::draw(std::uint64_t bound) {
     was_read("draws", seeded->value);
     if (draws_ > static_cast<std::uint64_t>(std::max<std::int64_t>(0, seeded->value))) value = 0;
   }
-  const auto shaped = shape("draw" + std::to_string(draws_), static_cast<std::int64_t>(value));
-  const auto most = static_cast<std::int64_t>(std::min<std::uint64_t>(bound, INT64_MAX)) - 1;
-  return static_cast<std::uint64_t>(std::clamp<std::int64_t>(shaped, 0, std::max<std::int64_t>(0, most)));
+  const std::string name = "draw" + std::to_string(draws_);
+  if (const Knob* wanted = set(name)) {
+    const std::uint64_t most = bound == 0 ? 0 : bound - 1;
+    value = std::min(most, static_cast<std::uint64_t>(std::max<std::int64_t>(0, wanted->value)));
+    read_.push_back({name, static_cast<std::int64_t>(value)});
+  }
+  // Each is made once: there is no need to look whether it was told before.
+  if (told_) told_({name, static_cast<std::int64_t>(value), 0, false});
+  return value;
 }
 
 std::int64_t Env::shape(std::string_view name, std::int64_t drawn, std::int64_t plain) {
@@ -105,11 +116,11 @@ bool Env::one_stream() {
 }
 
 std::vector<std::string> Env::knobs_unread() const {
+  std::set<std::string_view> read;
+  for (const Knob& knob : read_) read.insert(knob.name);
   std::vector<std::string> unread;
   for (const Knob& knob : set_)
-    if (std::none_of(read_.begin(), read_.end(),
-                     [&](const Knob& r) { return r.name == knob.name; }))
-      unread.push_back(knob.name);
+    if (!read.contains(knob.name)) unread.push_back(knob.name);
   return unread;
 }
 

@@ -36,7 +36,7 @@ class Told {
   }
   template <class Writer>
   Result<void> close(Writer& writer, Duration grace) {
-    does("begins to close");
+    env_->tell(who_, [&] { return "begins to close, within " + std::to_string(grace.count()) + " ns"; });
     auto closed = writer.close(grace);
     env_->tell(who_, [&] { return "close " + outcome(closed); });
     return closed;

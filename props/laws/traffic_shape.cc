@@ -22,6 +22,9 @@ class Shaper {
   void size(std::string_view name, T& value) const {
     value = static_cast<T>(number(name, static_cast<std::int64_t>(value), 0, 1 << 24, 0));
   }
+  void asked_for(std::string_view name, std::size_t& value) const {
+    if (value != 0 && number(name, 1, 0, 1, 0) == 0) value = 0;
+  }
   void flag(std::string_view name, bool& value, bool plain = false) const {
     value = number(name, value ? 1 : 0, 0, 1, plain ? 1 : 0) != 0;
   }
@@ -76,8 +79,9 @@ void reshape(TrafficPlan& plan, Env& env) {
     if (conn.left_out) continue;
     const Shaper shaper = whole.part(name);
     shaper.time("dial_after", conn.dial_after);
-    shaper.size("send_buffer", conn.send_buffer);
-    shaper.size("receive_buffer", conn.receive_buffer);
+    // A smaller buffer is no simpler one.
+    shaper.asked_for("own_send_buffer", conn.send_buffer);
+    shaper.asked_for("own_receive_buffer", conn.receive_buffer);
     reshape(conn.client, SideEnd::close_after_peer, shaper.part("client"));
     reshape(conn.server, SideEnd::follow, shaper.part("server"));
   }

@@ -119,7 +119,7 @@ struct Accepting {
     // Shakes hands and sends no message. At the bound the handshake itself may be cut short.
     void be_mute_after_handshake(std::size_t i, const Address& server) {
       Network& network = env_->node("mute");
-      Told(*env_, "mute" + std::to_string(i)).does("connects and says nothing");
+      Told(*env_, "mute" + std::to_string(i)).does("is a peer that connects and says nothing");
       auto conn =
           T::dial(network, server, env_->dial_options<T>(), network.clock().in(honest_patience));
       if (conn) {
