@@ -86,8 +86,8 @@ std::vector<std::string> complaints_about(const Tool& tool, const CorpusEntry& e
     complain(capsule.plant.empty()
                  ? "shows what was not mended, or came back: " + outcome.key + " (" +
                        outcome.detail + ")"
-                 : "does not show its planted bug any more: it gives " + outcome.key +
-                       " and not " + wanted + "; hunt for it again, with --corpus");
+                 : "does not show its planted bug any more: it gives " + outcome.key + " and not " +
+                       wanted + "; hunt for it again, with --corpus");
   if (const std::size_t percent = percent_made(capsule, outcome); percent < still_occur_percent)
     complain("is stale: only " + std::to_string(percent) +
              " % of its decisions still occur; hunt again, with --corpus, or take it out");

@@ -64,12 +64,11 @@ void put_into_corpus(const Tool& tool, const std::string& capsule, const std::st
   try {
     RunOptions none;
     const Subject subject = make_subject(tool, none, capsule, false);
-    const Minimised small = minimise_subject(
-        tool, subject,
-        {.time_max = time_max,
-         .hang_after = hang_after,
-         .interrupted = [&] { return interrupt.count() > 0; }},
-        [](Duration, const RunSize&, const RunSize&) {});
+    const Minimised small = minimise_subject(tool, subject,
+                                             {.time_max = time_max,
+                                              .hang_after = hang_after,
+                                              .interrupted = [&] { return interrupt.count() > 0; }},
+                                             [](Duration, const RunSize&, const RunSize&) {});
     std::printf("  corpus: %s (%s)\n", add_to_corpus(small.capsule, folder).c_str(),
                 size_change(small.before, small.after).c_str());
     std::fflush(stdout);

@@ -16,7 +16,8 @@ struct LawInWords {
 constexpr LawInWords laws_in_words[] = {
     {"prefix", "a reader yields the messages that were sent, whole, in order, each once"},
     {"accepted", "a send succeeds once the network has taken every byte, and not before"},
-    {"drop", "after a failed send the connection is reset at once, without a good-bye, and left alone"},
+    {"drop",
+     "after a failed send the connection is reset at once, without a good-bye, and left alone"},
     {"batch_kept", "a batch that failed comes back whole"},
     {"batch_reused", "a batch that was sent is empty and keeps its memory"},
     {"reader_wakes", "when sending fails or a close succeeds, reading ends as well"},

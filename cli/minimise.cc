@@ -49,7 +49,8 @@ void require_another_file(const Subject& subject, const std::string& path) {
 ExitCode minimise(const Tool& tool, MinimiseArguments& options) {
   const Duration time_max = options.time_max();
   const Subject subject = make_subject(tool, options, options.what, false);
-  if (subject.capsule) require_another_file(subject, output_path(options, subject, *subject.capsule));
+  if (subject.capsule)
+    require_another_file(subject, output_path(options, subject, *subject.capsule));
   const Interrupt interrupt;
   const MinimiseLimits limits{.time_max = time_max,
                               .hang_after = options.hang_after_parsed(),
@@ -68,9 +69,9 @@ ExitCode minimise(const Tool& tool, MinimiseArguments& options) {
   std::printf("minimised  %s\n", size_change(result.before, result.after).c_str());
   std::printf("           in %s and %s runs%s\n", format_duration(result.took).c_str(),
               with_commas(result.runs).c_str(),
-              result.finished             ? ""
-              : interrupt.count() > 0     ? "; interrupted, the best so far is kept"
-                                          : "; the time was over, the best so far is kept");
+              result.finished         ? ""
+              : interrupt.count() > 0 ? "; interrupted, the best so far is kept"
+                                      : "; the time was over, the best so far is kept");
   std::printf("kept as    %s\n\n", path.c_str());
   const TracedRun traced = run_traced_in_child(result.run, options.hang_after_parsed());
   std::printf("%s\n  %s replay %s\n",

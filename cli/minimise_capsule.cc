@@ -50,8 +50,9 @@ class Start {
                 (subject.capsule ? " does not fail any more: " : " does not fail: ") +
                 "its run breaks no law");
     if (first.key != key)
-      bad_usage("the capsule " + subject.text + " does not fail any more as it did: its run gives " +
-                first.key + " and not " + key);
+      bad_usage("the capsule " + subject.text +
+                " does not fail any more as it did: its run gives " + first.key + " and not " +
+                key);
     if (!first.complete)
       bad_usage("the run of " + subject.text + " makes more decisions than can be minimised");
     variant.knobs = asked.knobs;
@@ -71,7 +72,8 @@ class Start {
  private:
   Outcome run(const Variant& asked) {
     if (auto result = trials_.run(asked, limits_->interrupted)) return *result;
-    throw Failure(ExitCode::bad_usage, "interrupted before the run was minimised; nothing was written");
+    throw Failure(ExitCode::bad_usage,
+                  "interrupted before the run was minimised; nothing was written");
   }
 
   Trials trials_;
@@ -115,7 +117,8 @@ laws::WorldRun run_of(const Subject& subject, const Capsule& capsule) {
 }  // namespace
 
 std::string size_change(const RunSize& before, const RunSize& now) {
-  std::string text = "decisions " + with_commas(before.decisions) + " → " + with_commas(now.decisions);
+  std::string text =
+      "decisions " + with_commas(before.decisions) + " → " + with_commas(now.decisions);
   if (before.numbers != 0)
     text += ", plan " + with_commas(before.numbers) + " → " + with_commas(now.numbers);
   for (const laws::Knob& knob : before.knobs)
@@ -123,21 +126,21 @@ std::string size_change(const RunSize& before, const RunSize& now) {
       if (lower.name == knob.name && lower.value != knob.value)
         text += ", " + knob.name + " " + std::to_string(knob.value) + " → " +
                 std::to_string(lower.value);
-  if (now.steps != 0) text += ", steps " + with_commas(before.steps) + " → " + with_commas(now.steps);
+  if (now.steps != 0)
+    text += ", steps " + with_commas(before.steps) + " → " + with_commas(now.steps);
   return text;
 }
 
-Minimised minimise_subject(const Tool& tool, const Subject& subject, const MinimiseLimits& limits,
-                           const std::function<void(Duration, const RunSize&, const RunSize&)>& told) {
+Minimised minimise_subject(
+    const Tool& tool, const Subject& subject, const MinimiseLimits& limits,
+    const std::function<void(Duration, const RunSize&, const RunSize&)>& told) {
   const TimePoint began = real_now();
   Start start(tool, subject, limits);
   Trials trials(tool, bounded(subject.run, start.outcome), subject.plant,
                 std::min(limits.hang_after, variant_hang_max));
   Minimised result;
   result.before = size_of(start.outcome);
-  const auto stop = [&] {
-    return limits.interrupted() || real_now() - began >= limits.time_max;
-  };
+  const auto stop = [&] { return limits.interrupted() || real_now() - began >= limits.time_max; };
   Minimiser::Plan plan;
   plan.key = start.key;
   plan.run = [&](const Variant& variant) { return trials.run(variant, stop); };
@@ -158,7 +161,8 @@ Minimised minimise_subject(const Tool& tool, const Subject& subject, const Minim
   result.runs = minimiser.runs();
 
   // Twice more, each in a process of its own, as a reader of the capsule will run it.
-  result.capsule = capsule_of(subject, minimiser.best(), minimiser.outcome(), result.before.decisions);
+  result.capsule =
+      capsule_of(subject, minimiser.best(), minimiser.outcome(), result.before.decisions);
   result.run = run_of(subject, result.capsule);
   Trials last(tool, subject.run, subject.plant, limits.hang_after);
   const Variant again{result.capsule.decisions, result.capsule.knobs};

@@ -37,9 +37,9 @@ struct Minimised {
 
 // Throws Failure where there is nothing to minimise: the run passes, fails in another way than its capsule says, or
 // differs from run to run. `told` is called with each improvement.
-Minimised minimise_subject(const Tool& tool, const Subject& subject, const MinimiseLimits& limits,
-                           const std::function<void(Duration, const RunSize& before,
-                                                    const RunSize& now)>& told);
+Minimised minimise_subject(
+    const Tool& tool, const Subject& subject, const MinimiseLimits& limits,
+    const std::function<void(Duration, const RunSize& before, const RunSize& now)>& told);
 
 // "decisions 412 → 37, numbers of the scenario 30 → 2, messages 200 → 3"
 std::string size_change(const RunSize& before, const RunSize& now);

@@ -104,7 +104,8 @@ bool Minimiser::draw_fewer() {
                                    [](const laws::Shape& shape) { return is_draw(shape.name); });
   const auto set = std::find_if(best_.knobs.begin(), best_.knobs.end(),
                                 [](const laws::Knob& knob) { return knob.name == draws_knob; });
-  std::int64_t enough = set != best_.knobs.end() ? std::min<std::int64_t>(set->value, draws) : draws;
+  std::int64_t enough =
+      set != best_.knobs.end() ? std::min<std::int64_t>(set->value, draws) : draws;
   if (enough == 0) return false;
   bool smaller = false;
   for (std::int64_t too_few = -1; enough - too_few > 1 && !stopped();) {

@@ -19,7 +19,9 @@ std::optional<std::uint64_t> number_behind(std::string_view line, std::string_vi
   return parse_u64(rest.substr(0, rest.find_first_not_of("0123456789")));
 }
 
-std::string time_in_words(std::uint64_t ns) { return format_duration(Duration(static_cast<std::int64_t>(ns))); }
+std::string time_in_words(std::uint64_t ns) {
+  return format_duration(Duration(static_cast<std::int64_t>(ns)));
+}
 
 std::string plural(std::uint64_t n, std::string_view word) {
   return with_commas(n) + " " + std::string(word) + (n == 1 ? "" : "s");
@@ -86,7 +88,8 @@ void Storyteller::flush() {
                              : "messages " + with_commas(p.first) + " to " + with_commas(p.last);
     text = p.who + " reads " + text;
   } else if (p.kind == "lost") {
-    text = "fault: " + plural(p.last, "datagram") + " " + p.who + (p.last == 1 ? " is lost" : " are lost");
+    text = "fault: " + plural(p.last, "datagram") + " " + p.who +
+           (p.last == 1 ? " is lost" : " are lost");
   } else {
     text = p.who + ": bytes " + with_commas(p.first) + " to " + with_commas(p.last) + " arrive";
   }
@@ -153,18 +156,20 @@ bool Storyteller::of_a_stream(const ToldStep& step) {
   } else if (what.starts_with("short write: ")) {
     fault("of the " + with_commas(number_behind(what, " of ").value_or(0)) + " bytes that " +
           stream.from + " writes, the network takes " +
-          with_commas(number_behind(what, "write: ").value_or(0)) + where(stream, offset + number_behind(what, "write: ").value_or(0)));
+          with_commas(number_behind(what, "write: ").value_or(0)) +
+          where(stream, offset + number_behind(what, "write: ").value_or(0)));
   } else if (what.starts_with("takes: ")) {
     const std::uint64_t taken = number_behind(what, "takes: ").value_or(0);
     add(step.at, "of the " + with_commas(number_behind(what, " of ").value_or(0)) + " bytes that " +
                      stream.from + " writes, the network takes " + with_commas(taken) +
                      where(stream, offset + taken) + ", since its buffer is full");
   } else if (what.starts_with("short read: ")) {
-    fault("of " + plural(number_behind(what, " of ").value_or(0), "waiting byte") + ", " + stream.to +
-          " gets " + with_commas(number_behind(what, "read: ").value_or(0)) +
+    fault("of " + plural(number_behind(what, " of ").value_or(0), "waiting byte") + ", " +
+          stream.to + " gets " + with_commas(number_behind(what, "read: ").value_or(0)) +
           where(stream, offset + number_behind(what, "read: ").value_or(0)));
   } else if (what.starts_with("reset at offset ")) {
-    fault(the + " is reset when byte " + with_commas(offset) + " would arrive" + where(stream, offset));
+    fault(the + " is reset when byte " + with_commas(offset) + " would arrive" +
+          where(stream, offset));
   } else if (what.starts_with("reset_one_side at offset ")) {
     fault(stream.to + " alone sees " + the + " reset when byte " + with_commas(offset) +
           " would arrive" + where(stream, offset));

@@ -42,7 +42,8 @@ class Storyteller {
     std::string label;  // "client→server"
   };
   struct SentBatch {
-    std::vector<std::pair<std::uint64_t, std::uint64_t>> runs;  // how many messages, of how many bytes
+    std::vector<std::pair<std::uint64_t, std::uint64_t>>
+        runs;  // how many messages, of how many bytes
   };
   // Lines of one kind by one teller become one.
   struct Pending {
@@ -69,9 +70,9 @@ class Storyteller {
 
   bool bare_frames_;
   std::string suffix_;  // of the only connection's ends: "client0" is then the client
-  std::map<std::string, std::string, std::less<>> nodes_;    // by address
-  std::map<std::string, Stream, std::less<>> streams_;       // by who
-  std::map<std::string, int, std::less<>> between_;          // connections so far, by pair of nodes
+  std::map<std::string, std::string, std::less<>> nodes_;  // by address
+  std::map<std::string, Stream, std::less<>> streams_;     // by who
+  std::map<std::string, int, std::less<>> between_;        // connections so far, by pair of nodes
   std::map<std::string, std::vector<SentBatch>, std::less<>> batches_;  // by who sent them
   std::set<std::string, std::less<>> closing_;
   std::set<std::string, std::less<>> tellers_;  // who says more than that it runs

@@ -57,9 +57,8 @@ class SharedTrace final : public sim::TraceSink {
       Head head{};
       std::memcpy(&head, &bytes_[at], sizeof head);
       const char* text = &bytes_[at] + sizeof head;
-      result.push_back({{head.at},
-                        std::string(text, head.who),
-                        std::string(text + head.who, head.what)});
+      result.push_back(
+          {{head.at}, std::string(text, head.who), std::string(text + head.who, head.what)});
       at += sizeof head + head.who + head.what;
     }
     return result;
@@ -74,16 +73,16 @@ class SharedTrace final : public sim::TraceSink {
 
 TracedRun run_traced_in_child(const laws::WorldRun& run, Duration hang_after) {
   SharedTrace trace;
-  Child child(
-      {.pulse = &trace.board().pulse, .hang_after = hang_after, .capture_stderr = true}, [&] {
-        laws::WorldRun traced = run;
-        traced.options.trace = &trace;
-        const laws::Verdict verdict = run_watched(traced, trace.board().pulse);
-        trace.board().hash = verdict.report.hash;
-        verdict.failure_key().copy(trace.board().key.data(), trace.board().key.size() - 1);
-        verdict.detail.copy(trace.board().detail.data(), trace.board().detail.size() - 1);
-        return 0;
-      });
+  Child child({.pulse = &trace.board().pulse, .hang_after = hang_after, .capture_stderr = true},
+              [&] {
+                laws::WorldRun traced = run;
+                traced.options.trace = &trace;
+                const laws::Verdict verdict = run_watched(traced, trace.board().pulse);
+                trace.board().hash = verdict.report.hash;
+                verdict.failure_key().copy(trace.board().key.data(), trace.board().key.size() - 1);
+                verdict.detail.copy(trace.board().detail.data(), trace.board().detail.size() - 1);
+                return 0;
+              });
   const Death death = child.wait();
   TracedRun result;
   result.steps = trace.steps();

@@ -144,8 +144,7 @@ std::optional<Outcome> Trials::run(const Variant& variant, const std::function<b
   hand_over(variant);
   if (!worker_)
     worker_ = std::make_unique<Child>(
-        Child::Options{
-            .pulse = &board_->pulse, .hang_after = hang_after_, .capture_stderr = true},
+        Child::Options{.pulse = &board_->pulse, .hang_after = hang_after_, .capture_stderr = true},
         [this] { return work(); });
   char word = 'x';
   if (::write(go_.to, &word, 1) != 1)

@@ -22,8 +22,8 @@ namespace twinwire::cli {
 struct Variant {
   std::vector<sim::Decision> decisions;
   std::vector<laws::Knob> knobs;
-  bool seeded = false;     // chance comes from the seed, and `decisions` override it
-  bool planted = true;     // with the planted bug, where the run has one
+  bool seeded = false;  // chance comes from the seed, and `decisions` override it
+  bool planted = true;  // with the planted bug, where the run has one
 };
 
 struct Outcome {

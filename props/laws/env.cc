@@ -12,19 +12,16 @@
 namespace twinwire::laws {
 
 Env::Env(Scope& scope, Judge& judge, std::uint64_t seed, std::vector<Knob> knobs)
-    : scope_(&scope),
-      judge_(&judge),
-      seed_(seed),
-      set_(std::move(knobs)),
-      shaping_(!set_.empty()) {
+    : scope_(&scope), judge_(&judge), seed_(seed), set_(std::move(knobs)), shaping_(!set_.empty()) {
   // Of two under one name the first counts.
   std::stable_sort(set_.begin(), set_.end(),
                    [](const Knob& a, const Knob& b) { return a.name < b.name; });
 }
 
 const Knob* Env::set(std::string_view name) const noexcept {
-  const auto at = std::lower_bound(set_.begin(), set_.end(), name,
-                                   [](const Knob& knob, std::string_view n) { return knob.name < n; });
+  const auto at =
+      std::lower_bound(set_.begin(), set_.end(), name,
+                       [](const Knob& knob, std::string_view n) { return knob.name < n; });
   return at != set_.end() && at->name == name ? &*at : nullptr;
 }
 

@@ -70,7 +70,8 @@ Verdict run_in_world(const WorldRun& run, StackPool& stacks) {
   if (run.scenario->limit_faults != nullptr) run.scenario->limit_faults(options.faults);
   sim::World world(options, stacks);
   if (world.tracing())
-    judge.on_violation([&](const Violation& broken) { world.tell("law " + broken.law, broken.detail); });
+    judge.on_violation(
+        [&](const Violation& broken) { world.tell("law " + broken.law, broken.detail); });
   verdict.report = world.run([&](Scope& scope) {
     WorldEnv env(world, scope, judge, run.knobs);
     if (run.on_shape) env.on_shape(run.on_shape);

@@ -17,7 +17,7 @@ struct WorldRun {
   std::size_t transport = 0;  // index into Transports
   std::vector<Knob> knobs;
   std::function<void(const Shape&)> on_shape;  // Env::on_shape
-  sim::WorldOptions options;  // seed, faults, edits, trace ...
+  sim::WorldOptions options;                   // seed, faults, edits, trace ...
 };
 
 enum class VerdictKind : std::uint8_t {

@@ -36,7 +36,8 @@ class Told {
   }
   template <class Writer>
   Result<void> close(Writer& writer, Duration grace) {
-    env_->tell(who_, [&] { return "begins to close, within " + std::to_string(grace.count()) + " ns"; });
+    env_->tell(who_,
+               [&] { return "begins to close, within " + std::to_string(grace.count()) + " ns"; });
     auto closed = writer.close(grace);
     env_->tell(who_, [&] { return "close " + outcome(closed); });
     return closed;
@@ -58,7 +59,9 @@ class Told {
   void reading_ended(Error error) {
     env_->tell(who_, [&] { return "reading ends: " + to_string(error); });
   }
-  void does(std::string_view what) { env_->tell(who_, [&] { return std::string(what); }); }
+  void does(std::string_view what) {
+    env_->tell(who_, [&] { return std::string(what); });
+  }
   void dial_failed(Error error) {
     env_->tell(who_, [&] { return "dial failed: " + to_string(error); });
   }

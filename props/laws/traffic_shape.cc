@@ -14,8 +14,8 @@ class Shaper {
 
   Shaper part(const std::string& name) const { return {*env_, prefix_ + name + "."}; }
 
-  std::int64_t number(std::string_view name, std::int64_t drawn, std::int64_t low, std::int64_t high,
-                      std::int64_t plain) const {
+  std::int64_t number(std::string_view name, std::int64_t drawn, std::int64_t low,
+                      std::int64_t high, std::int64_t plain) const {
     return std::clamp(env_->shape(prefix_ + std::string(name), drawn, plain), low, high);
   }
   template <class T>
@@ -55,9 +55,9 @@ void reshape(SidePlan& side, SideEnd plain, const Shaper& shaper) {
   for (std::size_t i = 0; i < side.batches.size(); ++i)
     reshape(side.batches[i], shaper.part("batch" + std::to_string(i + 1)));
   std::erase_if(side.batches, [](const BatchPlan& batch) { return batch.bodies.empty(); });
-  side.end = static_cast<SideEnd>(
-      shaper.number("end", static_cast<std::int64_t>(side.end), 0,
-                    static_cast<std::int64_t>(SideEnd::canceled), static_cast<std::int64_t>(plain)));
+  side.end = static_cast<SideEnd>(shaper.number("end", static_cast<std::int64_t>(side.end), 0,
+                                                static_cast<std::int64_t>(SideEnd::canceled),
+                                                static_cast<std::int64_t>(plain)));
   if (side.end == SideEnd::canceled) shaper.time("cancel_after", side.cancel_after);
   shaper.time("grace", side.grace, SidePlan().grace);
   ReaderPlan& reader = side.reader;

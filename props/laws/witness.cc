@@ -70,8 +70,8 @@ void Witness::yielded(const Message& message) {
                                  ? "bytes that were never sent as a message (" +
                                        std::to_string(message.size()) + " bytes)"
                                  : "message " + std::to_string(twin - offered_.begin() + 1);
-    return label_ + ": in the place of message " + std::to_string(index + 1) + " the reader yielded " +
-           what;
+    return label_ + ": in the place of message " + std::to_string(index + 1) +
+           " the reader yielded " + what;
   });
 }
 

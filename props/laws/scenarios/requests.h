@@ -151,9 +151,8 @@ struct Requests {
       std::ranges::fill(request->body(), static_cast<std::byte>(id));
       const Deadline deadline = client_->clock().in(plan.hurried ? plan.delay / 2 : patience);
       env_->tell("client", [&] {
-        return "makes request " + std::to_string(id) + ": " +
-               std::to_string(plan.request_body) + " bytes of body, a reply of " +
-               std::to_string(plan.reply_body) +
+        return "makes request " + std::to_string(id) + ": " + std::to_string(plan.request_body) +
+               " bytes of body, a reply of " + std::to_string(plan.reply_body) +
                (plan.hurried ? "; gives up before the reply is sent" : "") +
                (plan.fate == Fate::dropped ? "; the server will drop it" : "");
       });

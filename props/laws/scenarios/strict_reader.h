@@ -26,8 +26,8 @@ struct StrictReader {
     const RudePlan plan = speaks_websocket<T> ? rude_ws_plan_of(env) : rude_plan_of(env);
     env.tell("rude peer", [&] {
       return "will send " + std::to_string(plan.good_frames) + " good messages, " +
-             std::to_string(plan.bytes.size()) + " bytes in all; and this rudeness: " +
-             std::string(laws::name(plan.rudeness));
+             std::to_string(plan.bytes.size()) +
+             " bytes in all; and this rudeness: " + std::string(laws::name(plan.rudeness));
     });
     TapNetwork server(env.node("server"), env.judge());
     TapNetwork peer(env.node("peer"), env.judge());

@@ -92,7 +92,8 @@ struct Unread {
       auto message =
           told.read(reader, default_max_message, network.clock().in(std::chrono::seconds(60)));
       if (!message) {
-        if (message.error() == Error{Errc::closed}) (void)told.close(writer, std::chrono::seconds(5));
+        if (message.error() == Error{Errc::closed})
+          (void)told.close(writer, std::chrono::seconds(5));
         return;
       }
       witness.yielded(*message);
