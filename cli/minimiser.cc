@@ -75,7 +75,7 @@ void Minimiser::minimise() {
   }
 }
 
-// --- The scenario ------------------------------------------------------------------------------------------------------
+// --- The scenario ---------------------------------------------------------------------------------------------------
 
 std::vector<laws::Shape> Minimiser::crooked() const {
   std::vector<laws::Shape> result;
@@ -172,7 +172,7 @@ bool Minimiser::lower_number(const laws::Shape& shape) {
   return smaller;
 }
 
-// --- The decisions -----------------------------------------------------------------------------------------------------
+// --- The decisions --------------------------------------------------------------------------------------------------
 
 bool Minimiser::shrink_decisions() {
   if (best_.decisions.empty()) return false;

@@ -87,6 +87,9 @@ void Storyteller::flush() {
     text = p.first == p.last ? "message " + with_commas(p.first)
                              : "messages " + with_commas(p.first) + " to " + with_commas(p.last);
     text = p.who + " reads " + text;
+  } else if (p.kind == "stops") {
+    text = p.who + " is told to stop reading, and reads again" +
+           (p.last == 1 ? "" : ", " + with_commas(p.last) + " times");
   } else if (p.kind == "lost") {
     text = "fault: " + plural(p.last, "datagram") + " " + p.who +
            (p.last == 1 ? " is lost" : " are lost");
@@ -98,7 +101,10 @@ void Storyteller::flush() {
 
 void Storyteller::add(TimePoint at, std::string text) {
   flush();
-  lines_.push_back({at, std::move(text)});
+  if (!lines_.empty() && lines_.back().text == text)
+    ++lines_.back().times;
+  else
+    lines_.push_back({at, std::move(text)});
 }
 
 void Storyteller::gather(const ToldStep& step, std::string kind, std::uint64_t first,
@@ -108,8 +114,9 @@ void Storyteller::gather(const ToldStep& step, std::string kind, std::uint64_t f
     flush();
     pending_ = {who, std::move(kind), step.at, first, first};
   }
-  pending_.last = pending_.kind == "lost" ? pending_.last + last : last;
-  if (pending_.kind != "reads" && pending_.kind != "lost") pending_.at = step.at;
+  const bool counted = pending_.kind == "lost" || pending_.kind == "stops";
+  pending_.last = counted ? pending_.last + last : last;
+  if (pending_.kind == "arrive") pending_.at = step.at;
 }
 
 std::string Storyteller::node_at(std::string_view address) const {
@@ -118,7 +125,7 @@ std::string Storyteller::node_at(std::string_view address) const {
   return at != nodes_.end() ? at->second : std::string(address);
 }
 
-// --- Streams and datagrams ---------------------------------------------------------------------------------------------
+// --- Streams and datagrams ------------------------------------------------------------------------------------------
 
 void Storyteller::connects(const ToldStep& step) {
   const std::size_t arrow = step.who.find('>');
@@ -135,7 +142,12 @@ void Storyteller::connects(const ToldStep& step) {
 bool Storyteller::of_a_stream(const ToldStep& step) {
   const std::size_t arrow = step.who.find('>');
   if (arrow == std::string::npos) return false;
-  if (!streams_.contains(step.who)) connects(step);
+  if (!streams_.contains(step.who)) {
+    connects(step);
+    if (step.what.find("datagram") != std::string::npos)
+      add(step.at, streams_[step.who].from + " and " + streams_[step.who].to +
+                       " begin to exchange datagrams");
+  }
   const Stream& stream = streams_[step.who];
   const std::string& what = step.what;
   const std::string the = "the stream " + stream.label;
@@ -211,7 +223,7 @@ void Storyteller::delivered(const ToldStep& step, const Stream&) {
   gather(step, "arrive", from, from + size);
 }
 
-// --- Sides -------------------------------------------------------------------------------------------------------------
+// --- Sides ----------------------------------------------------------------------------------------------------------
 
 bool Storyteller::of_a_side(const ToldStep& step) {
   const std::string who = plain(step.who);
@@ -226,8 +238,12 @@ bool Storyteller::of_a_side(const ToldStep& step) {
   } else if (what.starts_with("reads message ")) {
     const std::uint64_t n = number_behind(what, "message ").value_or(0);
     gather(step, "reads", n, n);
+  } else if (what.starts_with("is told to stop reading")) {
+    gather(step, "stops", 0, 1);
   } else if (what.starts_with("batch ")) {
-    add(step.at, who + ": " + what);
+    ends_batch(step);
+  } else if (what.starts_with("request ")) {
+    add(step.at, who + "'s " + what);
   } else if (what.starts_with("begins to close")) {
     closing_.insert(who);
     add(step.at, who + " begins to close, and has " +
@@ -272,7 +288,7 @@ void Storyteller::begins_batch(const ToldStep& step) {
       batch.runs.emplace_back(n, size);
       messages += n;
       bytes += n * size;
-      if (!sizes.empty()) sizes += ", ";
+      if (!sizes.empty()) sizes += list.empty() ? " and " : ", ";
       sizes += (many ? with_commas(n) + " of " : "") + with_commas(size);
     }
   }
@@ -290,6 +306,19 @@ void Storyteller::begins_batch(const ToldStep& step) {
     text += with_commas(messages) + " messages of " + sizes + " bytes";
   batches_[plain(step.who)].push_back(std::move(batch));
   add(step.at, std::move(text));
+}
+
+// One that is sent in the instant in which it was begun is one line.
+void Storyteller::ends_batch(const ToldStep& step) {
+  const std::string who = plain(step.who);
+  const std::string begun =
+      who + " begins to send " + step.what.substr(0, step.what.rfind(' ')) + ":";
+  const bool at_once = pending_.kind.empty() && !lines_.empty() && lines_.back().at == step.at &&
+                       lines_.back().text.starts_with(begun) && step.what.ends_with(" succeeded");
+  if (!at_once) return add(step.at, who + ": " + step.what);
+  std::string& text = lines_.back().text;
+  text.replace(who.size(), std::string_view(" begins to send ").size(), " sends ");
+  text += ", and succeeds at once";
 }
 
 const std::vector<Storyteller::SentBatch>* Storyteller::batches_of(const Stream& stream) const {
@@ -323,7 +352,7 @@ std::string Storyteller::where(const Stream& stream, std::uint64_t offset) const
   return " (behind the last message)";
 }
 
-// --- The page ----------------------------------------------------------------------------------------------------------
+// --- The page -------------------------------------------------------------------------------------------------------
 
 std::string format_story(const std::vector<StoryLine>& lines) {
   constexpr std::size_t head = 30;
@@ -343,7 +372,9 @@ std::string format_story(const std::vector<StoryLine>& lines) {
                   static_cast<long long>(lines[i].at.ns / 1000 % 1000));
     text += number.data();
     std::size_t column = 0;
-    for (const std::string_view line : split_lines(lines[i].text)) {
+    std::string whole = lines[i].text;
+    if (lines[i].times > 1) whole += " (" + with_commas(lines[i].times) + " times)";
+    for (const std::string_view line : split_lines(whole)) {
       if (column != 0) text += "\n" + std::string(24, ' ');
       column = 1;
       for (const std::string_view word : split_words(line)) {

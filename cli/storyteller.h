@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Storyteller: what happened in a run, for a reader who knows the network and not the code: who connected, which batches
-// were begun and how they ended, which faults struck and where, who closed, and the law that broke. Made from the trace;
-// most of a trace (fibers that run, bytes that arrive one after another) is left out.
+// Storyteller: what happened in a run, for a reader who knows networks and not the code: who connected, which batches
+// were begun and how they ended, which faults struck and where, who closed, and the law that broke. Made from the
+// trace; most of a trace (fibers that run, bytes that arrive one after another) is left out.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +25,7 @@ struct ToldStep {
 struct StoryLine {
   TimePoint at;
   std::string text;
+  std::uint64_t times = 1;  // that it happened, one after another
 };
 
 class Storyteller {
@@ -62,6 +63,7 @@ class Storyteller {
   void connects(const ToldStep& step);
   void delivered(const ToldStep& step, const Stream& stream);
   void begins_batch(const ToldStep& step);
+  void ends_batch(const ToldStep& step);
   std::string where(const Stream& stream, std::uint64_t offset) const;
   const std::vector<SentBatch>* batches_of(const Stream& stream) const;
   std::string node_at(std::string_view address) const;

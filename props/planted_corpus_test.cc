@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every capsule of props/corpus/ once more, the quickest first. One of a planted bug still shows it, and is green without
-// it; one of a bug that was mended is green. And the check itself: each thing that can be wrong with a capsule is said.
+// Every capsule of props/corpus/ once more, the quickest first. One of a planted bug still shows it, and is green
+// without it; one of a bug that was mended is green. And the check itself: what can be wrong with a capsule is said.
 // ctest: no_asan no_tsan
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A story from a trace: who, what, when; an offset as the message in which it lies; the law at the end and nothing after.
+// A story from a trace: who, what, when; an offset as the message in which it lies; the law at the end, nothing after.
 // ctest: no_tsan
 #include "cli/storyteller.h"
 
@@ -107,6 +107,41 @@ TEST(Storyteller, counts_datagrams_that_are_lost) {
   const auto lines =
       story({{up, "datagram of 1200 bytes lost"}, {up, "datagram of 1200 bytes lost"}});
   EXPECT_EQ(lines.back(), "fault: 2 datagrams client0→server are lost");
+}
+
+TEST(Storyteller, says_who_talks_in_datagrams_and_how_often_a_reader_was_stopped) {
+  const auto lines =
+      texts(Storyteller(false).tell({{{0}, "server", "is 10.0.0.1:0"},
+                                     {{0}, "client0", "is 10.0.0.2:0"},
+                                     {{1}, up, "delivered a datagram of 1200 bytes"},
+                                     {{2}, down, "delivered a datagram of 1200 bytes"},
+                                     {{3}, "client0", "is told to stop reading, and reads again"},
+                                     {{4}, "client0", "is told to stop reading, and reads again"},
+                                     {{5}, "client0", "reads message 1: 256 bytes"}}));
+  ASSERT_EQ(lines.size(), 3U);
+  EXPECT_EQ(lines[0], "client and server begin to exchange datagrams");
+  EXPECT_EQ(lines[1], "client is told to stop reading, and reads again, 2 times");
+  EXPECT_EQ(lines[2], "client reads message 1");
+}
+
+TEST(Storyteller, a_batch_that_is_sent_at_once_is_one_line_and_what_repeats_is_counted) {
+  const std::string two_lines = "datagram of 1200 bytes dropped: receive buffer full";
+  const auto lines =
+      Storyteller(false).tell({{{0}, "server", "is 10.0.0.1:0"},
+                               {{0}, "client0", "is 10.0.0.2:0"},
+                               {{7}, "client0", "begins batch 1: 1 message of 256 bytes"},
+                               {{7}, "client0", "batch 1 succeeded"},
+                               {{8}, "client0", "begins batch 2: 1 message of 256 bytes"},
+                               {{9}, up, two_lines},
+                               {{9}, up, two_lines},
+                               {{9}, "client0", "batch 2 succeeded"}});
+  ASSERT_EQ(lines.size(), 5U);
+  EXPECT_EQ(lines[0].text, "client sends batch 1: 1 message of 256 bytes, and succeeds at once");
+  EXPECT_EQ(lines[1].text, "client begins to send batch 2: 1 message of 256 bytes");
+  EXPECT_EQ(lines[3].times, 2U);
+  EXPECT_NE(format_story(lines).find("receive buffer full (client→server) (2 times)"),
+            std::string::npos);
+  EXPECT_EQ(lines[4].text, "client: batch 2 succeeded");
 }
 
 TEST(Storyteller, a_page_has_numbers_times_and_lines_that_fit) {

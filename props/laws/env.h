@@ -70,8 +70,8 @@ class Env {
   std::int64_t knob(std::string_view name, std::int64_t fallback, std::int64_t low,
                     std::int64_t high);
 
-  // A value that the seed gave, or the one that was set under that name. For plans that are drawn as a whole: asked only
-  // while `shaping()`, so that an ordinary run does not pay for the names.
+  // A value that the seed gave, or the one that was set under that name. For plans that are drawn as a whole: asked
+  // only while `shaping()`, so that an ordinary run does not pay for the names.
   std::int64_t shape(std::string_view name, std::int64_t drawn, std::int64_t plain = 0);
   bool shaping() const noexcept { return shaping_; }
   // To be told of each as it is read, once: what was told outlives a run that crashes.

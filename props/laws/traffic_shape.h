@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The plan of a traffic run as numbers under names ("conn0.client.batch1.messages"), each of which can be set as a knob.
-// So a failing run's plan shrinks, and its connections and batches keep their numbers while others go.
+// The plan of a traffic run as numbers under names ("conn0.client.batch1.messages"), each of which can be set as a
+// knob. So a failing run's plan shrinks, and its connections and batches keep their numbers while others go.
 #pragma once
 
 #include "props/laws/env.h"

@@ -145,8 +145,11 @@ class TrafficSide {
       }
       const Error error = message.error();
       const bool told_to_stop = error == Errc::timed_out || error == Errc::canceled;
-      if (told_to_stop && !scheduler().cancel_pending() && network_->clock().now() < patience_ends)
+      if (told_to_stop && !scheduler().cancel_pending() &&
+          network_->clock().now() < patience_ends) {
+        told_.does("is told to stop reading, and reads again");
         continue;
+      }
       told_.reading_ended(error);
       if (!told_to_stop) {
         checks_.reading_ended(error, close_started_);

@@ -92,7 +92,7 @@ struct Impostors {
       talk(listening, dialing, [&](Result<typename T::Conn>& conn, std::size_t accepted) {
         const std::string_view what = case_names[static_cast<std::size_t>(which)];
         env_->tell("client", [&] {
-          return "with " + std::string(what) + ": the dial " +
+          return "tries it with " + std::string(what) + ": the dial " +
                  (conn ? "succeeds" : "fails: " + to_string(conn.error()));
         });
         if (!client_is_wrong)
