@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Corpus: a folder of small capsules, one for each way to fail, that the tests replay (props/planted_corpus_test.cc). `hunt
-// --corpus` writes them, minimised.
+// Corpus: a folder of small capsules, one for each way to fail, that the tests replay (props/planted_corpus_test.cc).
+// `hunt --corpus` writes them, minimised.
 //
 // A way to fail is a failure key over a transport, with a certain planted bug or none; the file is named for it. Of two
 // capsules for one the quicker stays. What is expected of each:

@@ -203,6 +203,9 @@ bool Storyteller::of_a_stream(const ToldStep& step) {
   } else if (what.starts_with("datagram of ")) {
     if (what.ends_with(" lost"))
       gather(step, "lost", 0, 1);
+    else if (const auto delay = number_behind(what, "delayed by "))
+      fault("a datagram " + stream.label + " travels " + time_in_words(*delay) +
+            " longer, and later ones overtake it");
     else
       fault(what + " (" + stream.label + ")");
   } else if (what.starts_with("delivered again")) {
@@ -259,6 +262,8 @@ bool Storyteller::of_a_side(const ToldStep& step) {
   } else if (what.starts_with("accept fails: ")) {
     // Told by the network as well, by the connection's name.
     add(step.at, who + ": " + what);
+  } else if (what.starts_with("dial failed")) {
+    add(step.at, who + "'s " + what);
   } else if (what == "vanishes") {
     closing_.insert(who);
     add(step.at, who + " drops its connection without a good-bye");
