@@ -53,8 +53,11 @@ bool Minimiser::keeps(Variant variant) {
   if (!once || once->key != plan_.key || !once->complete) return false;
   // Plain numbers can make a long run: every byte a piece of its own.
   if (once->steps > steps_max_) return false;
-  const auto twice = run(variant);
-  if (!twice || twice->key != once->key || twice->hash != once->hash) return false;
+  // A hang is believed at once: to see it again takes as long as it took.
+  if (once->key != "no_progress:hang") {
+    const auto twice = run(variant);
+    if (!twice || twice->key != once->key || twice->hash != once->hash) return false;
+  }
   if (plan_.accepts && !plan_.accepts(variant)) return false;
   // What was not asked for goes by itself: a number that nobody read, a decision that nobody came to.
   std::set<std::string_view> read{draws_knob};

@@ -84,9 +84,9 @@ struct Accepting {
    private:
     Scheduler& scheduler() { return server_.scheduler(); }
 
-    static std::size_t size(Env& env, std::string_view name, std::uint64_t drawn,
+    static std::size_t size(Env& env, std::string_view knob, std::uint64_t drawn,
                             std::int64_t low) {
-      const auto value = env.shape(name, static_cast<std::int64_t>(drawn), low);
+      const auto value = env.shape(knob, static_cast<std::int64_t>(drawn), low);
       return static_cast<std::size_t>(std::clamp<std::int64_t>(value, low, 1000));
     }
 
