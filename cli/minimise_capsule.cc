@@ -140,7 +140,9 @@ Minimised minimise_subject(
                 std::min(limits.hang_after, variant_hang_max));
   Minimised result;
   result.before = size_of(start.outcome);
-  const auto stop = [&] { return limits.interrupted() || real_now() - began >= limits.time_max; };
+  // The first runs do not count: those of a hang alone would use up the time.
+  const TimePoint search = real_now();
+  const auto stop = [&] { return limits.interrupted() || real_now() - search >= limits.time_max; };
   Minimiser::Plan plan;
   plan.key = start.key;
   plan.run = [&](const Variant& variant) { return trials.run(variant, stop); };
