@@ -99,6 +99,13 @@ class Reader {
       (void)plan_from_text(rest);
     } else if (word == "knob") {
       capsule.knobs.push_back(parse_knob(rest));
+    } else if (word == "run") {
+      if (rest != "decisions") bad_line("says how to run it, and not by its decisions");
+      capsule.of_decisions = true;
+    } else if (word == "was") {
+      capsule.was = need(parse_u64(rest), "number of decisions");
+    } else if (word == "cost") {
+      capsule.cost = need(parse_u64(rest), "number of steps");
     } else if (word == "key") {
       capsule.key = rest;
     } else if (word == "hash") {
@@ -165,6 +172,9 @@ std::string encode(const Capsule& capsule) {
   if (!capsule.plant.empty()) line("plant", capsule.plant);
   line("faults", capsule.faults);
   for (const laws::Knob& knob : capsule.knobs) line("knob", to_text({knob}));
+  if (capsule.of_decisions) line("run", "decisions");
+  if (capsule.was) line("was", std::to_string(*capsule.was));
+  if (capsule.cost) line("cost", std::to_string(*capsule.cost));
   line("key", capsule.key);
   if (capsule.hash) line("hash", hex16(*capsule.hash));
   for (const std::string_view part : split_lines(capsule.detail)) line("detail", part);

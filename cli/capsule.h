@@ -10,6 +10,10 @@
 //   plant resume_at_wrong_offset          the planted bug that was live; left out where there was none
 //   faults short_write=0.1:20 ...         the whole plan; what is not named is off
 //   knob connections=3                    as the run used them
+//   run decisions                         the run is made of its decisions alone, all else being benign; left out where
+//                                         chance comes from the seed
+//   was 412                               decisions before it was minimised; left out where it was not
+//   cost 45                               steps of the run; left out where that is not known
 //   key law_broken:prefix                 what broke, in terms that survive minimising
 //   hash 0123456789abcdef                 left out where the run did not end (crash, hang)
 //   detail a line for a person
@@ -40,6 +44,9 @@ struct Capsule {
   std::string plant;
   std::string faults;
   std::vector<laws::Knob> knobs;
+  bool of_decisions = false;
+  std::optional<std::uint64_t> was;
+  std::optional<std::uint64_t> cost;
   std::string key;
   std::optional<std::uint64_t> hash;
   std::string detail;
@@ -67,5 +74,7 @@ Capsule load_capsule(const std::string& path);
 // Writes it into that folder, which is made where it is missing. The file appears whole or not at all.
 // Throws Failure(environment): the disk is full, the folder cannot be written ...
 std::string save_capsule(const Capsule& capsule, const std::string& folder);
+// The same under a path of the caller's choice.
+void write_capsule(const Capsule& capsule, const std::string& path);
 
 }  // namespace twinwire::cli

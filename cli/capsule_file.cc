@@ -62,11 +62,17 @@ Capsule load_capsule(const std::string& path) {
 
 std::string save_capsule(const Capsule& capsule, const std::string& folder) {
   const std::string path = capsule_path(capsule, folder);
+  write_capsule(capsule, path);
+  return path;
+}
+
+void write_capsule(const Capsule& capsule, const std::string& path) {
   const auto unwritable = [&] {
     return Failure(ExitCode::environment, "cannot write the capsule " + path + ": " + reason());
   };
   std::error_code error;
-  std::filesystem::create_directories(folder, error);
+  if (const auto folder = std::filesystem::path(path).parent_path(); !folder.empty())
+    std::filesystem::create_directories(folder, error);
   if (error) {
     errno = error.value();
     throw unwritable();
@@ -83,7 +89,6 @@ std::string save_capsule(const Capsule& capsule, const std::string& folder) {
     errno = saved;
     throw unwritable();
   }
-  return path;
 }
 
 }  // namespace twinwire::cli

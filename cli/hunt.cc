@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "cli/corpus.h"
 #include "cli/hunt_crew.h"
 #include "cli/hunt_findings.h"
 #include "cli/interrupt.h"
@@ -27,6 +28,7 @@ struct HuntArguments : RunOptions {
   unsigned jobs = 0;  // 0: one for each processor
   int failures = -1;  // -1: not given
   std::string capsules = "capsules";
+  std::string corpus;
   bool hashes = false;
 
   Duration time_max() const {
@@ -148,7 +150,8 @@ ExitCode hunt(const Tool& tool, HuntArguments& options) {
   auto failures = crew.failures();
   if (const std::uint64_t most = options.failures_max(); most != 0 && failures.size() > most)
     failures.resize(most);
-  return report_findings(tool, plan, failures, options.capsules, options.hang_after_parsed());
+  return report_findings(tool, plan, failures, {options.capsules, options.corpus},
+                         options.hang_after_parsed());
 }
 
 }  // namespace
@@ -173,6 +176,12 @@ void add_hunt(CLI::App& app, const Tool& tool, ExitCode& code) {
       "--keep-going", [options] { options->failures = 0; }, "the same as --failures 0");
   verb->add_option("--capsules", options->capsules, "where failures are kept")
       ->capture_default_str();
+  verb->add_option("--corpus", options->corpus,
+                   "keep each failure minimised as well, as the tests' corpus does; without a "
+                   "folder behind it: props/corpus")
+      ->expected(0, 1)
+      ->default_str(default_corpus)
+      ->type_name("FOLDER");
   verb->add_flag("--hashes", options->hashes, "print each seed and the hash of its run");
   verb->callback([&tool, &code, options] { code = hunt(tool, *options); });
 }

@@ -4,6 +4,9 @@
 #include <cstdio>
 
 #include "cli/capsule.h"
+#include "cli/corpus.h"
+#include "cli/interrupt.h"
+#include "cli/minimise_capsule.h"
 #include "cli/reproduce.h"
 #include "cli/shared.h"
 #include "cli/text.h"
@@ -11,13 +14,6 @@
 
 namespace twinwire::cli {
 namespace {
-
-ExitCode code_of(const std::string& key) {
-  if (key.starts_with("no_progress:")) return ExitCode::no_progress;
-  if (key.starts_with("crash:")) return ExitCode::crash;
-  if (key.starts_with("nondeterminism:")) return ExitCode::nondeterminism;
-  return ExitCode::law_broken;
-}
 
 // What the child, which runs the seed again, tells through shared memory.
 struct Again {
@@ -60,10 +56,32 @@ Kept run_again(const Tool& tool, const HuntPlan& plan, const HuntFailure& failur
   return {again->key.data(), died ? (kept_here ? path : "") : death.exit_code == 0 ? path : ""};
 }
 
+// What cannot be minimised, or kept, is said and costs the hunt nothing.
+void put_into_corpus(const Tool& tool, const std::string& capsule, const std::string& folder,
+                     Duration hang_after) {
+  constexpr Duration time_max = std::chrono::seconds(20);
+  const Interrupt interrupt;
+  try {
+    RunOptions none;
+    const Subject subject = make_subject(tool, none, capsule, false);
+    const Minimised small = minimise_subject(tool, subject,
+                                             {.time_max = time_max,
+                                              .hang_after = hang_after,
+                                              .interrupted = [&] { return interrupt.count() > 0; }},
+                                             [](Duration, const RunSize&, const RunSize&) {});
+    std::printf("  corpus: %s (%s)\n", add_to_corpus(small.capsule, folder).c_str(),
+                size_change(small.before, small.after).c_str());
+    std::fflush(stdout);
+  } catch (const Failure& failure) {
+    std::fflush(stdout);
+    std::fprintf(stderr, "twinwire: not in the corpus: %s\n", failure.what());
+  }
+}
+
 }  // namespace
 
 ExitCode report_findings(const Tool& tool, const HuntPlan& plan,
-                         const std::vector<HuntFailure>& failures, const std::string& folder,
+                         const std::vector<HuntFailure>& failures, const FindingFolders& folders,
                          Duration hang_after) {
   if (failures.empty()) {
     std::printf("\nno law was broken\n");
@@ -73,7 +91,7 @@ ExitCode report_findings(const Tool& tool, const HuntPlan& plan,
   std::fflush(stdout);
   ExitCode code = ExitCode::pass;
   for (const HuntFailure& failure : failures) {
-    const Kept again = run_again(tool, plan, failure, folder, hang_after);
+    const Kept again = run_again(tool, plan, failure, folders.capsules, hang_after);
     std::printf("\n%s in %s, the lowest is seed %llu\n%s", failure.key.c_str(),
                 failure.count == 1 ? "1 seed" : (with_commas(failure.count) + " seeds").c_str(),
                 static_cast<unsigned long long>(failure.seed), indented(failure.detail).c_str());
@@ -84,6 +102,8 @@ ExitCode report_findings(const Tool& tool, const HuntPlan& plan,
           again.key.c_str());
     std::printf("%s", reproduce_lines(tool, plan.spec, failure.seed, again.path).c_str());
     std::fflush(stdout);
+    if (!folders.corpus.empty() && again.key == failure.key && !again.path.empty())
+      put_into_corpus(tool, again.path, folders.corpus, hang_after);
     code = graver(code, code_of(failure.key));
   }
   return code;

@@ -9,9 +9,14 @@
 
 namespace twinwire::cli {
 
+struct FindingFolders {
+  std::string capsules;
+  std::string corpus;  // where they are kept minimised as well; empty: they are not
+};
+
 // Prints them and returns the exit code of the gravest.
 ExitCode report_findings(const Tool& tool, const HuntPlan& plan,
-                         const std::vector<HuntFailure>& failures, const std::string& folder,
+                         const std::vector<HuntFailure>& failures, const FindingFolders& folders,
                          Duration hang_after);
 
 }  // namespace twinwire::cli

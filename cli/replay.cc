@@ -34,8 +34,9 @@ laws::Verdict run_once(const Subject& subject, sim::TraceSink* trace, Pulse& pul
 }
 
 void print_capsule(const Capsule& capsule) {
-  std::printf("capsule    %s, %s decisions\n", capsule.key.c_str(),
-              with_commas(capsule.decisions.size()).c_str());
+  std::printf("capsule    %s, %s decisions%s\n", capsule.key.c_str(),
+              with_commas(capsule.decisions.size()).c_str(),
+              capsule.of_decisions ? "; nothing else is left to chance" : "");
   if (capsule.build == build_id()) return;
   std::string made_by;
   for (const auto& [what, version] : capsule.versions)

@@ -17,6 +17,14 @@ ExitCode exit_code(laws::VerdictKind kind) noexcept {
   return ExitCode::law_broken;
 }
 
+ExitCode code_of(const std::string& key) {
+  if (key == "pass") return ExitCode::pass;
+  if (key.starts_with("no_progress:")) return ExitCode::no_progress;
+  if (key.starts_with("crash:")) return ExitCode::crash;
+  if (key.starts_with("nondeterminism:")) return ExitCode::nondeterminism;
+  return ExitCode::law_broken;
+}
+
 void print_echo(const laws::WorldRun& run, const std::string& transport, const std::string& plant) {
   const std::string faults = run.options.faults.to_text();
   std::printf("seed       %llu\nscenario   %.*s\ntransport  %s\n",

@@ -13,6 +13,8 @@
 namespace twinwire::cli {
 
 ExitCode exit_code(laws::VerdictKind kind) noexcept;
+// The same of a failure key, "pass" among them.
+ExitCode code_of(const std::string& key);
 
 // Every knob that decides the run, before it starts.
 void print_echo(const laws::WorldRun& run, const std::string& transport, const std::string& plant);

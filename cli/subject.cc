@@ -33,7 +33,7 @@ Subject of_capsule(const Tool& tool, RunOptions& options, const std::string& pat
   subject.run.knobs = capsule.knobs;
   subject.run.options.seed = capsule.seed;
   subject.run.options.faults = plan_from_text(capsule.faults);
-  if (as_decisions) {
+  if (as_decisions || capsule.of_decisions) {
     subject.run.options.base = sim::Decisions::Base::benign;
     subject.run.options.edits = capsule.decisions;
   }
@@ -63,7 +63,7 @@ unsigned percent_still_occurring(const Capsule& capsule, const laws::Verdict& ve
                                  bool as_decisions) {
   if (capsule.decisions.empty()) return 100;
   std::size_t occurred = verdict.edits_used;
-  if (!as_decisions) {
+  if (!as_decisions && !capsule.of_decisions) {
     auto made = verdict.decisions;
     std::sort(made.begin(), made.end(), by_key);
     occurred = static_cast<std::size_t>(std::count_if(

@@ -54,6 +54,8 @@ ExitCode parse_and_run(const Tool& tool) {
   add_replay(app, tool, code);
   add_trace(app, tool, code);
   add_diff(app, tool, code);
+  add_minimise(app, tool, code);
+  add_story(app, tool, code);
   add_plants(app, tool, code);
   add_bench(app, tool, code);
   add_serve(app, tool, code);

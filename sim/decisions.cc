@@ -58,6 +58,8 @@ std::uint64_t Decisions::choose_slow(Site site, const Fault& fault, EntityId ent
   ++count.struck;
   hash_.fold(Step::choice, entity + static_cast<std::uint64_t>(site), choice ^ mix(occurrence, 1));
   if (recording_) recorded_.push_back({site, entity, occurrence, choice});
+  if (sink_ != nullptr) [[unlikely]]
+    sink_->on_decision({site, entity, occurrence, choice});
   return choice;
 }
 

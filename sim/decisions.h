@@ -28,6 +28,15 @@ struct Decision {
   }
 };
 
+// Told of every choice other than 0 as it is made: what it has written down outlives a run that crashes.
+class DecisionSink {
+ public:
+  virtual void on_decision(const Decision& decision) noexcept = 0;
+
+ protected:
+  ~DecisionSink() = default;
+};
+
 struct SiteCount {
   std::uint64_t drawn = 0;   // how often the fault was on and a choice was made
   std::uint64_t struck = 0;  // how often the choice was not 0
@@ -62,6 +71,7 @@ class Decisions {
   // scenario they make the same run.
   void record(bool on) noexcept { recording_ = on; }
   const std::vector<Decision>& recorded() const noexcept { return recorded_; }
+  void tell(DecisionSink* sink) noexcept { sink_ = sink; }
   // How many of the edits were asked for. A capsule whose keys no longer occur is stale.
   std::size_t edits_used() const noexcept;
   std::size_t edits_given() const noexcept { return edits_.size(); }
@@ -76,6 +86,7 @@ class Decisions {
   std::uint64_t seed_;
   Base base_;
   bool recording_ = false;
+  DecisionSink* sink_ = nullptr;
   std::vector<Decision> edits_;  // sorted by key
   std::vector<bool> used_;
   std::vector<Decision> recorded_;

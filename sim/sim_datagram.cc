@@ -172,6 +172,10 @@ void SimDatagram::fly(Block* block, std::size_t begin, std::size_t size, const D
   damage(flying, to, nth);
   const auto delay = Duration(world.choose(Site::datagram_delay, place, to.entity, nth, delay_max));
   flying.delayed = delay != Duration(0);
+  if (flying.delayed && !flying.lost && world.tracing())
+    world.tell(to_string(local_) + ">" + to_string(datagram.remote),
+               "datagram of " + std::to_string(size) + " bytes delayed by " +
+                   std::to_string(delay.count()) + " ns");
   const auto again =
       Duration(world.choose(Site::datagram_duplicate, place, to.entity, nth, delay_max));
   const TimePoint arrival = world.now() + world.options().latency + delay;

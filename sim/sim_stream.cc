@@ -77,6 +77,8 @@ Result<std::size_t> SimStream::write(std::span<const iovec> pieces, Deadline dea
       n = static_cast<std::size_t>(choice);
     }
   }
+  if (n == room && n < total && world.tracing())
+    world.tell(link.who(), shortened("takes", n, total, link.written()) + ": its buffer is full");
   const std::size_t taken = link.send(pieces, n);
   if (taken == 0) return Error{Errc::no_resources, ENOBUFS};
   return taken;

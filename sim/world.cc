@@ -42,6 +42,7 @@ World::World(const WorldOptions& options, StackPool& stacks)
                      .orders_wakes = true, .runs_per_turn = 1024, .root_entity = root_entity}),
       fabric_(std::make_unique<Fabric>(*this)) {
   decisions_.record(options.record);
+  decisions_.tell(options.decision_sink);
   buffers_->set_poison(true);
   for (const FaultRule& rule : options_.faults.rules)
     scheduled_trips_ = scheduled_trips_ || (rule.is_scheduled() && stands_at_byte(rule.site));
@@ -104,7 +105,8 @@ bool World::admit(std::size_t bytes) noexcept {
 
 void World::on_run(const Fiber& fiber) noexcept {
   // The order bit where a fiber runs after one that was woken later.
-  if (fiber.ready_order < latest_run_) {
+  const bool overtaken = fiber.ready_order < latest_run_;
+  if (overtaken) {
     decisions_.bit(Site::wake_order);
   } else {
     latest_run_ = fiber.ready_order;
@@ -113,7 +115,7 @@ void World::on_run(const Fiber& fiber) noexcept {
                          fiber.wakes);
   count_step();
   if (options_.trace != nullptr) [[unlikely]]
-    tell(fiber.name(), "runs");
+    tell(fiber.name(), overtaken ? "runs after one that was woken later" : "runs");
 }
 
 void World::tell(std::string_view who, std::string_view what) {

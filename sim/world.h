@@ -48,6 +48,7 @@ struct WorldOptions {
   Decisions::Base base = Decisions::Base::seeded;
   std::vector<Decision> edits;  // choices that override what `base` would give
   bool record = false;          // keep every choice other than 0 (Decisions::recorded)
+  DecisionSink* decision_sink = nullptr;
   TraceSink* trace = nullptr;
   Duration latency = std::chrono::microseconds(50);  // one way, before any fault
   std::size_t send_buffer = 64 * 1024;               // of a socket that does not ask otherwise

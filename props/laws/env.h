@@ -22,6 +22,14 @@ struct Knob {
   std::int64_t value = 0;
 };
 
+// A number that gives a run its shape, and could be another one: what the minimiser lowers.
+struct Shape {
+  std::string name;
+  std::int64_t value = 0;
+  std::int64_t plain = 0;  // the value that makes the simplest run
+  bool knob = false;       // read as a knob: a capsule keeps it in any case
+};
+
 class Env {
  public:
   Env(Scope& scope, Judge& judge, std::uint64_t seed, std::vector<Knob> knobs);
@@ -49,9 +57,17 @@ class Env {
   }
   // A line for the trace.
   virtual void note(std::string_view who, std::string_view text) = 0;
+  // The same where making the line costs something: `text()` is called where somebody listens.
+  template <class F>
+  void tell(std::string_view who, F&& text) {
+    if (listened_to()) note(who, text());
+  }
+  virtual bool listened_to() const noexcept { return false; }
 
   // Draws that give the scenario its shape. Streamed from the seed, apart from every network's own randomness.
-  std::uint64_t draw(std::uint64_t bound) noexcept;  // uniform in [0, bound)
+  // Uniform in [0, bound). The nth draw can be set as the knob "drawN"; the knob "draws" says how many come from the
+  // seed, those after them being 0.
+  std::uint64_t draw(std::uint64_t bound);
   // The value the user set for `name`, or `fallback`.
   std::int64_t knob(std::string_view name, std::int64_t fallback);
   // The same within bounds; what lies outside becomes the nearest that lies inside, and is echoed so.
@@ -64,6 +80,15 @@ class Env {
     judge_->check(listener.has_value() || listener.error() == Errc::no_resources, "accept",
                   "nobody could listen");
     return listener.has_value();
+  }
+  // A value that the seed gave, or the one that was set under that name. For plans that are drawn as a whole: asked
+  // only while `shaping()`, so that an ordinary run does not pay for the names.
+  std::int64_t shape(std::string_view name, std::int64_t drawn, std::int64_t plain = 0);
+  bool shaping() const noexcept { return shaping_; }
+  // To be told of each as it is read, once: what was told outlives a run that crashes.
+  void on_shape(std::function<void(const Shape&)> told) {
+    shaping_ = true;
+    told_ = std::move(told);
   }
 
   Scope& scope() noexcept { return *scope_; }
@@ -86,7 +111,10 @@ class Env {
     return options;
   }
 
-  bool one_stream() const noexcept;
+  bool one_stream();
+  const Knob* set(std::string_view name) const noexcept;
+  void was_read(std::string_view name, std::int64_t value);
+  void tell_shape(std::string_view name, std::int64_t value, std::int64_t plain, bool knob);
 
   Scope* scope_;
   Judge* judge_;
@@ -94,6 +122,9 @@ class Env {
   std::uint64_t draws_ = 0;
   std::vector<Knob> set_;
   std::vector<Knob> read_;
+  bool shaping_;
+  std::function<void(const Shape&)> told_;
+  std::vector<std::string> told_of_;
   TlsConfig tls_[2];  // a dialer's and a listener's, once one was asked for
 };
 

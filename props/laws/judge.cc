@@ -5,7 +5,9 @@ namespace twinwire::laws {
 
 void Judge::violate(std::string_view law, std::string detail) {
   ++count_;
-  if (!first_) first_ = Violation{std::string(law), std::move(detail)};
+  if (first_) return;
+  first_ = Violation{std::string(law), std::move(detail)};
+  if (told_) told_(*first_);
 }
 
 }  // namespace twinwire::laws

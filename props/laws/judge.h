@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,11 +29,14 @@ class Judge {
     return false;
   }
   void violate(std::string_view law, std::string detail);
+  // To be told of the first violation at the instant at which it is seen.
+  void on_violation(std::function<void(const Violation&)> told) { told_ = std::move(told); }
 
   const std::optional<Violation>& verdict() const noexcept { return first_; }
   std::uint64_t violations() const noexcept { return count_; }
 
  private:
+  std::function<void(const Violation&)> told_;
   std::optional<Violation> first_;
   std::uint64_t count_ = 0;
 };

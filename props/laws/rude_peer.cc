@@ -86,15 +86,16 @@ RudePlan rude_plan_of(Env& env) {
 
 bool write_bytes(Env& env, Network& network, ByteStream& stream,
                  const std::vector<std::byte>& bytes) {
+  const bool in_pieces = env.shape("in_pieces", 1) != 0;
   std::size_t at = 0;
   while (at < bytes.size()) {
-    const std::size_t n =
-        std::min(bytes.size() - at, 1 + env.draw(env.draw(2) == 0 ? 300 : 20'000));
+    const std::size_t most = in_pieces ? 1 + env.draw(env.draw(2) == 0 ? 300 : 20'000) : SIZE_MAX;
+    const std::size_t n = std::min(bytes.size() - at, most);
     const iovec piece{const_cast<std::byte*>(bytes.data() + at), n};
     auto written = stream.write({&piece, 1}, network.clock().in(std::chrono::seconds(60)));
     if (!written) return false;
     at += *written;
-    if (env.draw(4) == 0)
+    if (in_pieces && env.draw(4) == 0)
       (void)network.scheduler().sleep_for(std::chrono::microseconds(env.draw(500)));
   }
   return true;

@@ -20,12 +20,14 @@ class WorldEnv final : public Env {
     return [world = world_](const Address& seen) { return world->origin_of(seen); };
   }
   void note(std::string_view who, std::string_view text) override { world_->tell(who, text); }
+  bool listened_to() const noexcept override { return world_->tracing(); }
 
  private:
   sim::SimNetwork& find(std::string_view name) {
     for (sim::SimNetwork* node : nodes_)
       if (node->name() == name) return *node;
     nodes_.push_back(&world_->add_node(name));
+    tell(name, [&] { return "is " + to_string(nodes_.back()->address()); });
     return *nodes_.back();
   }
 
@@ -72,8 +74,12 @@ Verdict run_in_world(const WorldRun& run, StackPool& stacks) {
   if (!transport_encrypts(run.transport)) options.faults.off(sim::Site::bit_flip);
   if (run.scenario->limit_faults != nullptr) run.scenario->limit_faults(options.faults);
   sim::World world(options, stacks);
+  if (world.tracing())
+    judge.on_violation(
+        [&](const Violation& broken) { world.tell("law " + broken.law, broken.detail); });
   verdict.report = world.run([&](Scope& scope) {
     WorldEnv env(world, scope, judge, run.knobs);
+    if (run.on_shape) env.on_shape(run.on_shape);
     run.scenario->bodies[run.transport](env);
     // The scenario's fibers may go on after its body: they are joined before the knobs are read off.
     scope.join();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,8 @@ struct WorldRun {
   const ScenarioEntry* scenario = nullptr;
   std::size_t transport = 0;  // index into Transports
   std::vector<Knob> knobs;
-  sim::WorldOptions options;  // seed, faults, edits, trace ...
+  std::function<void(const Shape&)> on_shape;  // Env::on_shape
+  sim::WorldOptions options;                   // seed, faults, edits, trace ...
 };
 
 enum class VerdictKind : std::uint8_t {

@@ -43,6 +43,7 @@ struct SidePlan {
 };
 
 struct ConnPlan {
+  bool left_out = false;  // it keeps its number and is never dialled
   Duration dial_after{0};
   std::size_t send_buffer = 0;
   std::size_t receive_buffer = 0;

@@ -9,6 +9,7 @@
 
 #include "props/laws/env.h"
 #include "props/laws/tap.h"
+#include "props/laws/told.h"
 #include "props/laws/traffic_plan.h"
 #include "props/laws/witness.h"
 #include "transport/seam.h"
@@ -95,6 +96,7 @@ class TrafficSide {
         plan_(&plan),
         expected_(messages_of_peer),
         checks_(std::move(checks)),
+        told_(env, checks_.label()),
         key_(key),
         got_everything_(network.scheduler()),
         reading_over_(network.scheduler()) {
@@ -111,6 +113,7 @@ class TrafficSide {
       });
       if (plan_->end != SideEnd::canceled) return;
       if (!reading_over_.wait(network_->clock().in(plan_->cancel_after), "the plan's cancel")) {
+        told_.does("is told to stop");
         scheduler().cancel(reading);
         scheduler().cancel(writing);
       }
@@ -133,6 +136,7 @@ class TrafficSide {
     for (;;) {
       auto message = read_one({patience_ends});
       if (message) {
+        told_.got(*message);
         checks_.seen().yielded(*message);
         if (checks_.seen().yielded_count() >= expected_) got_everything_.set();
         patience_ends = limit().at;
@@ -145,8 +149,12 @@ class TrafficSide {
       const bool told_to_stop =
           error == Errc::timed_out || error == Errc::canceled || short_of_memory;
       if (short_of_memory) (void)scheduler().sleep_for(std::chrono::milliseconds(1));
-      if (told_to_stop && !scheduler().cancel_pending() && network_->clock().now() < patience_ends)
+      if (told_to_stop && !scheduler().cancel_pending() &&
+          network_->clock().now() < patience_ends) {
+        told_.does("is told to stop reading, and reads again");
         continue;
+      }
+      told_.reading_ended(error);
       if (!told_to_stop) {
         checks_.reading_ended(error, close_started_);
         auto again = reader_.read_message(default_max_message, limit());
@@ -206,7 +214,7 @@ class TrafficSide {
     const std::size_t capacity = batch.capacity();
     checks_.sent().offered(batch);
     checks_.record().in_flight = checks_.traits().zero_copy ? &before : nullptr;
-    auto sent = writer_.send_batch(batch, deadline);
+    auto sent = told_.send(writer_, batch, deadline);
     checks_.record().in_flight = nullptr;
     checks_.in_time("deadline", "send_batch", network_->clock().now(), deadline.at);
     if (sent) {
@@ -238,7 +246,7 @@ class TrafficSide {
 
   void end() {
     switch (plan_->end) {
-      case SideEnd::vanish: return;
+      case SideEnd::vanish: told_.does("vanishes"); return;
       case SideEnd::canceled:
       case SideEnd::follow: {
         if (!reading_over_.wait(Deadline::never(), "the peer's end")) return;
@@ -252,7 +260,7 @@ class TrafficSide {
     }
     close_started_ = true;
     const Deadline deadline = network_->clock().in(plan_->grace);
-    outcome_.close = writer_.close(plan_->grace);
+    outcome_.close = told_.close(writer_, plan_->grace);
     checks_.in_time("close_returns", "close", network_->clock().now(), deadline.at);
     if (!*outcome_.close) return;
     checks_.closed_gracefully();
@@ -269,6 +277,7 @@ class TrafficSide {
   const SidePlan* plan_;
   std::size_t expected_;
   SideChecks checks_;
+  Told told_;
   std::uint64_t key_;
   Event got_everything_;
   Event reading_over_;

@@ -48,7 +48,7 @@ void Witness::yielded(const Message& message) {
   const std::size_t index = yielded_++;
   yielded_bytes_ += message.size();
   if (!judge_->check(index < offered_.size(), "prefix", [&] {
-        return label_ + ": message " + std::to_string(index) + " was yielded, but only " +
+        return label_ + ": message " + std::to_string(index + 1) + " was yielded, but only " +
                std::to_string(offered_.size()) + " were handed to send_batch";
       }))
     return;
@@ -69,9 +69,9 @@ void Witness::yielded(const Message& message) {
     const std::string what = twin == offered_.end()
                                  ? "bytes that were never sent as a message (" +
                                        std::to_string(message.size()) + " bytes)"
-                                 : "message " + std::to_string(twin - offered_.begin());
-    return label_ + ": in the place of message " + std::to_string(index) + " the reader yielded " +
-           what;
+                                 : "message " + std::to_string(twin - offered_.begin() + 1);
+    return label_ + ": in the place of message " + std::to_string(index + 1) +
+           " the reader yielded " + what;
   });
 }
 

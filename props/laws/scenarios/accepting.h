@@ -10,6 +10,7 @@
 #include "props/laws/env.h"
 #include "props/laws/registry.h"
 #include "props/laws/tap.h"
+#include "props/laws/told.h"
 #include "props/laws/traits.h"
 #include "sim/fault_plan.h"
 #include "transport/seam.h"
@@ -56,9 +57,9 @@ struct Accepting {
     explicit Run(Env& env)
         : env_(&env),
           server_(env.node("server"), env.judge(), env.origins()),
-          mutes_(2 + env.draw(6)),
-          honest_(1 + env.draw(3)),
-          bound_(1 + env.draw(4)),
+          mutes_(size(env, "mute_peers", 2 + env.draw(6), 0)),
+          honest_(size(env, "honest_clients", 1 + env.draw(3), 0)),
+          bound_(size(env, "handshakes_max", 1 + env.draw(4), 1)),
           dropped_at_(mutes_, TimePoint::never()) {}
 
     void all() {
@@ -82,6 +83,12 @@ struct Accepting {
 
    private:
     Scheduler& scheduler() { return server_.scheduler(); }
+
+    static std::size_t size(Env& env, std::string_view knob, std::uint64_t drawn,
+                            std::int64_t low) {
+      const auto value = env.shape(knob, static_cast<std::int64_t>(drawn), low);
+      return static_cast<std::size_t>(std::clamp<std::int64_t>(value, low, 1000));
+    }
 
     void visit(Scope& clients, const Address& server) {
       for (std::size_t i = 0; i < mutes_; ++i) {
@@ -113,6 +120,7 @@ struct Accepting {
     // Shakes hands and sends no message. At the bound the handshake itself may be cut short.
     void be_mute_after_handshake(std::size_t i, const Address& server) {
       Network& network = env_->node("mute");
+      Told(*env_, "mute" + std::to_string(i)).does("is a peer that connects and says nothing");
       auto conn =
           T::dial(network, server, env_->dial_options<T>(), network.clock().in(honest_patience));
       if (conn) {
@@ -127,10 +135,12 @@ struct Accepting {
             [&] { return "mute peer " + std::to_string(i) + " was not dropped in time"; });
       }
       dropped_at_[i] = network.clock().now();
+      Told(*env_, "mute" + std::to_string(i)).does("is dropped, or gives up");
     }
 
     void be_mute_on_stream(std::size_t i, const Address& server) {
       Network& network = env_->node("mute");
+      Told(*env_, "mute" + std::to_string(i)).does("connects and says nothing");
       auto stream = network.dial(server, {}, network.clock().in(honest_patience));
       if (!stream) return;
       const TimePoint connected = network.clock().now();
@@ -150,6 +160,7 @@ struct Accepting {
                " ns after it connected";
       });
       dropped_at_[i] = network.clock().now();
+      Told(*env_, "mute" + std::to_string(i)).does("is dropped, or gives up");
     }
 
     // Most of the time goes by before the handshake of the layer below (TLS); what is above it has only the rest.
@@ -183,6 +194,7 @@ struct Accepting {
           (void)scheduler().sleep_for(std::chrono::milliseconds(attempt * static_cast<int>(i + 1)));
         auto conn =
             T::dial(network, server, env_->dial_options<T>(), network.clock().in(honest_patience));
+        if (!conn) Told(*env_, "honest" + std::to_string(i)).dial_failed(conn.error());
         // Where the transport has a handshake of its own, it is that which is reset in the backlog, or evicted.
         if (exchanges_at_dial<T> && !conn && conn.error() == Errc::broken) continue;
         // A full house may evict a datagram transport's handshake, which TCP's kernel has behind it by then.
@@ -192,15 +204,16 @@ struct Accepting {
             }))
           return;
         auto [reader, writer] = split(std::move(*conn));
+        Told told(*env_, "honest" + std::to_string(i));
         Batch batch(1);
         if (auto hello = MutableMessage::create(network.buffers(), Command::ping, 10 * i)) {
           std::ranges::fill(hello->body(), static_cast<std::byte>(i));
           batch.push(std::move(*hello).freeze());
         }
-        if (!writer.send_batch(batch, network.clock().in(honest_patience))) continue;
-        auto answer = reader.read_message(default_max_message, network.clock().in(honest_patience));
+        if (!told.send(writer, batch, network.clock().in(honest_patience))) continue;
+        auto answer = told.read(reader, default_max_message, network.clock().in(honest_patience));
         if (answer) {
-          (void)writer.close(std::chrono::seconds(5));
+          (void)told.close(writer, std::chrono::seconds(5));
           return;
         }
         // Reset in the backlog, or evicted while many came at once: try again. Kept waiting: no.
@@ -222,6 +235,7 @@ struct Accepting {
         }
         if (accepted.error() == Errc::canceled || accepted.error() == Errc::shutting_down) return;
         accept_failed_ = true;
+        Told(*env_, "server").does("accept fails: " + to_string(accepted.error()));
       }
     }
 

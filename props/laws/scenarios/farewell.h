@@ -7,6 +7,7 @@
 
 #include "props/laws/env.h"
 #include "props/laws/limit_faults.h"
+#include "props/laws/told.h"
 #include "props/laws/witness.h"
 #include "sim/fault_plan.h"
 #include "transport/seam.h"
@@ -73,10 +74,11 @@ struct Farewell {
     auto& reader = halves.first;
     auto& writer = halves.second;
     Event ended(network.scheduler());
+    Told told(env, sent.label().substr(0, sent.label().find(' ')));
     run_scope(network.scheduler(), [&](Scope& both) {
       both.spawn(sent.label() + ".read", [&] {
         for (;;) {
-          auto message = reader.read_message(default_max_message, network.clock().in(patience));
+          auto message = told.read(reader, default_max_message, network.clock().in(patience));
           if (message) {
             seen.yielded(*message);
             continue;
@@ -95,7 +97,7 @@ struct Farewell {
           if (auto message = sent.make(network.buffers(), env.draw(3) * env.draw(9000)))
             batch.push(std::move(*message));
           sent.offered(batch);
-          auto done = writer.send_batch(batch, network.clock().in(patience));
+          auto done = told.send(writer, batch, network.clock().in(patience));
           if (!env.judge().check(done.has_value(), "close_delivers", [&] {
                 return sent.label() + ": nothing was in the way, and send_batch failed: " +
                        to_string(done.error());
@@ -106,7 +108,7 @@ struct Farewell {
         // Half of an end that waits for the peer's: otherwise close() would discard what is still to be read.
         if (follows && !ended.wait(network.clock().in(patience), "the peer's end")) return;
         if (!follows) wait_for_all(env, network, seen, ended);
-        const auto closed = writer.close(patience);
+        const auto closed = told.close(writer, patience);
         env.judge().check(closed.has_value(), "close_delivers", [&] {
           return sent.label() +
                  ": nothing was in the way, and close failed: " + to_string(closed.error());

@@ -29,12 +29,20 @@ struct Impostors {
     if constexpr (requires(typename T::Options options) { options.tls = TlsConfig(); }) {
       Run<T> run(env);
       for (const Case which : all_cases)
-        if (which != Case::no_common_version || !over_datagrams<T>) run.refused(which);
-      run.served();
+        if ((which != Case::no_common_version || !over_datagrams<T>) && is_tried(env, which))
+          run.refused(which);
+      if (env.shape("honest_client", 1) != 0) run.served();
     }
   }
 
  private:
+  // Each can be left out where the others do not matter.
+  template <class Which>
+  static bool is_tried(Env& env, Which which) {
+    return !env.shaping() ||
+           env.shape("case" + std::to_string(static_cast<std::size_t>(which)), 1) != 0;
+  }
+
   enum class Case : std::uint8_t {
     stranger,
     expired,
@@ -78,6 +86,10 @@ struct Impostors {
           which == Case::no_client_certificate || which == Case::strange_client;
       talk(listening, dialing, [&](Result<typename T::Conn>& conn, std::size_t accepted) {
         const std::string_view what = case_names[static_cast<std::size_t>(which)];
+        env_->tell("client", [&] {
+          return "tries it with " + std::string(what) + ": the dial " +
+                 (conn ? "succeeds" : "fails: " + to_string(conn.error()));
+        });
         if (!client_is_wrong)
           env_->judge().check(!conn && conn.error() == Error{Errc::handshake}, "identity", [&] {
             return std::string(what) + ": the dial " +

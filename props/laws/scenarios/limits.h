@@ -7,6 +7,7 @@
 #include "props/laws/env.h"
 #include "props/laws/limit_faults.h"
 #include "props/laws/tap.h"
+#include "props/laws/told.h"
 #include "props/laws/witness.h"
 #include "sim/fault_plan.h"
 #include "transport/seam.h"
@@ -55,8 +56,9 @@ struct Limits {
   static void read(Env& env, Network& network, typename T::Conn conn, std::size_t max,
                    Witness& witness) {
     auto [reader, writer] = split(std::move(conn));
+    Told told(env, "server");
     for (;;) {
-      auto message = reader.read_message(max, network.clock().in(patience));
+      auto message = told.read(reader, max, network.clock().in(patience));
       if (!message) {
         env.judge().check(message.error() == Error{Errc::broken}, "batch_limit", [&] {
           return "after a batch of 513 the peer's reader ended with " + to_string(message.error());
@@ -76,9 +78,10 @@ struct Limits {
     if (!conn) return false;
     auto [reader, writer] = split(std::move(*conn));
     StreamRecord& record = *network.records().front();
+    Told told(env, "client");
     Batch batch(513);
     const std::uint64_t writes_before = record.writes;  // of the handshake
-    auto sent = writer.send_batch(batch, network.clock().in(patience));
+    auto sent = told.send(writer, batch, network.clock().in(patience));
     env.judge().check(sent.has_value() && record.writes == writes_before, "batch_limit",
                       "an empty batch did something");
     for (const std::size_t count : {std::size_t{1}, std::size_t{512}, std::size_t{513}}) {
@@ -87,7 +90,7 @@ struct Limits {
           batch.push(std::move(*message));
       if (count <= batch_messages_max) witness.offered(batch);
       const std::uint64_t writes = record.writes;
-      sent = writer.send_batch(batch, network.clock().in(patience));
+      sent = told.send(writer, batch, network.clock().in(patience));
       if (count <= batch_messages_max) {
         if (!env.judge().check(sent.has_value(), "batch_limit", [&] {
               return "a batch of " + std::to_string(count) + " failed: " + to_string(sent.error());

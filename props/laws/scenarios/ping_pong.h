@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "props/laws/env.h"
+#include "props/laws/told.h"
 #include "transport/seam.h"
 
 namespace twinwire::laws {
@@ -28,7 +29,7 @@ struct PingPong {
       run_scope(server.scheduler(), [&](Scope& ends) {
         const FiberHandle serving = ends.spawn("server", [&] {
           auto accepted = listener->accept(server.clock().in(accept_patience));
-          if (accepted) echo<T>(server, std::move(accepted->first));
+          if (accepted) echo<T>(env, server, std::move(accepted->first));
         });
         ends.spawn("client", [&, serving] {
           if (!ping<T>(env, client, address, rounds, size)) server.scheduler().cancel(serving);
@@ -44,16 +45,17 @@ struct PingPong {
   static constexpr Duration idle_limit = std::chrono::seconds(60);
 
   template <Transport T>
-  static void echo(Network& network, typename T::Conn conn) {
+  static void echo(Env& env, Network& network, typename T::Conn conn) {
     auto [reader, writer] = split(std::move(conn));
+    Told told(env, "server");
     Batch batch(1);
     for (;;) {
-      auto message = reader.read_message(default_max_message, network.clock().in(idle_limit));
+      auto message = told.read(reader, default_max_message, network.clock().in(idle_limit));
       if (!message) break;
       batch.push(std::move(*message));
-      if (!writer.send_batch(batch, network.clock().in(idle_limit))) return;
+      if (!told.send(writer, batch, network.clock().in(idle_limit))) return;
     }
-    (void)writer.close(std::chrono::seconds(1));
+    (void)told.close(writer, std::chrono::seconds(1));
   }
 
   template <Transport T>
@@ -63,6 +65,7 @@ struct PingPong {
                         network.clock().in(std::chrono::seconds(5)));
     if (!conn) return false;
     auto [reader, writer] = split(std::move(*conn));
+    Told told(env, "client");
     Batch batch(1);
     for (std::size_t i = 0; i < rounds; ++i) {
       auto message =
@@ -72,12 +75,12 @@ struct PingPong {
       std::ranges::fill(message->body(), static_cast<std::byte>(i));
       batch.push(std::move(*message).freeze());
       const Deadline deadline = network.clock().in(idle_limit);
-      if (!writer.send_batch(batch, deadline)) return true;
-      auto answer = reader.read_message(default_max_message, deadline);
+      if (!told.send(writer, batch, deadline)) return true;
+      auto answer = told.read(reader, default_max_message, deadline);
       if (!answer) return true;
       env.judge().check(request_id(*answer) == i, "prefix", "an echo came out of turn");
     }
-    (void)writer.close(std::chrono::seconds(1));
+    (void)told.close(writer, std::chrono::seconds(1));
     return true;
   }
 };

@@ -54,7 +54,8 @@ struct Requests {
           server_(&env.node("server")),
           client_(&env.node("client")),
           messages_(env.judge(), "messages beside the requests", mix(env.seed(), 1)) {
-      const std::size_t askers = 1 + env.draw(12);
+      const auto askers = static_cast<std::size_t>(std::clamp<std::int64_t>(
+          env.shape("askers", static_cast<std::int64_t>(1 + env.draw(12)), 1), 1, 100));
       for (std::size_t i = 0; i < askers; ++i) {
         first_of_.push_back(plans_.size());
         for (std::size_t n = 1 + env.draw(6); n > 0; --n) plans_.push_back(draw_plan());
@@ -121,13 +122,20 @@ struct Requests {
     void ask_all(typename T::Conn conn) {
       auto [reader, writer] = split(std::move(conn));
       run_scope(scheduler(), [&](Scope& askers) {
-        askers.spawn("messages", [&] { send_messages(writer); });
+        if (env_->shape("messages", 1) != 0)
+          askers.spawn("messages", [&] { send_messages(writer); });
         for (std::size_t i = 0; i + 1 < first_of_.size(); ++i)
           askers.spawn("asker" + std::to_string(i), [&, i] {
-            for (std::size_t id = first_of_[i]; id < first_of_[i + 1]; ++id) ask(writer, id);
+            for (std::size_t id = first_of_[i]; id < first_of_[i + 1]; ++id)
+              if (is_made(id)) ask(writer, id);
           });
       });
       (void)writer.close(patience);
+    }
+
+    // Each can be left out where the others do not matter, and they keep their numbers.
+    bool is_made(std::size_t id) {
+      return !env_->shaping() || env_->shape("request" + std::to_string(id), 1) != 0;
     }
 
     void send_messages(typename T::Writer& writer) {
@@ -151,9 +159,19 @@ struct Requests {
       request->set_request_id(id);
       std::ranges::fill(request->body(), static_cast<std::byte>(id));
       const Deadline deadline = client_->clock().in(plan.hurried ? plan.delay / 2 : patience);
+      env_->tell("client", [&] {
+        return "makes request " + std::to_string(id) + ": " + std::to_string(plan.request_body) +
+               " bytes of body, a reply of " + std::to_string(plan.reply_body) +
+               (plan.hurried ? "; gives up before the reply is sent" : "") +
+               (plan.fate == Fate::dropped ? "; the server will drop it" : "");
+      });
       auto reply =
           writer.request(std::move(*request).freeze(),
                          plan.tight_maximum ? expected->size() : default_max_message, deadline);
+      env_->tell("client", [&] {
+        return "request " + std::to_string(id) + " " +
+               (reply ? "is answered" : "ends: " + to_string(reply.error()));
+      });
       judge().check(client_->clock().now() <= deadline.at + slack(), "deadline",
                     "a request returned after its deadline");
       if (reply) {
@@ -232,7 +250,11 @@ struct Requests {
     void answer(Request request, std::size_t id) {
       const Plan& plan = plans_[id];
       (void)scheduler().sleep_for(plan.delay);
-      if (plan.fate == Fate::dropped) return;
+      if (plan.fate == Fate::dropped) {
+        env_->tell("server", [&] { return "drops request " + std::to_string(id); });
+        return;
+      }
+      env_->tell("server", [&] { return "replies to request " + std::to_string(id); });
       const auto reply = reply_to(id);
       if (!reply) return;
       const auto sent = request.reply(*reply, server_->clock().in(patience));

@@ -10,6 +10,7 @@
 #include "props/laws/registry.h"
 #include "props/laws/rude_peer.h"
 #include "props/laws/tap.h"
+#include "props/laws/told.h"
 #include "props/laws/traits.h"
 #include "transport/seam.h"
 
@@ -26,7 +27,11 @@ struct StrictReader {
   template <Transport T>
   static void run(Env& env) {
     const RudePlan plan = speaks_websocket<T> ? rude_ws_plan_of(env) : rude_plan_of(env);
-    env.note("rude peer", laws::name(plan.rudeness));
+    env.tell("rude peer", [&] {
+      return "will send " + std::to_string(plan.good_frames) + " good messages, " +
+             std::to_string(plan.bytes.size()) +
+             " bytes in all; and this rudeness: " + std::string(laws::name(plan.rudeness));
+    });
     TapNetwork server(env.node("server"), env.judge(), env.origins());
     TapNetwork peer(env.node("peer"), env.judge(), env.origins());
     Sent sent;
@@ -115,10 +120,11 @@ struct StrictReader {
     const auto record = network.record_of(peer);
     auto [reader, writer] = split(std::move(conn));
     const std::size_t memory_before = network.buffers().bytes_in_use_max();
+    Told told(env, "reader");
     std::size_t yielded = 0;
     Error end;
     for (;;) {
-      auto message = reader.read_message(plan.max, network.clock().in(std::chrono::seconds(60)));
+      auto message = told.read(reader, plan.max, network.clock().in(std::chrono::seconds(60)));
       if (!message && message.error() == Errc::no_resources &&
           network.scheduler().sleep_for(std::chrono::milliseconds(1)))
         continue;  // no byte is lost

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "props/laws/registry.h"
+#include "props/laws/traffic_shape.h"
 #include "props/laws/traffic_side.h"
 #include "props/laws/traits.h"
 
@@ -48,8 +49,9 @@ struct Traffic {
    public:
     explicit Run(Env& env)
         : env_(&env),
-          plan_(traffic_plan_of(env.seed())),
-          any_order_(may_yield_in_any_order<T> && scramble(mix(env.seed(), 0xa0)) % 4 == 1),
+          plan_(plan_of(env)),
+          any_order_(may_yield_in_any_order<T> &&
+                     env.shape("any_order", scramble(mix(env.seed(), 0xa0)) % 4 == 1 ? 1 : 0) != 0),
           server_(env.node("server"), env.judge(), env.origins()) {
       for (std::size_t i = 0; i < plan_.conns.size(); ++i)
         pairs_.push_back(std::make_unique<Pair>(env.judge(), i, mix(env.seed(), i), any_order_));
@@ -80,6 +82,12 @@ struct Traffic {
    private:
     Scheduler& scheduler() { return server_.scheduler(); }
 
+    static TrafficPlan plan_of(Env& env) {
+      TrafficPlan plan = traffic_plan_of(env.seed());
+      if (env.shaping()) reshape(plan, env);
+      return plan;
+    }
+
     typename T::Options with_buffers(typename T::Options options, const ConnPlan& conn) const {
       if constexpr (may_yield_in_any_order<T>) options.any_order = any_order_;
       options.stream.send_buffer = conn.send_buffer;
@@ -97,13 +105,17 @@ struct Traffic {
       const ConnPlan& plan = plan_.conns[i];
       Pair& pair = *pairs_[i];
       TapNetwork network(env_->node("client" + std::to_string(i)), env_->judge(), env_->origins());
+      if (plan.left_out) return;
       (void)scheduler().sleep_for(plan.dial_after);
       const Deadline patience = network.clock().in(std::chrono::seconds(10));
       auto conn = T::dial(network, server, with_buffers(env_->dial_options<T>(), plan), patience);
       env_->judge().check(
           network.clock().now() <= patience.at + std::chrono::seconds(env_->simulated() ? 0 : 2),
           "deadline", "dial returned after its deadline");
-      if (!conn) return;
+      if (!conn) {
+        Told(*env_, "client" + std::to_string(i)).dial_failed(conn.error());
+        return;
+      }
       pair.client_address = network.records().front()->local;
       network.records().front()->pieces = pieces_of<T>(true);
       pair.dialed = true;

@@ -6,6 +6,7 @@
 
 #include "props/laws/env.h"
 #include "props/laws/tap.h"
+#include "props/laws/told.h"
 #include "props/laws/witness.h"
 #include "transport/seam.h"
 
@@ -53,15 +54,16 @@ struct Unread {
                         network.clock().in(std::chrono::seconds(20)));
     if (!conn) return false;
     auto [reader, writer] = split(std::move(*conn));
+    Told told(env, "client");
     Batch batch(8);
     for (std::size_t i = 0; i < batches; ++i) {
       for (int n = 0; n < 5; ++n)
         if (auto message = witness.make(network.buffers(), 30'000)) batch.push(std::move(*message));
       witness.offered(batch);
-      if (!writer.send_batch(batch, network.clock().in(send_patience))) return true;
+      if (!told.send(writer, batch, network.clock().in(send_patience))) return true;
       witness.succeeded();
     }
-    (void)writer.close(send_patience);
+    (void)told.close(writer, send_patience);
     return true;
   }
 
@@ -70,6 +72,8 @@ struct Unread {
                         Witness& witness) {
     auto [reader, writer] = split(std::move(conn));
     const auto record = network.record_of(peer);
+    Told told(env, "server");
+    told.does("does not read for 20 s");
     (void)network.scheduler().sleep_for(std::chrono::seconds(20));
     // What a datagram repeats is no more in memory for it; but there the sender's bytes are behind no socket's buffers:
     // nothing is accepted beyond what this side allowed, so all that piles up is counted, and headers are not.
@@ -86,9 +90,10 @@ struct Unread {
                       "the sender felt nothing of a peer that does not read");
     for (;;) {
       auto message =
-          reader.read_message(default_max_message, network.clock().in(std::chrono::seconds(60)));
+          told.read(reader, default_max_message, network.clock().in(std::chrono::seconds(60)));
       if (!message) {
-        if (message.error() == Error{Errc::closed}) (void)writer.close(std::chrono::seconds(5));
+        if (message.error() == Error{Errc::closed})
+          (void)told.close(writer, std::chrono::seconds(5));
         return;
       }
       witness.yielded(*message);

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// The laws in a sentence each, for the end of a story. What they mean to the byte: docs/contract.md.
+#include <algorithm>
+#include <iterator>
+
+#include "cli/storyteller.h"
+
+namespace twinwire::cli {
+namespace {
+
+struct LawInWords {
+  std::string_view law;
+  std::string_view words;
+};
+
+constexpr LawInWords laws_in_words[] = {
+    {"prefix", "a reader yields the messages that were sent, whole, in order, each once"},
+    {"accepted", "a send succeeds once the network has taken every byte, and not before"},
+    {"drop",
+     "after a failed send the connection is reset at once, without a good-bye, and left alone"},
+    {"batch_kept", "a batch that failed comes back whole"},
+    {"batch_reused", "a batch that was sent is empty and keeps its memory"},
+    {"reader_wakes", "when sending fails or a close succeeds, reading ends as well"},
+    {"read_checks", "bad messages are refused and their sender dropped; honest ones are not"},
+    {"read_bounded", "no memory is taken for a message before its size was checked"},
+    {"read_end", "an end between two messages reads as closed, one inside a message as broken"},
+    {"deadline", "no call returns after its deadline"},
+    {"close_delivers", "where a close succeeds, the peer has got everything and said good-bye"},
+    {"close_returns", "a close returns within the time that it was given"},
+    {"accept",
+     "a mute or failing peer delays no other and ends no listener; handshakes are bounded"},
+    {"zero_copy", "what is written lies where the messages lie, and was not copied"},
+    {"batch_limit", "batches of up to 512 messages are sent, larger ones refused whole"},
+    {"errors", "a call fails with one of its documented errors, and a final error stays"},
+    {"leak", "at the end every socket is closed and every buffer given back"},
+    {"identity", "who cannot show who it is, is refused; an honest peer is served"},
+    {"backpressure", "who sends feels a peer that does not read; nothing piles up without bound"},
+    {"reply_matches", "each reply goes to the request that it answers"},
+    {"request_intact", "a request arrives as it was made"},
+    {"request_once", "a request arrives once"},
+    {"request_answered", "a request whose reply was sent gets it"},
+    {"request_alone", "a request that fails ends nothing but itself"},
+    {"exception", "no exception leaves a scenario"},
+};
+
+}  // namespace
+
+std::string_view law_in_words(std::string_view law) {
+  const auto* const at = std::find_if(std::begin(laws_in_words), std::end(laws_in_words),
+                                      [&](const LawInWords& entry) { return entry.law == law; });
+  return at != std::end(laws_in_words) ? at->words : std::string_view();
+}
+
+}  // namespace twinwire::cli
