@@ -58,8 +58,11 @@ void Connection::die(unsigned side, int os_errno) {
 void Connection::reset_arrived(unsigned side) {
   End& end = ends_[side];
   if (end.dead) return;
-  // As tcp_reset() does: after the peer's end the application learns EPIPE.
-  die(side, links_[1 - side].ended() ? EPIPE : ECONNRESET);
+  // As tcp_reset() has it: whoever has the peer's end and has not ended itself (CLOSE_WAIT) learns EPIPE. Where both
+  // have ended and know it, nothing is left to reset.
+  const bool close_wait = links_[1 - side].ended() && !end.shut;
+  const bool closed = links_[1 - side].ended() && links_[side].ended();
+  die(side, close_wait || closed ? EPIPE : ECONNRESET);
 }
 
 void Connection::abort(unsigned side) {
@@ -68,8 +71,10 @@ void Connection::abort(unsigned side) {
   end.aborted = true;
   links_[1 - side].discard_received();
   if (end.dead) return;
+  // As tcp_disconnect() has it: in CLOSING, LAST_ACK and TIME_WAIT there is nothing to reset, unless bytes are lost.
+  const bool closing = end.shut && links_[1 - side].ended() && !links_[side].has_unsent();
   links_[side].discard_unsent();
-  links_[side].send_reset(true);
+  if (!closing) links_[side].send_reset(true);
   die(side, 0);
 }
 

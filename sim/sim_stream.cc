@@ -92,7 +92,9 @@ Result<bool> SimStream::wait_readable(Deadline deadline) {
   for (;;) {
     if (link.readable() > 0) return true;
     if (end.aborted) return failure(false);
-    if (link.ended()) {
+    // A failure that was told stands, also where the peer's end had arrived before it.
+    const bool failed = end.dead && end.error_told && end.os_errno != EPIPE;
+    if (link.ended() && !failed) {
       end.end_read = true;
       return false;
     }
@@ -140,9 +142,11 @@ Result<std::size_t> SimStream::read_into(std::span<std::byte> into, Deadline dea
 
 Result<void> SimStream::shutdown_write(Deadline) {
   End& end = connection_->end(side_);
+  if (end.aborted) return failure(true);
   if (end.shut) return {};
-  if (end.dead || end.aborted) return failure(true);
   end.shut = true;
+  // shutdown(2) does not tell what killed the connection: that is left for a read or a write.
+  if (end.dead) return Error{Errc::broken, ENOTCONN};
   connection_->wake_writer(side_);
   connection_->link(side_).send_fin();
   return {};
