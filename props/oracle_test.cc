@@ -22,16 +22,23 @@ std::uint64_t number(const char* name, std::uint64_t otherwise) {
 
 void hunt(std::uint64_t scripts, Tempo tempo, const Runner& truth, const Runner& claimed) {
   const std::uint64_t first = number("TWINWIRE_ORACLE_SEED", 1);
+  Coverage coverage;
   int findings = 0;
   std::uint64_t seed = first;
   for (; seed < first + scripts && findings < 5; ++seed) {
-    if (const auto finding = examine(script_of(seed), tempo, truth, claimed)) {
+    if (const auto finding = examine(script_of(seed), tempo, truth, claimed, coverage)) {
       ++findings;
-      ADD_FAILURE() << to_text(*finding);
+      ADD_FAILURE() << to_text(*finding) << "\nagain: TWINWIRE_ORACLE_SEED=" << seed
+                    << " TWINWIRE_ORACLE_SCRIPTS=1";
     }
   }
-  std::printf("%llu scripts, %d disagreements\n", static_cast<unsigned long long>(seed - first),
-              findings);
+  std::printf(
+      "%llu scripts, %d disagreements; calls compared: %llu exactly, %llu but for counts, %llu "
+      "not\n",
+      static_cast<unsigned long long>(seed - first), findings,
+      static_cast<unsigned long long>(coverage.exact),
+      static_cast<unsigned long long>(coverage.kind),
+      static_cast<unsigned long long>(coverage.parted));
 }
 
 class Oracle : public testing::Test {

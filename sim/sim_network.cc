@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "sim/lie.h"
 #include "sim/sim_acceptor.h"
 #include "sim/sim_datagram.h"
 #include "sim/sim_stream.h"
@@ -159,6 +160,7 @@ Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked,
     const TimePoint arrival = start + std::chrono::seconds(seconds) + latency + delay;
     if (auto waited = wait_for_answer(arrival, deadline); !waited) return waited.error();
     SimAcceptor* acceptor = fabric_->acceptor(to);
+    if (acceptor == nullptr && LIE(refusal_is_silence)) continue;
     if (acceptor == nullptr || refuse) {
       if (acceptor != nullptr) {
         world_->decisions().bit(Site::connect_refused);
@@ -169,7 +171,9 @@ Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked,
       tell("refused");
       return Error{Errc::refused, ECONNREFUSED};
     }
-    if (acceptor->full()) {
+    const bool full = LIE(backlog_one_short) ? acceptor->filled() >= acceptor->options().backlog
+                                             : acceptor->full() && !LIE(backlog_without_bound);
+    if (full) {
       tell("backlog full: the SYN is dropped");
       continue;
     }

@@ -17,7 +17,7 @@ class Generator {
   explicit Generator(std::uint64_t seed) : seed_(seed) { script_.seed = seed; }
 
   Script make() {
-    connections_ = chance(20) ? 2 + below(2) : 1;
+    connections_ = chance(30) ? 2 + below(2) : 1;
     tempo_ = static_cast<unsigned>(below(4));
     if (chance(15)) script_.backlog = static_cast<int>(below(2));
     for (std::size_t side = 0; side < 2; ++side) {
@@ -25,7 +25,7 @@ class Generator {
       if (chance(20)) script_.receive_buffer[side] = small_buffer;
     }
     if (chance(3)) add({.op = Op::close_listener});
-    const std::uint64_t length = 4 + below(12);
+    const std::uint64_t length = 4 + below(16);
     if (!chance(5)) add({.op = Op::connect});
     if (!chance(15)) {
       if (chance(90)) script_.steps.push_back({.op = Op::settle});
@@ -37,7 +37,8 @@ class Generator {
       script_.steps.push_back({.op = Op::settle});
       for (std::uint8_t c = 0; c < connections_; ++c)
         for (std::uint8_t side = 0; side < 2; ++side)
-          script_.steps.push_back({Op::drain, c, side, 0});
+          for (const Op op : {Op::await_write, Op::await_read, Op::drain})
+            script_.steps.push_back({op, c, side, 0});
     }
     return script_;
   }
@@ -74,7 +75,11 @@ class Generator {
     const auto connection = static_cast<std::uint8_t>(below(connections_));
     const auto side = static_cast<std::uint8_t>(below(2));
     const std::uint64_t what = below(100);
-    if (what < 28)
+    if (what < 4)
+      return {Op::begin_read, connection, side, static_cast<std::uint32_t>(1 + below(6000))};
+    if (what < 8) return {Op::begin_write, connection, side, size(connection, side)};
+    if (what < 12) return {chance(50) ? Op::await_read : Op::await_write, connection, side, 0};
+    if (what < 30)
       return {chance(70) ? Op::write : Op::write_pieces, connection, side, size(connection, side)};
     if (what < 40) return {Op::read, connection, side, static_cast<std::uint32_t>(1 + below(3000))};
     if (what < 50)

@@ -9,10 +9,10 @@ struct Both {
   const Runner& truth;
   const Runner& claimed;
 
-  std::optional<Finding> run(const Script& script) const {
+  std::optional<Finding> run(const Script& script, Coverage& coverage) const {
     const Script paced = tempo == Tempo::settled ? settled(script) : script;
     Finding finding{paced, {}, truth(paced), claimed(paced)};
-    const auto disagreement = compare(paced, finding.truth, finding.claimed);
+    const auto disagreement = compare(paced, finding.truth, finding.claimed, coverage);
     if (!disagreement) return std::nullopt;
     finding.disagreement = *disagreement;
     return finding;
@@ -22,14 +22,15 @@ struct Both {
 }  // namespace
 
 std::optional<Finding> examine(const Script& drawn, Tempo tempo, const Runner& truth,
-                               const Runner& claimed) {
+                               const Runner& claimed, Coverage& coverage) {
   const Both both{tempo, truth, claimed};
-  std::optional<Finding> finding = both.run(drawn);
+  std::optional<Finding> finding = both.run(drawn, coverage);
   if (!finding) return std::nullopt;
   Script script = drawn;
   if (tempo == Tempo::settled) script = without_pauses(script);  // run() puts them in
   const auto keep_if_it_still_shows = [&](const Script& shorter) {
-    auto still = both.run(shorter);
+    Coverage unwanted;
+    auto still = both.run(shorter, unwanted);
     if (!still) return false;
     finding = std::move(still);
     script = shorter;

@@ -24,9 +24,9 @@ enum class Tempo : std::uint8_t {
   settled,  // everything is quiet between any two calls
 };
 
-// Runs the script on both; where they disagree, deletes steps as long as they still do.
+// Runs the script on both, and counts into `coverage`; where they disagree, deletes steps as long as they still do.
 std::optional<Finding> examine(const Script& script, Tempo tempo, const Runner& truth,
-                               const Runner& claimed);
+                               const Runner& claimed, Coverage& coverage);
 
 std::string to_text(const Finding& finding);
 

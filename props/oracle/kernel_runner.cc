@@ -28,7 +28,11 @@ class KernelRunner {
   Outcomes run() {
     Outcomes outcomes;
     (void)listen();
-    for (const Step& each : script_.steps) outcomes.push_back(step(each));
+    for (const Step& each : script_.steps) {
+      outcomes.push_back(step(each));
+      while (let_waiting_go_on() && wire_ == nullptr)
+        std::this_thread::sleep_for(microseconds(100));
+    }
     listener_.reset();
     for (auto& sides : sockets_)
       for (auto& socket : sides)
@@ -38,6 +42,14 @@ class KernelRunner {
   }
 
  private:
+  // Somebody who waits: one who is called by poll(2) whenever there may be more.
+  struct Waiting {
+    bool active = false;
+    Step rest;  // size: what is left to do
+    Outcome so_far;
+  };
+  enum Way : unsigned { reading, writing };
+
   Outcome step(const Step& step) {
     switch (step.op) {
       case Op::listen: return listen();
@@ -53,7 +65,16 @@ class KernelRunner {
     }
     std::optional<KernelSocket>& socket = sockets_[step.connection][step.side];
     if (!socket) return {};
+    Waiting& reader = waiting_[step.connection][step.side][reading];
+    Waiting& writer = waiting_[step.connection][step.side][writing];
+    if (step.op == Op::await_read) return await(reader);
+    if (step.op == Op::await_write) return await(writer);
+    if (is_read(step.op) && reader.active) return {};
+    if (is_write(step.op) && writer.active) return {};
+    if (step.op == Op::close && (reader.active || writer.active)) return {};
     switch (step.op) {
+      case Op::begin_read: return begin(reader, step);
+      case Op::begin_write: return begin(writer, step);
       case Op::write:
       case Op::write_pieces: return write(*socket, step);
       case Op::read: return read(*socket, step, step.size, false);
@@ -68,18 +89,60 @@ class KernelRunner {
     }
   }
 
+  // --- Those who wait ------------------------------------------------------------------------------------------------
+
+  Outcome begin(Waiting& waiting, const Step& step) {
+    waiting = {true, step, Outcome::of(Kind::blocked)};
+    return Outcome::of(Kind::ok);
+  }
+
+  Outcome await(Waiting& waiting) {
+    if (!waiting.active) return {};
+    waiting.active = false;
+    Outcome& outcome = waiting.so_far;
+    if (is_read(waiting.rest.op))
+      outcome.complete = progress_.complete(waiting.rest.connection, waiting.rest.side);
+    return outcome;
+  }
+
+  // True: somebody got further.
+  bool let_waiting_go_on() {
+    bool moved = false;
+    for (auto& sides : waiting_)
+      for (auto& ways : sides)
+        for (Waiting& each : ways)
+          if (each.active && each.so_far.kind == Kind::blocked) moved |= go_on(each);
+    return moved;
+  }
+
+  bool go_on(Waiting& waiting) {
+    KernelSocket& socket = *sockets_[waiting.rest.connection][waiting.rest.side];
+    Outcome more = waiting.rest.op == Op::begin_read
+                       ? read(socket, waiting.rest, waiting.rest.size, false)
+                       : write(socket, waiting.rest);
+    waiting.rest.size -= static_cast<std::uint32_t>(more.bytes);
+    const bool moved = more.bytes > 0 || more.kind != Kind::blocked;
+    more.bytes += waiting.so_far.bytes;
+    more.intact &= waiting.so_far.intact;
+    waiting.so_far = more;
+    return moved;
+  }
+
   // --- Pauses --------------------------------------------------------------------------------------------------------
 
   void hop() {
     if (wire_ != nullptr) wire_->hop();
+    (void)let_waiting_go_on();
   }
   void settle() {
-    if (wire_ != nullptr) {
-      wire_->settle();
-    } else {
-      std::this_thread::sleep_for(
-          microseconds(100));  // the kernel does it within the call, or soon after
-    }
+    do {
+      if (wire_ != nullptr) {
+        wire_->settle();
+      } else {
+        std::this_thread::sleep_for(
+            microseconds(100));  // the kernel does it within the call, or soon after
+      }
+    } while (let_waiting_go_on());
   }
   // For bytes that are known to be on their way: a closed window is probed after 200 ms or more.
   void wait_for_bytes(const KernelSocket& socket) {
@@ -208,6 +271,7 @@ class KernelRunner {
   std::optional<KernelSocket> listener_;
   std::array<std::array<std::optional<KernelSocket>, 2>, connections_max> sockets_;
   std::array<std::uint16_t, connections_max> dialed_from_{};
+  std::array<std::array<std::array<Waiting, 2>, 2>, connections_max> waiting_;
 };
 
 }  // namespace

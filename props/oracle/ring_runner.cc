@@ -11,6 +11,7 @@ using std::chrono::milliseconds;
 
 // Loopback answers within the call that sends; what these leave is for the scheduler of a busy machine.
 constexpr Pace ring_pace = {.moment = milliseconds(2),
+                            .turn = microseconds(300),
                             .hop = Duration(0),
                             .connect = milliseconds(10),
                             .settle = microseconds(200),
@@ -26,8 +27,10 @@ Result<Outcomes> run_on_ring(const Script& script) {
     real::RingNetwork network(**ring);
     Scope root((*ring)->scheduler());
     root.spawn("script", [&] {
-      outcomes =
-          SeamRunner(script, network, network, Address::v4(127, 0, 0, 1, 0), ring_pace).run();
+      run_scope((*ring)->scheduler(), [&](Scope& scope) {
+        outcomes = SeamRunner(script, network, network, Address::v4(127, 0, 0, 1, 0), ring_pace)
+                       .run(scope);
+      });
     });
     (void)(*ring)->scheduler().run();
     root.rethrow_failure();

@@ -10,15 +10,18 @@ namespace twinwire::oracle {
 namespace {
 
 constexpr std::string_view names[op_count] = {
-    "listen", "connect", "accept", "write", "write_pieces",   "read", "read_once",
-    "drain",  "end",     "abort",  "close", "close_listener", "hop",  "settle"};
+    "listen",    "connect", "accept",     "write",          "write_pieces", "read",
+    "read_once", "drain",   "begin_read", "begin_write",    "await_read",   "await_write",
+    "end",       "abort",   "close",      "close_listener", "hop",          "settle"};
 
 bool has_size(Op op) {
-  return op == Op::write || op == Op::write_pieces || op == Op::read || op == Op::read_once;
+  return op == Op::write || op == Op::write_pieces || op == Op::read || op == Op::read_once ||
+         op == Op::begin_read || op == Op::begin_write;
 }
 
 bool has_side(Op op) {
-  return has_size(op) || op == Op::drain || op == Op::end || op == Op::abort || op == Op::close;
+  return has_size(op) || op == Op::drain || op == Op::await_read || op == Op::await_write ||
+         op == Op::end || op == Op::abort || op == Op::close;
 }
 
 }  // namespace

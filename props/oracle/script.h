@@ -3,9 +3,9 @@
 // that it can be drawn from a seed, run in several worlds, shrunk and printed.
 //
 // Every connection has two sides: side 0 dials (a), side 1 is what the listener accepts (b). One thread of control makes
-// all calls in order; nothing blocks: a call that would is given up at once and reported as blocked. What passes between
-// two calls is said by the pauses: none at all, one hop (what is in flight arrives, its answers do not), or until
-// everything is quiet.
+// all calls in order; a call that would block is given up at once and reported as blocked, unless it was begun as one
+// that waits. What passes between two calls is said by the pauses: none at all, one hop (what is in flight arrives, its
+// answers do not), or until everything is quiet.
 #pragma once
 
 #include <array>
@@ -17,14 +17,18 @@
 namespace twinwire::oracle {
 
 enum class Op : std::uint8_t {
-  listen,          // opens the listener again, on the port that it had
-  connect,         // gives up two hops after it began
-  accept,          // whichever connection comes first
-  write,           // until `size` bytes are taken, or nothing more is
-  write_pieces,    // the same in pieces of many sizes, zero among them
-  read,            // until `size` bytes, the end, an error, or nothing is there
-  read_once,       // one call
-  drain,           // until the end or an error, or until nothing comes any more; pauses as it needs
+  listen,        // opens the listener again, on the port that it had
+  connect,       // gives up two hops after it began
+  accept,        // whichever connection comes first
+  write,         // until `size` bytes are taken, or nothing more is
+  write_pieces,  // the same in pieces of many sizes, zero among them
+  read,          // until `size` bytes, the end, an error, or nothing is there
+  read_once,     // one call
+  drain,         // until the end or an error, or until nothing comes any more; pauses as it needs
+  begin_read,    // as read, but by somebody who waits as long as it takes, while the script goes on
+  begin_write,   // as write, likewise
+  await_read,    // what that came to; one that still waits is told to stop
+  await_write,
   end,             // shutdown_write()
   abort,           // abort(): what lingers is thrown away
   close,           // destroys the stream
@@ -53,6 +57,15 @@ struct Script {
   std::array<std::uint32_t, 2> receive_buffer{};
   std::vector<Step> steps;
 };
+
+inline bool is_write(Op op) {
+  return op == Op::write || op == Op::write_pieces || op == Op::begin_write ||
+         op == Op::await_write;
+}
+inline bool is_read(Op op) {
+  return op == Op::read || op == Op::read_once || op == Op::drain || op == Op::begin_read ||
+         op == Op::await_read;
+}
 
 // Byte `offset` of what this side sends, so that a lost, doubled or foreign one shows.
 std::byte byte_of(std::size_t connection, unsigned side, std::uint64_t offset) noexcept;

@@ -7,19 +7,36 @@ namespace twinwire::oracle {
 namespace {
 
 Outcome failed(const Error& error, std::uint64_t bytes = 0) {
-  if (error == Errc::timed_out && error.os_errno == 0) return Outcome::of(Kind::blocked, bytes);
+  const bool gave_up = error == Errc::timed_out || error == Errc::canceled;
+  if (gave_up && error.os_errno == 0) return Outcome::of(Kind::blocked, bytes);
   return Outcome::of(error, bytes);
 }
 
 }  // namespace
 
-Outcomes SeamRunner::run() {
+Outcomes SeamRunner::run(Scope& scope) {
+  scope_ = &scope;
   Outcomes outcomes;
   (void)listen();
-  for (const Step& each : script_.steps) outcomes.push_back(step(each));
+  for (const Step& each : script_.steps) {
+    outcomes.push_back(step(each));
+    // Whoever waited for what this step brought has it before the next.
+    if (anybody_waits()) pause(pace_.turn);
+  }
+  for (auto& sides : waiting_)
+    for (auto& ways : sides)
+      for (Waiting& each : ways) stop(each);
   acceptor_.reset();
   streams_ = {};
   return outcomes;
+}
+
+bool SeamRunner::anybody_waits() const {
+  for (const auto& sides : waiting_)
+    for (const auto& ways : sides)
+      for (const Waiting& each : ways)
+        if (each.active) return true;
+  return false;
 }
 
 Outcome SeamRunner::step(const Step& step) {
@@ -37,7 +54,16 @@ Outcome SeamRunner::step(const Step& step) {
   }
   Stream& stream = streams_[step.connection][step.side];
   if (stream == nullptr) return {};
+  if (step.op == Op::await_read || step.op == Op::await_write) return await(step);
+  // One reads and one writes at a time; and nobody may be inside a stream that is destroyed.
+  const bool read_waits = waiting(step, reading).active;
+  const bool write_waits = waiting(step, writing).active;
+  if (is_read(step.op) && read_waits) return {};
+  if (is_write(step.op) && write_waits) return {};
+  if (step.op == Op::close && (read_waits || write_waits)) return {};
   switch (step.op) {
+    case Op::begin_read:
+    case Op::begin_write: return begin(*stream, step);
     case Op::write:
     case Op::write_pieces: return write(*stream, step);
     case Op::read: return read(*stream, step, step.size, false);
@@ -50,6 +76,33 @@ Outcome SeamRunner::step(const Step& step) {
     case Op::abort: stream->abort(); return Outcome::of(Kind::ok);
     default: stream.reset(); return Outcome::of(Kind::ok);
   }
+}
+
+Outcome SeamRunner::begin(ByteStream& stream, const Step& step) {
+  Waiting& one = waiting(step, step.op == Op::begin_read ? reading : writing);
+  one = {.active = true};
+  one.fiber = scope_->spawn("waits", [this, &one, &stream, step] {
+    one.outcome = step.op == Op::begin_read ? read(stream, step, step.size, false, true)
+                                            : write(stream, step, true);
+    one.done = true;
+  });
+  return Outcome::of(Kind::ok);
+}
+
+void SeamRunner::stop(Waiting& waiting) {
+  if (!waiting.active) return;
+  if (!waiting.done) dialer_.scheduler().cancel(waiting.fiber);
+  while (!waiting.done) pause(pace_.turn);
+  waiting.active = false;
+}
+
+Outcome SeamRunner::await(const Step& step) {
+  Waiting& one = waiting(step, step.op == Op::await_read ? reading : writing);
+  if (!one.active) return {};
+  stop(one);
+  if (step.op == Op::await_read)
+    one.outcome.complete = progress_.complete(step.connection, step.side);
+  return one.outcome;
 }
 
 Outcome SeamRunner::listen() {
@@ -88,18 +141,19 @@ Outcome SeamRunner::accept() {
   return Outcome::of(Error{Errc::invalid, 0});
 }
 
-Outcome SeamRunner::write(ByteStream& stream, const Step& step) {
+Outcome SeamRunner::write(ByteStream& stream, const Step& step, bool waits) {
   const std::vector<std::byte> bytes = progress_.next(step.connection, step.side, step.size);
   std::vector<iovec> pieces;
   std::size_t at = 0;
-  auto sizes = step.op == Op::write ? std::vector<std::uint32_t>{step.size} : pieces_of(step.size);
+  const auto sizes =
+      step.op != Op::write_pieces ? std::vector<std::uint32_t>{step.size} : pieces_of(step.size);
   for (const std::uint32_t size : sizes) {
     pieces.push_back({const_cast<std::byte*>(bytes.data()) + at, size});
     at += size;
   }
   std::uint64_t taken = 0;
   for (std::span<iovec> left = pieces; taken < step.size;) {
-    const auto n = stream.write(left, in(pace_.moment));
+    const auto n = stream.write(left, waits ? Deadline::never() : in(pace_.moment));
     if (!n) return failed(n.error(), taken);
     progress_.wrote(step.connection, step.side, *n);
     taken += *n;
@@ -108,11 +162,13 @@ Outcome SeamRunner::write(ByteStream& stream, const Step& step) {
   return Outcome::of(Kind::ok, taken);
 }
 
-Outcome SeamRunner::read(ByteStream& stream, const Step& step, std::size_t size, bool once) {
+Outcome SeamRunner::read(ByteStream& stream, const Step& step, std::size_t size, bool once,
+                         bool waits) {
   Outcome outcome = Outcome::of(Kind::ok);
   std::vector<std::byte> into(size);
   while (outcome.bytes < size) {
-    const auto n = stream.read_into({into.data(), size - outcome.bytes}, in(pace_.moment));
+    const auto n = stream.read_into({into.data(), size - outcome.bytes},
+                                    waits ? Deadline::never() : in(pace_.moment));
     if (!n) {
       const bool intact = outcome.intact;
       outcome = failed(n.error(), outcome.bytes);
