@@ -100,7 +100,8 @@ Result<bool> SimStream::wait_readable(Deadline deadline) {
     if (link.readable() > 0) return true;
     if (end.aborted) return failure(false);
     // A failure that was told stands, also where the peer's end had arrived before it.
-    const bool failed = end.dead && end.error_told && end.os_errno != EPIPE && !LIE(error_forgotten);
+    const bool failed =
+        end.dead && end.error_told && end.os_errno != EPIPE && !LIE(error_forgotten);
     if (link.ended() && !failed) {
       end.end_read = true;
       return false;
@@ -153,7 +154,8 @@ Result<void> SimStream::shutdown_write(Deadline) {
   if (end.shut) return {};
   end.shut = true;
   // shutdown(2) does not tell what killed the connection: that is left for a read or a write.
-  if (end.dead) return LIE(shutdown_tells_the_error) ? failure(true) : Error{Errc::broken, ENOTCONN};
+  if (end.dead)
+    return LIE(shutdown_tells_the_error) ? failure(true) : Error{Errc::broken, ENOTCONN};
   connection_->wake_writer(side_);
   connection_->link(side_).send_fin();
   return {};

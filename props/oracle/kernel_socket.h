@@ -2,7 +2,7 @@
 // KernelSocket: a TCP socket by system calls that never block, as the byte seam says them.
 //
 // Three of the seam's promises are not the kernel's, and are made here:
-//   - a failure is told again: the kernel tells it to one call, and later reads say the end (tcp_done() shuts both sides);
+//   - a failure is told again: the kernel tells it to one call, and later reads say the end (tcp_done());
 //   - a stream that is destroyed before both ends is aborted, SO_LINGER 0;
 //   - after abort() the object is still there, and says `broken`.
 #pragma once
