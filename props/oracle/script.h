@@ -3,9 +3,9 @@
 // that it can be drawn from a seed, run in several worlds, shrunk and printed.
 //
 // Every connection has two sides: side 0 dials (a), side 1 is what the listener accepts (b). One thread of control
-// makes all calls in order; a call that would block is given up at once and reported as blocked, unless it was begun as one
-// that waits. What passes between two calls is said by the pauses: none at all, one hop (what is in flight arrives, its
-// answers do not), or until everything is quiet.
+// makes all calls in order; a call that would block is given up at once and reported as blocked, unless it was begun as
+// one that waits. What passes between two calls is said by the pauses: none at all, one hop (what is in flight arrives,
+// its answers do not), or until everything is quiet.
 #pragma once
 
 #include <array>
