@@ -101,6 +101,25 @@ TEST_F(RingCancel, a_write_can_be_ended_and_what_was_accepted_arrives) {
   });
 }
 
+// After the peer's end poll(2) reports the socket at once, whether there is room or not; so the kernel gives up waiting
+// for room by polling, and hands the write to a thread of its own. That is stopped by a signal: EINTR, not ECANCELED.
+TEST_F(RingCancel, a_write_that_the_kernel_gave_to_a_thread_times_out_like_any_other) {
+  run({}, [&](RingNetwork& network, Scope&) {
+    for (int round = 0; round < 10; ++round) {
+      auto [near, far] = connect(network, {.send_buffer = 4096, .receive_buffer = 4096});
+      ASSERT_TRUE(far->shutdown_write(soon()).has_value());
+      std::vector<std::byte> bytes = pattern(200'000);
+      const iovec piece{bytes.data(), bytes.size()};
+      for (;;) {
+        const auto n = near->write({&piece, 1}, in(milliseconds(2)));
+        if (n) continue;
+        EXPECT_EQ(n.error(), Errc::timed_out) << to_string(n.error());
+        break;
+      }
+    }
+  });
+}
+
 TEST_F(RingCancel, an_accept_can_be_ended_and_the_listener_still_works) {
   run({}, [&](RingNetwork& network, Scope&) {
     auto acceptor = network.listen(loopback, {});

@@ -375,6 +375,47 @@ TEST(sim_stream, after_the_peers_end_a_reset_reads_as_the_end_and_writes_as_brok
   }));
 }
 
+TEST(sim_stream, shutdown_of_a_dead_stream_is_not_connected_and_leaves_the_reason_to_others) {
+  expect_clean(run_rig([](Rig& rig) {
+    rig.server->abort();
+    rig.sleep(1ms);
+    EXPECT_EQ(rig.client->shutdown_write(Deadline::never()).error().os_errno, ENOTCONN);
+    EXPECT_EQ(write_some(*rig.client, pattern(10)).error().os_errno, ECONNRESET);
+  }));
+}
+
+TEST(sim_stream, shutdown_after_abort_is_broken_also_where_it_had_succeeded_before) {
+  expect_clean(run_rig([](Rig& rig) {
+    ASSERT_TRUE(rig.client->shutdown_write(Deadline::never()).has_value());
+    rig.client->abort();
+    EXPECT_EQ(rig.client->shutdown_write(Deadline::never()).error().code, Errc::broken);
+  }));
+}
+
+// Both ends are under way when one side is aborted: the other is in CLOSING or LAST_ACK, not in CLOSE_WAIT.
+TEST(sim_stream, a_reset_after_both_ends_is_a_reset_until_the_last_one_is_acknowledged) {
+  expect_clean(run_rig([](Rig& rig) {
+    ASSERT_TRUE(rig.server->shutdown_write(Deadline::never()).has_value());
+    ASSERT_TRUE(rig.client->shutdown_write(Deadline::never()).has_value());
+    rig.server->abort();
+    rig.sleep(1ms);
+    EXPECT_EQ(write_some(*rig.client, pattern(10)).error().os_errno, ECONNRESET);
+    EXPECT_EQ(rig.client->read({}).error().os_errno, ECONNRESET) << "what was told stands";
+  }));
+}
+
+TEST(sim_stream, an_abort_after_both_ends_were_exchanged_changes_nothing_for_the_peer) {
+  expect_clean(run_rig([](Rig& rig) {
+    ASSERT_TRUE(rig.server->shutdown_write(Deadline::never()).has_value());
+    ASSERT_TRUE(rig.client->shutdown_write(Deadline::never()).has_value());
+    rig.sleep(1ms);
+    rig.server->abort();
+    rig.sleep(1ms);
+    EXPECT_EQ(write_some(*rig.client, pattern(10)).error().os_errno, EPIPE);
+    EXPECT_TRUE(rig.client->read({}).value().empty());
+  }));
+}
+
 TEST(sim_stream, bytes_queued_before_a_reset_are_read_before_it) {
   expect_clean(run_rig([](Rig& rig) {
     ASSERT_TRUE(write_all(*rig.client, pattern(1000)).has_value());

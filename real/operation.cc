@@ -23,8 +23,9 @@ std::uint64_t user_data_of(OperationId id) noexcept {
 }  // namespace
 
 Error error_of(const Completion& completion) noexcept {
-  if (completion.result == -ECANCELED && completion.end != Wake::ready)
-    return {to_errc(completion.end), 0};
+  // An operation that the kernel had handed to a thread of its own is stopped by a signal, and says EINTR.
+  const bool stopped = completion.result == -ECANCELED || completion.result == -EINTR;
+  if (stopped && completion.end != Wake::ready) return {to_errc(completion.end), 0};
   return from_errno(-completion.result);
 }
 

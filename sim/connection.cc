@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "sim/fabric.h"
+#include "sim/lie.h"
 #include "sim/sim_acceptor.h"
 
 namespace twinwire::sim {
@@ -72,8 +73,14 @@ void Connection::die(unsigned side, int os_errno) {
 void Connection::reset_arrived(unsigned side) {
   End& end = ends_[side];
   if (end.dead) return;
-  // As tcp_reset() does: after the peer's end the application learns EPIPE.
-  die(side, links_[1 - side].ended() ? EPIPE : ECONNRESET);
+  // As tcp_reset() has it: whoever has the peer's end and has not ended itself (CLOSE_WAIT) learns EPIPE. Where both
+  // have ended and know it, nothing is left to reset.
+  bool close_wait = links_[1 - side].ended() && !end.shut;
+  if (LIE(reset_after_end_is_reset)) close_wait = false;
+  if (LIE(reset_in_closing_is_epipe)) close_wait = links_[1 - side].ended();
+  if (LIE(reset_discards_received)) links_[1 - side].discard_received();
+  const bool closed = links_[1 - side].ended() && links_[side].ended();
+  die(side, close_wait || closed ? EPIPE : ECONNRESET);
 }
 
 void Connection::abort(unsigned side) {
@@ -83,7 +90,11 @@ void Connection::abort(unsigned side) {
   links_[1 - side].discard_received();
   if (end.dead) return;
   links_[side].discard_unsent();
-  links_[side].send_reset(true);
+  if (LIE(abort_ends_politely)) {
+    links_[side].send_fin();
+  } else {
+    links_[side].send_reset(true);
+  }
   die(side, 0);
 }
 

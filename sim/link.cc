@@ -8,6 +8,7 @@
 
 #include "sim/connection.h"
 #include "sim/fabric.h"
+#include "sim/lie.h"
 
 namespace twinwire::sim {
 namespace {
@@ -166,7 +167,7 @@ std::size_t Link::send(std::span<const iovec> pieces, std::size_t n) {
 }
 
 void Link::send_fin() {
-  fin_wanted_ = true;
+  fin_wanted_ = !(LIE(end_lost_when_unsent) && has_unsent());
   transmit();
   if (silent_ || reverse().silent_) start_timeout();
 }
@@ -175,7 +176,8 @@ void Link::send_reset(bool overtakes, Duration later) {
   if (reset_sent_ || connection_->end(1 - side_).dead) return;  // it would tell nobody anything
   reset_sent_ = true;
   if (overtakes && in_flight_ > 0 &&
-      world_->choose(Site::reset_overtakes, place_, entity_, sent_) != 0) {
+      (LIE(reset_overtakes_bytes) ||
+       world_->choose(Site::reset_overtakes, place_, entity_, sent_) != 0)) {
     std::uint64_t destroyed = 0;
     for (; in_flight_ > 0; --in_flight_) {
       destroyed += segments_.back().size;
@@ -196,7 +198,9 @@ void Link::send_reset(bool overtakes, Duration later) {
 }
 
 void Link::send_open() {
-  push_control(ControlKind::open, world_->now() + world_->options().latency + hold_up(0));
+  push_control(ControlKind::open,
+               world_->now() + hold_up(0) +
+                   (LIE(accepted_at_once) ? Duration(0) : world_->options().latency));
 }
 
 void Link::discard_unsent() noexcept {
@@ -357,6 +361,7 @@ void Link::deliver() {
   }
   if (flip_at_ < 8 * (delivered_ + segment.size)) [[unlikely]]
     flip(segment);
+  if (LIE(first_bit_flipped)) segment.block->data[segment.begin] ^= std::byte{1};
   const std::uint64_t value = digest({segment.block->data + segment.begin, segment.size});
   world_->step(Step::delivered, entity_, value, who_,
                [&] { return bytes_at("delivered", segment.size, delivered_); });
@@ -620,6 +625,7 @@ void Link::copy_out(std::byte* into, std::size_t n) {
 
 void Link::consume(std::size_t n) {
   consumed_ += n;
+  if (LIE(window_never_reopens)) return;
   if (consumed_ - announced_ >= std::min<std::uint64_t>((receive_buffer_ + 1) / 2, worth_telling))
     push_return();
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "sim/lie.h"
 #include "sim/sim_network.h"
 #include "sim/sim_stream.h"
 
@@ -19,7 +20,8 @@ SimAcceptor::SimAcceptor(SimNetwork& network, std::uint64_t serial, const Addres
 SimAcceptor::~SimAcceptor() {
   if (network_ == nullptr) return;
   network_->remove(*this);
-  for (; !backlog_.empty(); backlog_.pop_front()) backlog_.front()->detach(1);
+  for (; !backlog_.empty(); backlog_.pop_front())
+    if (!LIE(listener_forgets_waiting)) backlog_.front()->detach(1);
   --network_->world().sockets;
 }
 
@@ -37,6 +39,7 @@ Result<std::unique_ptr<ByteStream>> SimAcceptor::accept(Deadline deadline) {
     const Wake wake = waiters_.wait(scheduler, deadline, "a connection to accept");
     if (wake != Wake::ready && backlog_.empty()) return to_errc(wake);
   }
+  if (LIE(accept_newest_first)) std::swap(backlog_.front(), backlog_.back());
   Connection& connection = *backlog_.front();
   const std::string& who = connection.link(0).who();
   const std::uint64_t failure = world.choose(Site::accept_failure, at_node(local_),

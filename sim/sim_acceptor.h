@@ -30,9 +30,8 @@ class SimAcceptor final : public Acceptor {
   std::uint64_t serial() const noexcept { return serial_; }
   const ListenOptions& options() const noexcept { return options_; }
   // Linux lets one more in than listen(2) asked for.
-  bool full() const noexcept {
-    return backlog_.size() + opening_ > static_cast<std::size_t>(options_.backlog);
-  }
+  bool full() const noexcept { return filled() > options_.backlog; }
+  int filled() const noexcept { return static_cast<int>(backlog_.size() + opening_); }
   // A connection that is being opened has its place from its SYN on.
   void reserve() noexcept { ++opening_; }
   void unreserve() noexcept { --opening_; }

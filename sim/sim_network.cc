@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "sim/lie.h"
 #include "sim/sim_acceptor.h"
 #include "sim/sim_datagram.h"
 #include "sim/sim_stream.h"
@@ -192,6 +193,7 @@ Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked,
       continue;
     }
     SimAcceptor* acceptor = fabric_->acceptor(to);
+    if (acceptor == nullptr && LIE(refusal_is_silence)) continue;
     if (acceptor == nullptr || refuse) {
       if (acceptor != nullptr) {
         world_->decisions().bit(Site::connect_refused);
@@ -202,7 +204,9 @@ Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked,
       tell("refused");
       return Error{Errc::refused, ECONNREFUSED};
     }
-    if (acceptor->full()) {
+    const bool full = LIE(backlog_one_short) ? acceptor->filled() >= acceptor->options().backlog
+                                             : acceptor->full() && !LIE(backlog_without_bound);
+    if (full) {
       tell("backlog full: the SYN is dropped");
       continue;
     }

@@ -3,6 +3,8 @@
 
 #include <cerrno>
 
+#include "sim/lie.h"
+
 namespace twinwire::sim {
 namespace {
 
@@ -39,7 +41,7 @@ Error SimStream::failure(bool writing) noexcept {
   End& end = connection_->end(side_);
   if (end.aborted) return {Errc::broken, 0};
   const bool told = std::exchange(end.error_told, true);
-  return {Errc::broken, writing && told ? EPIPE : end.os_errno};
+  return {Errc::broken, writing && told && !LIE(error_told_twice) ? EPIPE : end.os_errno};
 }
 
 Result<std::size_t> SimStream::write(std::span<const iovec> pieces, Deadline deadline) {
@@ -56,8 +58,12 @@ Result<std::size_t> SimStream::write(std::span<const iovec> pieces, Deadline dea
   std::size_t room = 0;
   for (;;) {
     if (end.dead || end.aborted) return failure(true);
+    if (end.shut && LIE(write_after_shutdown_taken)) return total;
     if (end.shut) return Error{Errc::broken, EPIPE};
+    if (LIE(write_fails_after_peers_end) && connection_->link(1 - side_).ended())
+      return Error{Errc::broken, EPIPE};
     room = link.room();
+    if (LIE(buffers_without_bound)) room = total;
     if (room > 0) break;
     end.writer = &scheduler.current();
     link.set_writer_waiting(true);
@@ -92,9 +98,13 @@ Result<bool> SimStream::wait_readable(Deadline deadline) {
   Link& link = connection_->link(1 - side_);
   TWINWIRE_CHECK(end.reader == nullptr, "another read is in progress");
   for (;;) {
+    if (LIE(half_close_ends_both) && end.shut) return false;
     if (link.readable() > 0) return true;
     if (end.aborted) return failure(false);
-    if (link.ended()) {
+    // A failure that was told stands, also where the peer's end had arrived before it.
+    const bool failed =
+        end.dead && end.error_told && end.os_errno != EPIPE && !LIE(error_forgotten);
+    if (link.ended() && !failed) {
       end.end_read = true;
       return false;
     }
@@ -142,9 +152,12 @@ Result<std::size_t> SimStream::read_into(std::span<std::byte> into, Deadline dea
 
 Result<void> SimStream::shutdown_write(Deadline) {
   End& end = connection_->end(side_);
+  if (end.aborted) return failure(true);
   if (end.shut) return {};
-  if (end.dead || end.aborted) return failure(true);
   end.shut = true;
+  // shutdown(2) does not tell what killed the connection: that is left for a read or a write.
+  if (end.dead)
+    return LIE(shutdown_tells_the_error) ? failure(true) : Error{Errc::broken, ENOTCONN};
   connection_->wake_writer(side_);
   connection_->link(side_).send_fin();
   return {};

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "props/oracle/seam_runner.h"
+#include "sim/sim_network.h"
+#include "transport/base/check.h"
+
+namespace twinwire::oracle {
+namespace {
+
+constexpr Duration latency = std::chrono::microseconds(50);
+// A call that gives up takes a nanosecond: far less than a hop, however many there are.
+constexpr Pace world_pace = {.moment = Duration(1),
+                             .turn = Duration(1),
+                             .hop = latency,
+                             .connect = latency * 2 + Duration(1),
+                             .settle = std::chrono::seconds(2),
+                             .patience = std::chrono::seconds(2)};
+
+}  // namespace
+
+Outcomes run_in_world(const Script& script) {
+  static StackPool stacks;
+  sim::WorldOptions options;
+  options.latency = latency;
+  sim::World world(options, stacks);
+  sim::SimNetwork& listener = world.add_node("b");
+  sim::SimNetwork& dialer = world.add_node("a");
+  Outcomes outcomes;
+  const sim::RunReport report = world.run([&](Scope& scope) {
+    outcomes = SeamRunner(script, dialer, listener, listener.address(4000), world_pace).run(scope);
+  });
+  TWINWIRE_CHECK(report.ending == sim::Ending::finished && report.leaked_sockets == 0 &&
+                     report.leaked_buffers == 0,
+                 "a script leaves nothing behind");
+  return outcomes;
+}
+
+}  // namespace twinwire::oracle

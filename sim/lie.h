@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// LIE(name): something that the World would get wrong about TCP, switched on to prove that the oracle catches it.
+//
+// In the shipped archive LIE(x) is the constant false and leaves no trace. sim/ is compiled once more with
+// TWINWIRE_PLANTS defined, for the tests of planted bugs; there one lie at a time is told. As PLANT
+// (transport/base/plant.h), it may stand only in .cc files.
+#pragma once
+
+#include <string_view>
+
+namespace twinwire::sim {
+
+// X(name, what is untrue)
+#define TWINWIRE_LIES(X)                                                                       \
+  X(abort_ends_politely, "an abort, or a close with bytes unread, sends FIN in place of RST")  \
+  X(reset_overtakes_bytes, "a reset destroys what is in flight before it")                     \
+  X(reset_discards_received, "a reset throws away what waits to be read")                      \
+  X(reset_after_end_is_reset, "a reset after the peer's end is ECONNRESET in place of EPIPE")  \
+  X(reset_in_closing_is_epipe, "a reset after both ends is EPIPE in place of ECONNRESET")      \
+  X(error_told_twice, "each write tells the error again, in place of EPIPE")                   \
+  X(error_forgotten, "a failure that a write was told is the end to a read")                   \
+  X(shutdown_tells_the_error, "shutdown() of a dead connection tells, and uses up, its error") \
+  X(write_fails_after_peers_end, "the peer's half-close ends this side's writing as well")     \
+  X(half_close_ends_both, "after this side's half-close nothing is read any more")             \
+  X(write_after_shutdown_taken, "a write after this side's end is taken, and lost")            \
+  X(end_lost_when_unsent, "the end is forgotten where bytes are still unsent")                 \
+  X(window_never_reopens, "a closed window stays closed")                                      \
+  X(buffers_without_bound, "a write takes whatever it is given")                               \
+  X(first_bit_flipped, "the first bit of a segment arrives flipped")                           \
+  X(refusal_is_silence, "a connect to a closed port is not answered")                          \
+  X(backlog_one_short, "the backlog holds as many as asked for, and not one more")             \
+  X(backlog_without_bound, "the backlog is never full")                                        \
+  X(accept_newest_first, "the youngest connection is accepted first")                          \
+  X(listener_forgets_waiting, "a listener that closes leaves waiting connections up")          \
+  X(accepted_at_once, "the listener has a connection when the dialer has it")
+
+enum class Lie : unsigned char {
+  none,
+#define TWINWIRE_LIE_ID(name, what) name,
+  TWINWIRE_LIES(TWINWIRE_LIE_ID)
+#undef TWINWIRE_LIE_ID
+};
+
+#ifdef TWINWIRE_PLANTS
+// The one that is told; a process-wide switch: set it while no World runs.
+extern Lie lie_told;
+#define LIE(name) (::twinwire::sim::lie_told == ::twinwire::sim::Lie::name)
+#else
+#define LIE(name) false
+#endif
+
+}  // namespace twinwire::sim
