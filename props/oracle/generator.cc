@@ -35,7 +35,7 @@ class Generator {
     if (chance(50)) {
       // What is left over tells what went before.
       script_.steps.push_back({.op = Op::settle});
-      for (std::uint8_t c = 0; c < connections_; ++c)
+      for (std::uint8_t c = 0; c < static_cast<std::uint8_t>(connections_); ++c)
         for (std::uint8_t side = 0; side < 2; ++side)
           for (const Op op : {Op::await_write, Op::await_read, Op::drain})
             script_.steps.push_back({op, c, side, 0});
