@@ -127,7 +127,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Planted{"accept_unknown_command", "tcp", "strict_reader", 0},
                     Planted{"eof_without_close_notify_is_closed", "tls", "traffic", 3},
                     Planted{"bytes_behind_upgrade_lost", "ws", "traffic", 12},
-                    Planted{"wss_drop_leaves_the_stream", "wss", "traffic", 2},
+                    Planted{"wss_drop_leaves_the_stream", "wss", "traffic", 8},
                     Planted{"quic_yield_out_of_order", "quic", "traffic", 3}),
     [](const auto& instance) { return instance.param.plant; });
 
