@@ -124,17 +124,22 @@ class Link {
   std::optional<std::size_t> send_at_once(std::span<const iovec> pieces, std::size_t n);
   // When these bytes, which leave now, arrive.
   TimePoint next_arrival(std::uint64_t offset, std::size_t size);
+  // --- What goes wrong: link_faults.cc -------------------------------------------------------------------------------
+
+  // Those of a direction, which are drawn once.
+  void draw_faults();
   // How much longer the network takes for what leaves now: a line of little bandwidth, an outage.
   Duration hold_up(std::size_t size);
   void draw_scheduled_trips();
   void flip(Segment& segment);
+  void trip(std::uint32_t size);  // a fault of this direction meets the bytes that arrive
+
   void transmit();
   void schedule_arrivals();
   void push_control(ControlKind kind, TimePoint arrival);
 
   void arrive();
-  void deliver();                 // the first segment in flight
-  void trip(std::uint32_t size);  // a fault of this direction meets the bytes that arrive
+  void deliver();  // the first segment in flight
   void deliver_fin();
   void drop_front_in_flight() noexcept;
   void lost();  // something of this direction did not arrive and never will

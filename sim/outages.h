@@ -23,8 +23,8 @@ class Outages {
   bool possible() const noexcept { return possible_; }
   // Whether what the first node of the place sends now does not arrive at the second.
   bool cut(Place place) { return possible_ && place.from != place.to && cut_now(place); }
-  // How much longer than usual it takes to arrive, by TCP: it is sent again after 200 ms, 600 ms, 1.4 s and so on, until
-  // it gets through. The longest Duration where it never does within Linux's 924 s.
+  // How much longer than usual it takes to arrive, by TCP: it is sent again after 200 ms, 600 ms, 1.4 s and so on,
+  // until it gets through. The longest Duration where it never does within Linux's 924 s.
   Duration retransmission(Place place) { return possible_ ? wait_for_end(place) : Duration(0); }
 
  private:

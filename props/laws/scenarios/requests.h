@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "props/laws/env.h"
+#include "props/laws/limit_faults.h"
 #include "props/laws/traits.h"
 #include "props/laws/witness.h"
 #include "transport/base/mix.h"
