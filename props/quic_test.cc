@@ -219,6 +219,31 @@ TEST(Quic, keep_alive_bears_the_loss_of_many_packets) {
         faults, seed);
 }
 
+// In the middle of a connection that sends large packets its path stops to carry them, as after a change of route.
+TEST(Quic, a_path_that_carries_no_large_packets_any_more_costs_a_moment) {
+  sim::FaultPlan faults = sim::FaultPlan::none();
+  ASSERT_TRUE(faults.set("mtu_black_hole=1:1/500ms.."));
+  for (std::uint64_t seed = 1; seed <= 5; ++seed)
+    in_quic_world(
+        [&](QuicRig& f, Scope& scope) {
+          auto listener = Quic::listen(f.server, scope, f.server.address(4000), f.listening);
+          auto conn = Quic::dial(f.client, listener->local(), f.dialing, f.in(5s));
+          auto peer = listener->accept(f.in(1s));
+          ASSERT_TRUE(conn && peer);
+          auto [client_reads, client_writes] = split(std::move(*conn));
+          auto [server_reads, server_writes] = split(std::move(peer->first));
+          for (int i = 0; i < 200; ++i) {
+            Batch batch(1);
+            batch.push(f.message(20'000));
+            ASSERT_TRUE(client_writes.send_batch(batch, f.in(3s))) << i;
+            ASSERT_TRUE(server_reads.read_message(default_max_message, f.in(3s))) << i;
+            (void)f.client.scheduler().sleep_for(10ms);
+          }
+          EXPECT_LT(f.client.clock().now().ns, 10'000'000'000);
+        },
+        faults, seed);
+}
+
 // Credit for what was read while the network was silent leaves at once, not with the next ping.
 TEST(Quic, a_reader_that_comes_late_lets_the_sender_go_on_at_once) {
   for (const bool one_stream : {false, true})

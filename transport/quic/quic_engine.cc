@@ -38,6 +38,8 @@ std::uint8_t* octets(std::span<std::byte> bytes) noexcept {
   return reinterpret_cast<std::uint8_t*>(bytes.data());
 }
 
+constexpr std::size_t packet_least = 1200;  // that every path carries (RFC 9000, section 14)
+
 // Every address as IPv6, IPv4 mapped: what ngtcp2 compares and retry tokens are bound to.
 sockaddr_in6 to_socket(const Address& address) noexcept {
   sockaddr_in6 socket{};
@@ -191,6 +193,7 @@ class Engine final : public QuicEngine {
     ngtcp2_path_storage where;
     ngtcp2_path_storage_zero(&where);
     ngtcp2_pkt_info info{};
+    if (now < small_until_) into = into.first(std::min(into.size(), packet_least));
     open_streams();
     sink_.on_new_packet();
     bool pieces = true;
@@ -263,7 +266,9 @@ class Engine final : public QuicEngine {
       pings_again_ = true;
       ping_after(options_.keep_alive / 8);
     }
-    return fate_of(ngtcp2_conn_handle_expiry(conn_, stamp(now)));
+    const QuicFate fate = fate_of(ngtcp2_conn_handle_expiry(conn_, stamp(now)));
+    mind_black_hole(now);
+    return fate;
   }
 
   QuicPacket close(std::span<std::byte> into, QuicCode code, TimePoint now) override {
@@ -557,6 +562,15 @@ class Engine final : public QuicEngine {
             return static_cast<QuicMemory*>(memory)->reallocate(bytes, size);
           }};
 
+  // The library finds out what large packets a path carries, and not when it stops to carry them. After two time-outs
+  // in a row packets are as small as every path must carry, for as long as RFC 8899 waits before it tries more
+  // (PMTU_RAISE_TIMER).
+  void mind_black_hole(TimePoint now) noexcept {
+    ngtcp2_conn_stat stat;
+    ngtcp2_conn_get_conn_stat(conn_, &stat);
+    if (stat.pto_count >= 2) small_until_ = now + std::chrono::seconds(600);
+  }
+
   QuicOptions options_;
   Random& random_;
   QuicSecret secret_;
@@ -568,6 +582,7 @@ class Engine final : public QuicEngine {
   KnownPath known_path_;
   std::uint64_t streams_opened_ = 0;  // of ours
   TimePoint heard_at_;
+  TimePoint small_until_{INT64_MIN};
   bool pings_again_ = false;
   int failure_ = 0;
   bool reset_seen_ = false;
