@@ -37,10 +37,6 @@ class Cursor {
   std::size_t used_ = 0;
 };
 
-void drop(Block* block) noexcept {
-  if (block != nullptr && --block->references == 0) block->owner->reclaim(block);
-}
-
 // A receiver tells of room only when it is worth a segment, as Linux does against the silly window.
 constexpr std::uint64_t worth_telling = 1460;
 

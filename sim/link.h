@@ -120,6 +120,9 @@ class Link {
     Link* link;
   };
 
+  static void drop(Block* block) noexcept {
+    if (block != nullptr && --block->references == 0) block->owner->reclaim(block);
+  }
   Link& reverse() noexcept;
   std::optional<std::size_t> send_at_once(std::span<const iovec> pieces, std::size_t n);
   // When these bytes, which leave now, arrive.

@@ -12,10 +12,6 @@
 namespace twinwire::sim {
 namespace {
 
-void drop(Block* block) noexcept {
-  if (block != nullptr && --block->references == 0) block->owner->reclaim(block);
-}
-
 constexpr std::uint64_t bandwidth_least = 1'000'000'000;  // ns for each KiB
 
 constexpr Site trip_sites[] = {Site::reset, Site::reset_one_side, Site::silent_loss,

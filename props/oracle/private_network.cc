@@ -31,12 +31,12 @@ ifreq request_for(const char* device) {
 }
 
 // Sets one property of a network device by its ioctl.
-template <class Fill>
-bool configure(const char* device, unsigned long what, Fill fill) {
+template <class Set>
+bool configure(const char* device, unsigned long what, Set set) {
   const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return false;
   ifreq request = request_for(device);
-  fill(request);
+  set(request);
   const bool done = ::ioctl(fd, what, &request) == 0;
   const int error = errno;
   ::close(fd);
