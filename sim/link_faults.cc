@@ -45,9 +45,10 @@ Duration Link::hold_up(std::size_t size) {
   const Duration again = connection_->fabric().outages().retransmission(place_);
   if (again == Duration(0)) return held;
   if (world_->tracing())
-    world_->tell(who_, again == Duration::max() ? std::string("lost in an outage, for good")
-                                                : "lost in an outage, and sent again " +
-                                                      std::to_string(again.count()) + " ns later");
+    world_->tell(who_, again == Duration::max()
+                           ? std::string("lost in an outage, for good")
+                           : "lost in an outage, and sent again " +
+                                 std::to_string(again.count() / 1'000'000) + " ms later");
   if (again == Duration::max()) {
     silent_ = true;
     return held;
