@@ -87,7 +87,8 @@ void check_fault(std::string_view text) {
         "'" + std::string(text) + "' is not a fault's setting: write name=probability or " +
         "name=probability:bound, with a probability from 0 to 1 in at most six decimals, such as "
         "0.05, and a bound of at least 1; in one place: name@node=..., name@from>to=..., "
-        "name@one<>other=...; for a while: name=probability:bound/2s..3500ms");
+        "name@one<>other=...; for a while: name=probability:bound/2s..3500ms; what concerns one "
+        "node or all takes no direction");
 }
 
 laws::Knob parse_knob(std::string_view text) {

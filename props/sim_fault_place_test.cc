@@ -37,7 +37,8 @@ TEST(sim_fault_place, what_is_no_rule_is_refused) {
   for (const char* text :
        {"reset@=0.1", "reset@a>=0.1", "reset@a<b=0.1", "reset@a>b>c=0.1", "reset@a b=0.1",
         "nonsense@a=0.1", "reset@a=2", "reset=0.1/2s", "reset=0.1/3s..2s", "reset=0.1/2s..2s",
-        "reset=0.1/2x..3x", "reset=0.1/-1s..3s", "reset@a", "reset@a=0.1:0"}) {
+        "reset=0.1/2x..3x", "reset=0.1/-1s..3s", "reset@a", "reset@a=0.1:0", "no_memory@a=1",
+        "wake_order@a=1", "clock_skew@a>b=1", "isolation@a<>b=1", "partition@a>b=1"}) {
     FaultPlan plan;
     EXPECT_FALSE(plan.set(text).has_value()) << text;
   }

@@ -53,20 +53,6 @@ constexpr SwarmRange swarm_ranges[] = {
     {Site::no_memory, 20, 1'000, 50'000, 1, 1},
 };
 
-// Whether it is drawn for what one node sends to another, and not for one node alone.
-constexpr bool has_direction(Site site) noexcept {
-  switch (site) {
-    case Site::accept_failure:
-    case Site::clock_skew:
-    case Site::clock_drift:
-    case Site::isolation:
-    case Site::partition:
-    case Site::no_descriptors:
-    case Site::no_memory: return false;
-    default: return true;
-  }
-}
-
 class Draw {
  public:
   explicit Draw(std::uint64_t seed) noexcept : state_(scramble(seed ^ 0x5177a24bULL)) {}
@@ -124,12 +110,13 @@ FaultPlan FaultPlan::swarm(std::uint64_t seed) {
   for (const SwarmRange& range : swarm_ranges) {
     const std::uint64_t place = places.below(20);
     Fault& fault = plan[range.site];
-    if (place >= 4 || fault.ppm == 0) continue;
+    const Reach reach = reach_of(range.site);
+    if (place >= 4 || fault.ppm == 0 || reach == Reach::world) continue;
     FaultRule rule;
     rule.site = range.site;
     rule.fault = fault;
-    rule.scope = place < 2 || !has_direction(range.site) ? FaultRule::Scope::node
-                                                         : FaultRule::Scope::direction;
+    rule.scope = place < 2 || reach != Reach::direction ? FaultRule::Scope::node
+                                                        : FaultRule::Scope::direction;
     rule.first = place % 2 == 0 ? "#1" : "#2";
     if (rule.scope == FaultRule::Scope::direction) rule.second = place % 2 == 0 ? "#2" : "#1";
     fault.ppm = 0;

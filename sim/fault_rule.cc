@@ -132,6 +132,8 @@ Result<FaultRule> FaultRule::parse(std::string_view text) {
   const auto site = site_named(name);
   if (!site) return Errc::invalid;
   rule.site = *site;
+  // Narrower than what it concerns it would never be met.
+  if (static_cast<int>(rule.scope) > static_cast<int>(reach_of(rule.site))) return Errc::invalid;
   const auto fault = parse_fault(value, {});
   if (!fault) return fault.error();
   rule.fault = *fault;

@@ -228,7 +228,10 @@ Result<std::size_t> SimDatagram::send(std::span<const Datagram> datagrams, Deadl
       const bool heard = !fabric_->outages().cut(between(local_, datagram.remote));
       do {
         const std::size_t part = std::min(step, size - begin);
-        if (heard) fly(block, begin, part, datagram);
+        if (heard)
+          fly(block, begin, part, datagram);
+        else
+          ++pair(datagram.remote).sent;  // an outage moves no later one's key
         begin += part;
       } while (begin < size);
       release(block);

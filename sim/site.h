@@ -47,6 +47,23 @@ enum class Site : std::uint8_t {
 };
 inline constexpr std::size_t site_count = static_cast<std::size_t>(Site::no_memory) + 1;
 
+// What a choice concerns: all, one node, two nodes, or what one sends to another. So narrow may a rule be; in the order
+// of FaultRule::Scope.
+enum class Reach : std::uint8_t { world, node, link, direction };
+constexpr Reach reach_of(Site site) noexcept {
+  switch (site) {
+    case Site::wake_order:
+    case Site::no_memory: return Reach::world;
+    case Site::accept_failure:
+    case Site::isolation:
+    case Site::clock_skew:
+    case Site::clock_drift:
+    case Site::no_descriptors: return Reach::node;
+    case Site::partition: return Reach::link;
+    default: return Reach::direction;
+  }
+}
+
 // Those that happen when a certain byte of a stream arrives.
 constexpr bool stands_at_byte(Site site) noexcept {
   return site >= Site::reset && site <= Site::early_fin;
