@@ -563,8 +563,8 @@ class Engine final : public QuicEngine {
           }};
 
   // The library finds out what large packets a path carries, and not when it stops to carry them. After two time-outs
-  // in a row (of a handshake nothing follows: its packets are small) packets are as small as every path must carry, for as long as RFC 8899 waits before it tries more
-  // (PMTU_RAISE_TIMER).
+  // in a row packets are as small as every path must carry, for as long as RFC 8899 waits before it tries more
+  // (PMTU_RAISE_TIMER). A handshake's are small anyway: what it loses tells nothing.
   void mind_black_hole(TimePoint now) noexcept {
     if (ngtcp2_conn_get_handshake_completed(conn_) == 0) return;
     ngtcp2_conn_stat stat;

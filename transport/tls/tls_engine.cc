@@ -36,7 +36,7 @@ struct TlsEngine::Calls {
     }
     const std::size_t n = std::min(size, engine.input_.size());
     std::memcpy(data, engine.input_.data(), n);
-    engine.note_taken(engine.input_.data(), n);
+    engine.unopened_ += n;
     engine.input_.drop_front(n);
     if (engine.input_.empty()) engine.input_.release();
     return static_cast<ssize_t>(n);
@@ -309,28 +309,10 @@ Result<void> TlsEngine::update_keys() noexcept {
   return {};
 }
 
-// Follows GnuTLS from record to record. Their sizes are in the clear.
-void TlsEngine::note_taken(const std::byte* bytes, std::size_t size) noexcept {
-  unopened_ += size;
-  for (std::size_t at = 0; at < size;) {
-    if (record_head_ < RecordCipher::head) {
-      // The last two bytes of the header.
-      if (record_head_ >= 3)
-        record_left_ = record_left_ << 8 | static_cast<std::uint8_t>(bytes[at]);
-      ++record_head_;
-      ++at;
-    } else {
-      const std::size_t n = std::min(size - at, record_left_);
-      record_left_ -= n;
-      at += n;
-    }
-    if (record_head_ == RecordCipher::head && record_left_ == 0) record_head_ = 0;
-  }
-}
-
-// The whole records of data at the front of the input, as long as there are such. The rest is for GnuTLS.
+// The whole records of data at the front of the input, as long as there are such. The rest is for GnuTLS. So is what
+// lies in the middle of a record, whose beginning GnuTLS has: should it look like one, it does not decrypt as one.
 Result<void> TlsEngine::open_in_place(BlockQueue& plaintext) noexcept {
-  if (record_head_ != 0 || ::gnutls_record_check_pending(session_->handle()) != 0) return {};
+  if (::gnutls_record_check_pending(session_->handle()) != 0) return {};
   auto whole = RecordCipher::record_at(input_.bytes());
   if (!whole || !opener_.begin(session_->handle())) return {};
   Result<void> opened;

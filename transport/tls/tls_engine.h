@@ -97,7 +97,6 @@ class TlsEngine {
   Result<std::size_t> seal_in_place(std::span<const iovec> pieces, std::size_t max) noexcept;
   Result<std::size_t> seal_by_library(std::span<const iovec> pieces, std::size_t max) noexcept;
   Result<void> open_in_place(BlockQueue& plaintext) noexcept;
-  void note_taken(const std::byte* bytes, std::size_t size) noexcept;
   Result<void> send(const std::byte* bytes, std::size_t size) noexcept;
   void keep_session() noexcept;
 
@@ -116,9 +115,6 @@ class TlsEngine {
   std::string cache_key_;
   std::string alpn_;
   std::string description_;
-  // Where in a record GnuTLS is: bytes of its header that it has, and bytes of the rest that it lacks.
-  std::size_t record_head_ = 0;
-  std::size_t record_left_ = 0;
   std::size_t unopened_ = 0;  // bytes that GnuTLS has taken and not yet given as plaintext
   std::uint64_t sealed_ = 0;  // since the last key update
   bool was_fed_ = false;
