@@ -21,6 +21,7 @@ namespace {
 struct PlantsArguments {
   PlantsPlan plan;
   std::vector<std::string> names;  // empty: all
+  std::vector<std::string> searches{"swarm"};
   unsigned jobs = 0;
   std::string hang_after = "2s";
 };
@@ -38,26 +39,44 @@ std::string by_frequency(const std::map<std::string, int>& counts) {
   return text.empty() ? "-" : text;
 }
 
-// One row of the table; false where a round went by without a detection.
+// The last two columns of a search; whether no round went by without a detection.
+bool add_seeds(std::vector<std::string>& row, const std::vector<PlantRound>& rounds) {
+  std::vector<std::uint64_t> seeds;
+  for (const PlantRound& round : rounds)
+    if (round.detected) seeds.push_back(round.seeds);
+  std::sort(seeds.begin(), seeds.end());
+  const bool always = seeds.size() == rounds.size();
+  row.push_back(seeds.empty() ? "-" : with_commas(seeds[seeds.size() / 2]));
+  row.push_back(always
+                    ? with_commas(seeds.back())
+                    : "not caught in " + std::to_string(rounds.size() - seeds.size()) + " rounds");
+  return always;
+}
+
+// One row of the table; false where the first search missed it in a round.
 bool add_row(std::vector<std::vector<std::string>>& rows, const PlantSet::Plant& plant,
-             const std::vector<PlantRound>& rounds) {
+             const std::vector<std::vector<PlantRound>>& searches) {
   std::map<std::string, int> keys;
   std::map<std::string, int> scenarios;
-  std::vector<std::uint64_t> seeds;
-  for (const PlantRound& round : rounds) {
+  for (const PlantRound& round : searches.front()) {
     if (!round.detected) continue;
     ++keys[round.key.data()];
     ++scenarios[round.scenario.data()];
-    seeds.push_back(round.seeds);
   }
-  std::sort(seeds.begin(), seeds.end());
-  const bool always = seeds.size() == rounds.size();
-  rows.push_back(
-      {std::string(plant.name), std::string(plant.what), by_frequency(keys),
-       by_frequency(scenarios), seeds.empty() ? "-" : with_commas(seeds[seeds.size() / 2]),
-       always ? with_commas(seeds.back())
-              : "not caught in " + std::to_string(rounds.size() - seeds.size()) + " rounds"});
+  std::vector<std::string> row{std::string(plant.name), std::string(plant.what), by_frequency(keys),
+                               by_frequency(scenarios)};
+  bool always = true;
+  for (std::size_t i = 0; i < searches.size(); ++i)
+    if (!add_seeds(row, searches[i]) && i == 0) always = false;
+  rows.push_back(std::move(row));
   return always;
+}
+
+// "swarm", "random"
+RunSpec::Base search_named(const std::string& name) {
+  if (name == "swarm") return RunSpec::Base::swarm;
+  if (name == "random") return RunSpec::Base::all;
+  bad_usage("there is no search named '" + name + "'; there are swarm and random");
 }
 
 ExitCode plants(const Tool& tool, PlantsArguments& options) {
@@ -71,6 +90,9 @@ ExitCode plants(const Tool& tool, PlantsArguments& options) {
     for (const auto& scenario : tool.registry->entries())
       options.plan.scenarios.emplace_back(scenario.name);
   options.plan.plants = options.names;
+  options.plan.searches.clear();
+  for (const std::string& search : options.searches)
+    options.plan.searches.push_back(search_named(search));
   const auto hang_after = parse_duration(options.hang_after);
   if (!hang_after) bad_usage("'" + options.hang_after + "' is no duration");
 
@@ -86,10 +108,19 @@ ExitCode plants(const Tool& tool, PlantsArguments& options) {
     throw Failure(ExitCode::environment, "interrupted; no table without every round");
 
   std::vector<std::vector<std::string>> rows{
-      {"planted bug", "what it does", "caught as", "by scenario", "seeds, median", "seeds, worst"}};
+      {"planted bug", "what it does", "caught as", "by scenario"}};
+  for (const std::string& search : options.searches) {
+    const std::string of = options.searches.size() == 1 ? "" : search + ": ";
+    rows[0].push_back(of + "seeds, median");
+    rows[0].push_back(of + "seeds, worst");
+  }
   unsigned missed = 0;
-  for (std::size_t i = 0; i < options.names.size(); ++i)
-    missed += add_row(rows, *tool.plants.find(options.names[i]), crew.rounds_of(i)) ? 0 : 1;
+  for (std::size_t i = 0; i < options.names.size(); ++i) {
+    std::vector<std::vector<PlantRound>> searches;
+    for (std::size_t search = 0; search < options.searches.size(); ++search)
+      searches.push_back(crew.rounds_of(i, search));
+    missed += add_row(rows, *tool.plants.find(options.names[i]), searches) ? 0 : 1;
+  }
   std::printf(
       "%s\n%zu of %zu planted bugs caught in each of %u rounds of at most %s seeds\n"
       "(a seed counts as one, whatever the number of scenarios that were run with it)\n",
@@ -117,6 +148,11 @@ void add_plants(CLI::App& app, const Tool& tool, ExitCode& code) {
   verb->add_option("--scenario", options->plan.scenarios,
                    "only this one, may be repeated; each in turn unless given")
       ->allow_extra_args(false);
+  verb->add_option("--search", options->searches,
+                   "how faults are drawn: swarm, or random (all are on in every run); may be "
+                   "repeated: each has columns of its own, and the first decides the exit code")
+      ->allow_extra_args(false)
+      ->capture_default_str();
   verb->add_option("--jobs", options->jobs, "worker processes; one for each processor unless given")
       ->check(CLI::Range(1, 4096));
   verb->add_option("--hang-after", options->hang_after,

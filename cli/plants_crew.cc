@@ -49,9 +49,14 @@ int PlantsCrew::work(Slot& slot) {
   }
 }
 
-std::string PlantsCrew::transport_of(const std::string& plant) const {
-  if (!plan_.transport.empty()) return plan_.transport;
-  return std::string(tool_->plants.find(plant)->transport);
+RunSpec PlantsCrew::spec_of(std::uint64_t job) const {
+  RunSpec spec;
+  spec.base = plan_.search_of(job);
+  spec.transport =
+      !plan_.transport.empty()
+          ? plan_.transport
+          : std::string(tool_->plants.find(plan_.plants[plan_.plant_of(job)])->transport);
+  return spec;
 }
 
 // A seed that fails on the healthy transport, too, detects nothing.
@@ -63,11 +68,10 @@ bool PlantsCrew::fails_without_plant(const laws::WorldRun& run, StackPool& stack
 }
 
 void PlantsCrew::run_round(Slot& slot, std::uint64_t job, StackPool& stacks) {
-  plant_ = plan_.plants[job / plan_.rounds];
+  plant_ = plan_.plants[plan_.plant_of(job)];
   tool_->plants.activate(plant_);
   PlantRound& round = rounds_[job];
-  RunSpec spec;
-  spec.transport = transport_of(plant_);
+  RunSpec spec = spec_of(job);
   std::vector<laws::WorldRun> runs;
   const std::uint64_t first = PlantsPlan::first_seed(job % plan_.rounds);
   for (const std::string& scenario : plan_.scenarios) {
@@ -96,8 +100,7 @@ void PlantsCrew::run_round(Slot& slot, std::uint64_t job, StackPool& stacks) {
 
 // The same for a seed on which a worker died.
 bool PlantsCrew::dies_without_plant(const Slot& slot) {
-  RunSpec spec;
-  spec.transport = transport_of(plan_.plants[slot.job.load() / plan_.rounds]);
+  RunSpec spec = spec_of(slot.job.load());
   spec.scenario = slot.scenario.data();
   const std::uint64_t seed =
       PlantsPlan::first_seed(slot.job.load() % plan_.rounds) + slot.seeds.load() - 1;
@@ -144,10 +147,11 @@ bool PlantsCrew::working() const noexcept {
                      [](const auto& worker) { return worker != nullptr; });
 }
 
-std::vector<PlantRound> PlantsCrew::rounds_of(std::size_t plant) const {
+std::vector<PlantRound> PlantsCrew::rounds_of(std::size_t plant, std::size_t search) const {
   std::vector<PlantRound> rounds;
   rounds.reserve(plan_.rounds);
-  for (unsigned i = 0; i < plan_.rounds; ++i) rounds.push_back(rounds_[plant * plan_.rounds + i]);
+  for (unsigned i = 0; i < plan_.rounds; ++i)
+    rounds.push_back(rounds_[(plant * plan_.searches.size() + search) * plan_.rounds + i]);
   return rounds;
 }
 

@@ -23,6 +23,8 @@ void add_run_options(CLI::App& verb, RunOptions& options) {
   auto& spec = options.spec;
   auto* no_faults = verb.add_flag("--no-faults", options.no_faults,
                                   "nothing goes wrong; only the order is drawn");
+  auto* all_faults = verb.add_flag("--all-faults", options.all_faults,
+                                   "every fault on in every run, none of them strongly");
   auto* swarm = verb.add_flag(
       "--swarm", options.swarm,
       "faults drawn from the seed (the default, unless --fault is given; then on top)");
@@ -30,12 +32,14 @@ void add_run_options(CLI::App& verb, RunOptions& options) {
                                 "NAME=PROBABILITY[:BOUND], may be repeated; see `list`")
                     ->allow_extra_args(false)
                     ->type_name("SETTING");
-  no_faults->excludes(swarm)->excludes(fault);
+  no_faults->excludes(swarm)->excludes(fault)->excludes(all_faults);
+  all_faults->excludes(swarm);
   options.of_a_spec = {
       verb.add_option("--scenario", spec.scenario, "what is run; see `list`")
           ->capture_default_str(),
       verb.add_option("--transport", spec.transport, "over which transport")->capture_default_str(),
       no_faults,
+      all_faults,
       swarm,
       fault,
       verb.add_option("--set", options.knobs, "KNOB=VALUE of the scenario, may be repeated")
@@ -57,7 +61,9 @@ void settle(const Tool& tool, RunOptions& options) {
   options.spec.knobs.clear();
   for (const std::string& knob : options.knobs) options.spec.knobs.push_back(parse_knob(knob));
   const bool own_plan = options.no_faults || (!options.spec.faults.empty() && !options.swarm);
-  options.spec.base = own_plan ? RunSpec::Base::none : RunSpec::Base::swarm;
+  options.spec.base = options.all_faults ? RunSpec::Base::all
+                      : own_plan         ? RunSpec::Base::none
+                                         : RunSpec::Base::swarm;
   (void)options.hang_after_parsed();
   require_plant(tool, options.spec.plant);
 }

@@ -19,6 +19,7 @@ struct RunOptions {
   RunSpec spec;
   bool swarm = false;
   bool no_faults = false;
+  bool all_faults = false;
   std::vector<std::string> knobs;
   std::string hang_after = "10s";
   bool in_process = false;

@@ -19,7 +19,9 @@ std::vector<std::string_view> fault_names() {
 }  // namespace
 
 sim::FaultPlan RunSpec::plan(std::uint64_t seed) const {
-  sim::FaultPlan plan = base == Base::swarm ? sim::FaultPlan::swarm(seed) : sim::FaultPlan::none();
+  sim::FaultPlan plan = base == Base::swarm ? sim::FaultPlan::swarm(seed)
+                        : base == Base::all ? sim::FaultPlan::all()
+                                            : sim::FaultPlan::none();
   for (const std::string& fault : faults) (void)plan.set(fault);
   return plan;
 }
@@ -37,6 +39,7 @@ laws::WorldRun RunSpec::world_run(const Tool& tool, std::uint64_t seed) const {
 std::string RunSpec::arguments() const {
   std::string text = "--scenario " + scenario + " --transport " + transport;
   if (base == Base::swarm && !faults.empty()) text += " --swarm";
+  if (base == Base::all) text += " --all-faults";
   if (base == Base::none && faults.empty()) text += " --no-faults";
   for (const std::string& fault : faults) text += " --fault " + fault;
   for (const laws::Knob& knob : knobs)

@@ -14,7 +14,7 @@
 namespace twinwire::cli {
 
 struct RunSpec {
-  enum class Base : std::uint8_t { swarm, none };
+  enum class Base : std::uint8_t { swarm, none, all };
 
   std::string scenario = "traffic";
   std::string transport = "tcp";

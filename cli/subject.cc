@@ -22,7 +22,7 @@ Subject of_capsule(const Tool& tool, RunOptions& options, const std::string& pat
   if (options.any_of_a_spec())
     throw Failure(
         ExitCode::bad_usage,
-        "a capsule says itself what is run; leave out --scenario, --transport, --fault, --swarm, "
+        "a capsule says itself what is run; leave out --scenario, --transport, --fault, --swarm, --all-faults, "
         "--no-faults, --set and --plant");
   subject.seed = capsule.seed;
   subject.transport = capsule.transport;

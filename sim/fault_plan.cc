@@ -93,6 +93,16 @@ FaultPlan FaultPlan::none() noexcept {
   return plan;
 }
 
+FaultPlan FaultPlan::all() noexcept {
+  FaultPlan plan = none();
+  for (const SwarmRange& range : swarm_ranges) {
+    std::uint32_t ppm = range.ppm_low;
+    while (std::uint64_t{ppm} * ppm < std::uint64_t{range.ppm_low} * range.ppm_high) ppm += ppm / 4;
+    plan[range.site].ppm = ppm;
+  }
+  return plan;
+}
+
 FaultPlan FaultPlan::swarm(std::uint64_t seed) {
   FaultPlan plan = none();
   Draw draw(seed);
@@ -122,6 +132,10 @@ FaultPlan FaultPlan::swarm(std::uint64_t seed) {
     fault.ppm = 0;
     plan.rules.push_back(std::move(rule));
   }
+  // In some runs the faults end: what they leave behind must not last.
+  Draw end(seed ^ 0x2545f4914f6cdd1dULL);
+  if (end.below(10) < 3)
+    plan.calm = TimePoint{static_cast<std::int64_t>(end.between(1'000'000, 30'000'000'000))};
   return plan;
 }
 
@@ -130,6 +144,12 @@ Result<void> FaultPlan::set(std::string_view text) {
   if (equals == std::string_view::npos) return Errc::invalid;
   const std::string_view value = text.substr(equals + 1);
   const std::string_view where = text.substr(0, equals);
+  if (where == "calm") {
+    const auto at = parse_instant(value);
+    if (!at) return at.error();
+    calm = *at;
+    return {};
+  }
   if (where.find('@') != std::string_view::npos || value.find('/') != std::string_view::npos) {
     auto rule = FaultRule::parse(text);
     if (!rule) return rule.error();
@@ -155,6 +175,8 @@ std::string FaultPlan::to_text() const {
             ":" + std::to_string(faults[i].bound);
   }
   for (const FaultRule& rule : rules) text += (text.empty() ? "" : " ") + rule.to_text();
+  if (calm != TimePoint::never())
+    text += (text.empty() ? "calm=" : " calm=") + format_instant(calm);
   return text;
 }
 

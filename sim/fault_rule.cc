@@ -10,8 +10,13 @@ namespace {
 constexpr std::pair<std::string_view, std::int64_t> units[] = {
     {"ns", 1}, {"us", 1'000}, {"ms", 1'000'000}, {"s", 1'000'000'000}};
 
-Result<TimePoint> parse_instant(std::string_view text, TimePoint otherwise) {
-  if (text.empty()) return otherwise;
+bool is_name(std::string_view text) noexcept {
+  return !text.empty() && text.find_first_of("<>@=/ ") == std::string_view::npos;
+}
+
+}  // namespace
+
+Result<TimePoint> parse_instant(std::string_view text) {
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc{} || number < 0 || number > 1'000'000'000) return Errc::invalid;
@@ -27,12 +32,6 @@ std::string format_instant(TimePoint at) {
       return std::to_string(at.ns / units[i].second) + std::string(units[i].first);
   return {};
 }
-
-bool is_name(std::string_view text) noexcept {
-  return !text.empty() && text.find_first_of("<>@=/ ") == std::string_view::npos;
-}
-
-}  // namespace
 
 // Decimal fraction to parts per million without floating point.
 Result<std::uint32_t> parse_probability(std::string_view text) {
@@ -123,8 +122,11 @@ Result<FaultRule> FaultRule::parse(std::string_view text) {
     value = value.substr(0, slash);
     const std::size_t dots = when.find("..");
     if (dots == std::string_view::npos) return Errc::invalid;
-    const auto from = parse_instant(when.substr(0, dots), rule.from);
-    const auto until = parse_instant(when.substr(dots + 2), rule.until);
+    const auto instant = [](std::string_view what, TimePoint otherwise) {
+      return what.empty() ? Result<TimePoint>(otherwise) : parse_instant(what);
+    };
+    const auto from = instant(when.substr(0, dots), rule.from);
+    const auto until = instant(when.substr(dots + 2), rule.until);
     if (!from || !until || *from >= *until) return Errc::invalid;
     rule.from = *from;
     rule.until = *until;

@@ -59,6 +59,9 @@ struct FaultRule {
   std::string to_text() const;
 };
 
+// "1500us", "5s". Errors     invalid
+Result<TimePoint> parse_instant(std::string_view text);
+std::string format_instant(TimePoint at);
 // "0.05" as 50,000. Errors     invalid
 Result<std::uint32_t> parse_probability(std::string_view text);
 std::string format_probability(std::uint32_t ppm);

@@ -31,6 +31,7 @@ Outages::State& Outages::state(Site site, Place place) {
 }
 
 bool Outages::lasts(Site site, Place place, TimePoint at) {
+  if (at >= world_->options().faults.calm) return false;
   for (const FaultRule& rule : world_->options().faults.rules)
     if (rule.is_scheduled() && rule.fault.ppm == certain && rule.holds(site, place, at))
       return true;

@@ -118,9 +118,10 @@ void SimDatagram::damage(FlyingDatagram& flying, Pair& to, std::uint64_t nth) {
   }
   if (world.choose(Site::datagram_loss, place, to.entity, nth, 1) != 0)
     return lose(Site::datagram_loss);
-  if (nth < to.burst_until && mix(to.burst_key, nth) % 8 != 0)
+  const bool calm = world.is_calm();
+  if (!calm && nth < to.burst_until && mix(to.burst_key, nth) % 8 != 0)
     return lose(Site::datagram_burst, !std::exchange(to.burst_bit, true));
-  if (flying.size > to.size_max)
+  if (!calm && flying.size > to.size_max)
     return lose(Site::mtu_black_hole, !std::exchange(to.hole_bit, true));
   if (flying.size == 0) return;
   if (const std::uint64_t cut = choose(Site::datagram_cut, flying.size - 1); cut != 0) {

@@ -185,8 +185,8 @@ Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked,
     tell("connect_delay: " + std::to_string(delay.count()) + " ns");
   }
   for (const std::int64_t seconds : syn_seconds) {
-    if (black_hole) break;
     const TimePoint arrival = start + std::chrono::seconds(seconds) + latency + delay;
+    if (black_hole && arrival < world_->options().faults.calm) continue;
     if (auto waited = wait_for_answer(arrival, deadline); !waited) return waited.error();
     if (fabric_->outages().cut(place) || fabric_->outages().cut({place.to, place.from})) {
       tell("nothing gets through: the SYN, or its answer, is lost");

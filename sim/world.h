@@ -139,12 +139,15 @@ class World final : public Host, private AllocationGate {
     return decisions_.choose(site, fault_at(site, place), entity, occurrence, bound);
   }
   const Fault& fault_at(Site site, Place place) const noexcept {
+    if (is_calm() && site != Site::wake_order) return no_fault;
     const std::vector<FaultRule>& rules = options_.faults.rules;
     for (std::size_t i = rules.size(); i-- > 0;)
       if (rules[i].holds(site, place, now_) && !(rules[i].is_scheduled() && stands_at_byte(site)))
         return rules[i].fault;
     return options_.faults[site];
   }
+  // Whether faults are over (FaultPlan::calm).
+  bool is_calm() const noexcept { return now_ >= options_.faults.calm; }
   // Whether a rule puts a fault that stands at a byte at an instant.
   bool has_scheduled_trips() const noexcept { return scheduled_trips_; }
   // Whether a choice at this site can be anything but 0: for what costs something to ask.
@@ -167,6 +170,7 @@ class World final : public Host, private AllocationGate {
   std::size_t sockets = 0;
 
  private:
+  static constexpr Fault no_fault{};
   bool turn(TimePoint until, bool idle) override;
   std::uint64_t wake_priority(EntityId fiber, std::uint64_t nth_wake) noexcept override;
   void on_run(const Fiber& fiber) noexcept override;

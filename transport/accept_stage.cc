@@ -80,6 +80,9 @@ Result<void> AcceptLoop::pause_after(const Error& error) {
   if (errors_in_a_row_++ == 0) backoff_ = backoff_first;
   if (error != Errc::no_resources && errors_in_a_row_ <= errors_at_once) return {};
   if (PLANT(accept_spins_without_descriptors)) return {};
+  if (PLANT(accept_sleeps_after_shortage) && error == Errc::no_resources &&
+      room.wait(network_->scheduler(), Deadline::never(), "room") == Wake::canceled)
+    return Errc::canceled;
   const Duration pause = error == Errc::no_resources ? make_room() : backoff_;
   auto slept = network_->scheduler().sleep_for(pause);
   backoff_ = std::min(2 * backoff_, backoff_max);
@@ -114,12 +117,12 @@ void AcceptLoop::start_handshake(std::unique_ptr<ByteStream> stream) {
   }
   if (unfinished_count_ >= options_.handshakes_max && !PLANT(handshakes_without_bound))
     (void)evict_oldest(TimePoint::never(), 1);  // the last place is that of the one about to begin
-  auto fiber = background_->try_spawn("handshake",
-                                      [this, keep = sink_->keep_alive(), stream = std::move(stream),
-                                       evicted = std::move(evicted)]() mutable {
-                                        run_handshake(std::move(stream), *evicted);
-                                        --unfinished_count_;
-                                      });
+  auto fiber = background_->try_spawn(
+      "handshake", [this, keep = sink_->keep_alive(), stream = std::move(stream),
+                    evicted = std::move(evicted)]() mutable {
+        const bool done = run_handshake(std::move(stream), *evicted);
+        if (done || !PLANT(failed_handshake_keeps_slot)) --unfinished_count_;
+      });
   if (!fiber) {
     unfinished_.pop_back();
     return no_room(fiber.error());
@@ -131,18 +134,19 @@ void AcceptLoop::start_handshake(std::unique_ptr<ByteStream> stream) {
     std::erase_if(unfinished_, [](const Unfinished& one) { return one.fiber.get() == nullptr; });
 }
 
-void AcceptLoop::run_handshake(std::unique_ptr<ByteStream> stream, const bool& evicted) {
+bool AcceptLoop::run_handshake(std::unique_ptr<ByteStream> stream, const bool& evicted) {
   const Address peer = stream->peer();
   std::string why;
   const Deadline deadline = PLANT(handshake_without_timeout)
                                 ? Deadline::never()
                                 : network_->clock().in(options_.handshake_timeout);
   const auto done = sink_->handshake(std::move(stream), {deadline, &why});
-  if (done) return;
+  if (done) return true;
   ++counters.handshakes_failed;
   refused(peer, done.error(), why, evicted);
   // The peer's failures are the peer's; a shortage is for the caller to know.
   if (done.error() == Errc::no_resources) report(done.error());
+  return false;
 }
 
 void AcceptLoop::refused(const Address& peer, const Error& error, std::string_view why,

@@ -91,8 +91,8 @@ class AcceptLoop {
   Result<void> pause_after(const Error& error);
   void report(Error error) noexcept;
   void start_handshake(std::unique_ptr<ByteStream> stream);
-  // `evicted`: set once it has to make room.
-  void run_handshake(std::unique_ptr<ByteStream> stream, const bool& evicted);
+  // Whether it succeeded. `evicted`: set once it has to make room.
+  bool run_handshake(std::unique_ptr<ByteStream> stream, const bool& evicted);
   void refused(const Address& peer, const Error& error, std::string_view why,
                bool evicted) noexcept;
   // Leaves alone who began after `latest`, and the newest `kept`. False where nobody had to go.

@@ -40,6 +40,8 @@ class Env {
   // Where a listener of that node may bind: its own address, port 0 (the network chooses; ask the listener).
   virtual Address bind_address(std::string_view name) = 0;
   virtual bool simulated() const noexcept = 0;
+  // From when on nothing goes wrong any more; on the Ring that is the beginning.
+  virtual TimePoint calm() const noexcept = 0;
   // Whose datagrams come from an address, although a NAT may have given that socket another one. Outlives the Env.
   virtual std::function<Address(const Address& seen)> origins() {
     return [](const Address& seen) { return seen; };

@@ -16,6 +16,7 @@ class WorldEnv final : public Env {
   Network& node(std::string_view name) override { return find(name); }
   Address bind_address(std::string_view name) override { return find(name).address(); }
   bool simulated() const noexcept override { return true; }
+  TimePoint calm() const noexcept override { return world_->options().faults.calm; }
   std::function<Address(const Address&)> origins() override {
     return [world = world_](const Address& seen) { return world->origin_of(seen); };
   }

@@ -17,7 +17,10 @@ class RingEnv final : public Env {
  public:
   RingEnv(real::Ring& ring, Nodes& nodes, Scope& scope, Judge& judge, std::uint64_t seed,
           std::vector<Knob> knobs)
-      : Env(scope, judge, seed, std::move(knobs)), ring_(&ring), nodes_(&nodes) {}
+      : Env(scope, judge, seed, std::move(knobs)),
+        ring_(&ring),
+        nodes_(&nodes),
+        start_(ring.now()) {}
 
   Network& node(std::string_view name) override {
     for (const auto& [known, network] : *nodes_)
@@ -27,11 +30,13 @@ class RingEnv final : public Env {
   }
   Address bind_address(std::string_view /*name*/) override { return Address::v4(127, 0, 0, 1, 0); }
   bool simulated() const noexcept override { return false; }
+  TimePoint calm() const noexcept override { return start_; }
   void note(std::string_view /*who*/, std::string_view /*text*/) override {}
 
  private:
   real::Ring* ring_;
   Nodes* nodes_;
+  TimePoint start_;
 };
 
 }  // namespace

@@ -49,7 +49,9 @@ namespace twinwire::plant {
   X(handshakes_without_bound, "unfinished handshakes pile up", "accept")                        \
   X(evict_newest_handshake, "at the bound the newest handshake makes room", "accept")           \
   X(accept_error_ends_listener, "one failed accept ends the listener", "accept")                \
-  X(accept_spins_without_descriptors, "accept spins while descriptors are out", "accept")
+  X(accept_spins_without_descriptors, "accept spins while descriptors are out", "accept")       \
+  X(accept_sleeps_after_shortage, "after a shortage nobody is accepted until accept is called", \
+    "recovery")
 
 // The same for bugs in TLS: to be looked for over that transport.
 #define TWINWIRE_TLS_PLANT_LIST(X)                                                           \
@@ -63,7 +65,8 @@ namespace twinwire::plant {
   X(canceled_read_loses_plaintext, "a TLS read that is told to stop loses what comes next",  \
     "read_checks")                                                                           \
   X(inbound_without_bound, "decrypted bytes pile up while nobody reads", "backpressure")     \
-  X(verify_off, "the server's certificate is not verified", "identity")
+  X(verify_off, "the server's certificate is not verified", "identity")                      \
+  X(failed_handshake_keeps_slot, "a handshake that fails counts as unfinished for ever", "recovery")
 
 // In WebSocket.
 #define TWINWIRE_WS_PLANT_LIST(X)                                                                  \
