@@ -59,6 +59,14 @@ void World::settle_chances() {
   }
 }
 
+std::uint64_t World::choose_by_plan(Site site, Place place, EntityId entity,
+                                    std::uint64_t occurrence, std::uint64_t bound) noexcept {
+  const Fault& fault = chances_[static_cast<std::size_t>(site)] == Chance::one
+                           ? options_.faults[site]
+                           : fault_at(site, place);
+  return decisions_.choose(site, fault, entity, occurrence, bound);
+}
+
 World::~World() {
   buffers_->set_gate(nullptr);
   nodes_.clear();

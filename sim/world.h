@@ -136,10 +136,8 @@ class World final : public Host, private AllocationGate {
   // The choice at a site, with the fault as the plan has it at that place and time.
   std::uint64_t choose(Site site, Place place, EntityId entity, std::uint64_t occurrence,
                        std::uint64_t bound = UINT64_MAX) noexcept {
-    const Chance chance = chances_[static_cast<std::size_t>(site)];
-    if (chance == Chance::none) return 0;
-    const Fault& fault = chance == Chance::one ? options_.faults[site] : fault_at(site, place);
-    return decisions_.choose(site, fault, entity, occurrence, bound);
+    if (is_silent(site)) return 0;
+    return choose_by_plan(site, place, entity, occurrence, bound);
   }
   const Fault& fault_at(Site site, Place place) const noexcept {
     const std::vector<FaultRule>& rules = options_.faults.rules;
@@ -184,6 +182,8 @@ class World final : public Host, private AllocationGate {
   }
   RunReport finish(Scope& root);
   void settle_chances();
+  std::uint64_t choose_by_plan(Site site, Place place, EntityId entity, std::uint64_t occurrence,
+                               std::uint64_t bound) noexcept;
 
   // What the plan has of a site, so that a choice looks at its rules only where there are any.
   enum class Chance : std::uint8_t {
