@@ -1,31 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/capsule.h"
 
-#include <xxhash.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <set>
 
 #include "cli/build_id.h"
+#include "cli/sealed_text.h"
 #include "cli/text.h"
+#include "cli/whole_file.h"
 
 namespace twinwire::cli {
 namespace {
 
-constexpr std::string_view magic = "twinwire-capsule ";
-constexpr std::string_view checksum_word = "checksum ";
-constexpr std::size_t checksum_line = checksum_word.size() + 16 + 1;
-
-std::uint64_t checksum_of(std::string_view text) { return XXH3_64bits(text.data(), text.size()); }
+constexpr Seal capsule_seal{"capsule", "twinwire-capsule", capsule_format};
 
 class Reader {
  public:
-  Reader(std::string_view text, std::string_view name) : name_(name) {
-    check_envelope(text);
-    text.remove_suffix(checksum_line);
-    lines_ = split_lines(text);
-  }
+  Reader(std::string_view text, std::string_view name)
+      : name_(name), lines_(split_lines(unsealed(capsule_seal, text, name))) {}
 
   Capsule read() {
     Capsule capsule;
@@ -59,24 +52,6 @@ class Reader {
     std::string problem = "holds no ";
     problem += what;
     bad_line(problem);
-  }
-
-  void check_envelope(std::string_view text) const {
-    if (!text.starts_with(magic))
-      bad_usage(std::string(name_) + " is no capsule: it does not begin with '" +
-                std::string(magic.substr(0, magic.size() - 1)) + "'");
-    const std::string_view version =
-        text.substr(magic.size(), std::min(text.find('\n'), text.size()) - magic.size());
-    if (version != std::to_string(capsule_format))
-      fail("has format " + std::string(version) + ", and this build reads format " +
-           std::to_string(capsule_format) + " only");
-    if (text.size() < checksum_line || text.back() != '\n' ||
-        !text.substr(text.size() - checksum_line).starts_with(checksum_word))
-      fail("is truncated: its last line, the checksum, is missing");
-    const std::string_view body = text.substr(0, text.size() - checksum_line);
-    const auto expected = parse_hex16(text.substr(text.size() - 17, 16));
-    if (!expected || *expected != checksum_of(body))
-      fail("is damaged: its checksum does not match its contents");
   }
 
   bool read_field(Capsule& capsule, std::string_view word, std::string_view rest) const {
@@ -157,7 +132,7 @@ Capsule start_capsule(const RunSpec& spec, std::uint64_t seed) {
 }  // namespace
 
 std::string encode(const Capsule& capsule) {
-  std::string text = std::string(magic) + std::to_string(capsule_format) + "\n";
+  std::string text = opening(capsule_seal);
   const auto line = [&](std::string_view word, std::string_view rest) {
     text += word;
     text += ' ';
@@ -182,7 +157,7 @@ std::string encode(const Capsule& capsule) {
   for (const sim::Decision& d : capsule.decisions)
     line(sim::name(d.site),
          hex16(d.entity) + " " + std::to_string(d.occurrence) + " " + std::to_string(d.choice));
-  return text + std::string(checksum_word) + hex16(checksum_of(text)) + "\n";
+  return sealed(std::move(text));
 }
 
 Capsule decode(std::string_view text, std::string_view name) { return Reader(text, name).read(); }
@@ -214,6 +189,20 @@ std::string capsule_path(const Capsule& capsule, const std::string& folder) {
       name.begin(), name.end(),
       [](char c) { return std::string_view(" /:\\'\"").find(c) != std::string_view::npos; }, '_');
   return (std::filesystem::path(folder) / (name + ".capsule")).string();
+}
+
+Capsule load_capsule(const std::string& path) {
+  return decode(read_whole_file(path, capsule_seal.noun), path);
+}
+
+std::string save_capsule(const Capsule& capsule, const std::string& folder) {
+  const std::string path = capsule_path(capsule, folder);
+  write_capsule(capsule, path);
+  return path;
+}
+
+void write_capsule(const Capsule& capsule, const std::string& path) {
+  write_whole_file(path, encode(capsule), capsule_seal.noun);
 }
 
 }  // namespace twinwire::cli

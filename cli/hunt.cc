@@ -6,14 +6,17 @@
 #include <cstdio>
 #include <memory>
 
+#include "cli/build_id.h"
 #include "cli/corpus.h"
 #include "cli/hunt_crew.h"
 #include "cli/hunt_findings.h"
+#include "cli/hunt_report.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "cli/run_options.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
+#include "cli/whole_file.h"
 #include "cli/whole_number.h"
 
 namespace twinwire::cli {
@@ -30,6 +33,8 @@ struct HuntArguments : RunOptions {
   std::string capsules = "capsules";
   std::string corpus;
   bool hashes = false;
+  std::string shard;    // empty: all seeds
+  std::string results;  // empty: no file of them
 
   Duration time_max() const {
     if (time.empty()) return Duration::zero();
@@ -45,13 +50,33 @@ struct HuntArguments : RunOptions {
   }
 };
 
+constexpr std::uint64_t endless = UINT64_MAX / 2;
+
+// Of the whole hunt, whatever shard of it this is.
+SeedRange all_seeds(const HuntArguments& options) {
+  return {options.first_seed, options.seeds != 0     ? options.seeds
+                              : options.time.empty() ? default_seeds
+                                                     : endless};
+}
+
+SeedRange own_seeds(const HuntArguments& options) {
+  const SeedRange all = all_seeds(options);
+  if (options.shard.empty()) return all;
+  const Shard shard = parse_shard(options.shard);
+  if (all.count == endless) bad_usage("--shard needs --seeds: without it there is nothing to part");
+  if (shard.of > all.count)
+    bad_usage("--shard " + options.shard + " has no seeds: there are only " +
+              std::to_string(all.count));
+  return part_of(all, shard);
+}
+
 HuntPlan make_plan(const HuntArguments& options, unsigned jobs) {
+  const SeedRange seeds = own_seeds(options);
   HuntPlan plan;
   plan.spec = options.spec;
-  plan.first_seed = options.first_seed;
-  plan.count = options.seeds != 0     ? options.seeds
-               : options.time.empty() ? default_seeds
-                                      : UINT64_MAX / 2;
+  plan.first_seed = seeds.first;
+  plan.count = seeds.count;
+  plan.before = seeds.first - options.first_seed;
   plan.chunk = std::clamp<std::uint64_t>(plan.count / (std::uint64_t{jobs} * 16), 1, 64);
   return plan;
 }
@@ -66,17 +91,20 @@ void print_plan(const HuntPlan& plan, const HuntArguments& options, unsigned job
               spec.transport.c_str(), faults.c_str());
   if (!spec.knobs.empty()) std::printf("knobs      %s\n", to_text(spec.knobs).c_str());
   if (!spec.plant.empty()) std::printf("plant      %s\n", spec.plant.c_str());
-  const bool endless = plan.count == UINT64_MAX / 2;
+  const std::string shard = options.shard.empty() ? "" : ", shard " + options.shard;
   std::printf(
-      "seeds      from %llu%s%s, %u jobs\n", static_cast<unsigned long long>(plan.first_seed),
-      endless ? "" : (", " + with_commas(plan.count) + " of them").c_str(),
+      "seeds      from %llu%s%s%s, %u jobs\n", static_cast<unsigned long long>(plan.first_seed),
+      plan.count == endless ? "" : (", " + with_commas(plan.count) + " of them").c_str(),
+      shard.c_str(),
       options.time.empty() ? "" : (", for " + format_duration(options.time_max())).c_str(), jobs);
   std::fflush(stdout);
 }
 
 struct Outcome {
   Duration took;
-  bool interrupted = false;
+  std::string ended;  // why seeds were left out, as a result has it
+
+  bool interrupted() const { return ended == "interrupt"; }
 };
 
 // Until every seed has run, the time is over, enough kinds of failures were found, or Ctrl-C.
@@ -85,40 +113,62 @@ Outcome watch(HuntCrew& crew, const HuntPlan& plan, const HuntArguments& options
   const TimePoint start = real_now();
   const Duration time_max = options.time_max();
   const std::uint64_t failures_max = options.failures_max();
-  Progress progress("seeds", plan.count == UINT64_MAX / 2 ? 0 : plan.count, time_max);
+  Progress progress("seeds", plan.count == endless ? 0 : plan.count, time_max);
+  Outcome outcome;
   while (crew.working() && interrupt.count() < 2) {
     crew.attend(std::chrono::milliseconds(20));
     const auto failures = crew.failures();
     const bool over = time_max != Duration::zero() && real_now() - start >= time_max;
     // All seeds below the one that completes the number still run: the result does not depend on the workers' race.
-    if (over || interrupt.count() > 0)
+    if (over || interrupt.count() > 0) {
       crew.stop_at(0);
-    else if (failures_max != 0 && failures.size() >= failures_max)
+      outcome.ended = interrupt.count() > 0 ? "interrupt" : "time";
+    } else if (failures_max != 0 && failures.size() >= failures_max) {
       crew.stop_at(failures[failures_max - 1].offset);
+      outcome.ended = "failures";
+    }
     progress.update(
         crew.done(),
         failures.empty() ? "" : ", " + std::to_string(failures.size()) + " kinds of failure");
   }
   crew.kill();
   progress.clear();
-  return {real_now() - start, interrupt.count() > 0};
+  outcome.took = real_now() - start;
+  return outcome;
 }
 
-void print_faults(const HuntCrew& crew) {
-  const FaultTallies faults = crew.faults();
-  std::printf("\n%s", format_faults(faults, crew.done()).c_str());
-  std::string never;
-  for (std::size_t i = 0; i < sim::site_count; ++i)
-    if (faults[i].count.struck != 0 && faults[i].count.bit == 0)
-      never += " " + std::string(sim::name(static_cast<sim::Site>(i)));
-  if (!never.empty()) std::printf("struck and never bit:%s\n", never.c_str());
+HuntResult result_of(const HuntCrew& crew, const Outcome& outcome, const HuntArguments& options) {
+  HuntResult result;
+  result.build = build_id();
+  result.versions = build_versions();
+  result.spec = options.spec;
+  result.seeds = all_seeds(options);
+  if (result.seeds.count == endless) result.seeds.count = 0;
+  if (!options.shard.empty()) result.shard = parse_shard(options.shard);
+  result.ran = crew.ran();
+  if (result.done() < own_seeds(options).count) result.ended = outcome.ended;
+  result.took = outcome.took;
+  result.hash_sum = crew.hash_sum();
+  put_faults(result, crew.faults());
+  put_knobs_read(result, crew.knobs_read());
+  return result;
 }
 
-void require_knobs(const HuntCrew& crew, const RunSpec& spec) {
-  for (std::size_t i = 0; i < std::min<std::size_t>(64, spec.knobs.size()); ++i)
-    if (crew.done() != 0 && (crew.knobs_read() >> i & 1) == 0)
-      bad_usage("no run of " + spec.scenario + " read the knob '" + spec.knobs[i].name +
-                "'; `twinwire list` shows those that it reads");
+// Its findings are printed by now: that the file cannot be written must not cost them.
+ExitCode save_result(const HuntResult& result, const HuntCrew& crew, const std::string& path) {
+  try {
+    // A worker that was killed between a run and its count: by the second Ctrl-C, or from outside.
+    if (result.done() != crew.done())
+      throw Failure(ExitCode::environment, "the results are not kept in " + path +
+                                               ": a worker was killed while it counted them");
+    write_whole_file(path, encode(result), "result of the hunt");
+    std::printf("\nresults    %s\n", path.c_str());
+    return ExitCode::pass;
+  } catch (const Failure& failure) {
+    std::fflush(stdout);
+    std::fprintf(stderr, "twinwire: %s\n", failure.what());
+    return failure.code();
+  }
 }
 
 ExitCode hunt(const Tool& tool, HuntArguments& options) {
@@ -128,6 +178,7 @@ ExitCode hunt(const Tool& tool, HuntArguments& options) {
   const HuntPlan plan = make_plan(options, jobs);
   if (options.hashes && options.seeds == 0)
     bad_usage("--hashes needs --seeds: it prints a line for each");
+  if (!options.results.empty()) require_writable(options.results, "result of the hunt");
   print_plan(plan, options, jobs);
 
   HuntCrew crew(tool, plan, jobs, options.hang_after_parsed(), options.hashes);
@@ -138,20 +189,18 @@ ExitCode hunt(const Tool& tool, HuntArguments& options) {
       if (crew.hashes()[i] != 0)
         std::printf("%llu %s\n", static_cast<unsigned long long>(plan.seed(i)),
                     hex16(crew.hashes()[i]).c_str());
-  const double seconds = std::max(1e-9, static_cast<double>(outcome.took.count()) / 1e9);
-  const std::uint64_t done = crew.done();
-  std::printf("%s%s seeds in %s, %s per second; all hashes together %s\n",
-              outcome.interrupted ? "interrupted after " : "ran        ", with_commas(done).c_str(),
-              format_duration(outcome.took).c_str(),
-              with_commas(static_cast<std::uint64_t>(static_cast<double>(done) / seconds)).c_str(),
-              hex16(crew.hash_sum()).c_str());
-  print_faults(crew);
-  require_knobs(crew, plan.spec);
+  HuntResult result = result_of(crew, outcome, options);
+  print_result(result, outcome.interrupted() ? "interrupted after " : "ran        ");
+  // One shard may be too small to read a knob that the others read: there the merge complains.
+  if (options.shard.empty()) require_knobs_read(result);
   auto failures = crew.failures();
   if (const std::uint64_t most = options.failures_max(); most != 0 && failures.size() > most)
     failures.resize(most);
-  return report_findings(tool, plan, failures, {options.capsules, options.corpus},
-                         options.hang_after_parsed());
+  Findings findings = report_findings(tool, plan, failures, {options.capsules, options.corpus},
+                                      options.hang_after_parsed());
+  if (options.results.empty()) return findings.code;
+  result.failures = std::move(findings.failures);
+  return graver(findings.code, save_result(result, crew, options.results));
 }
 
 }  // namespace
@@ -166,6 +215,11 @@ void add_hunt(CLI::App& app, const Tool& tool, ExitCode& code) {
   verb->add_option("--first-seed", options->first_seed, "where to start")
       ->check(whole_number(0, UINT64_MAX - (std::uint64_t{1} << 61)))
       ->capture_default_str();
+  verb->add_option("--shard", options->shard,
+                   "only the I-th of N equal parts of the seeds, counted from 1; see `merge`")
+      ->type_name("I/N");
+  verb->add_option("--results", options->results, "keep what was found, for `merge`")
+      ->type_name("FILE");
   verb->add_option("--jobs", options->jobs, "worker processes; one for each processor unless given")
       ->check(CLI::Range(1, 4096));
   verb->add_option("--failures", options->failures,

@@ -78,6 +78,27 @@ std::uint64_t HuntCrew::done() const noexcept {
   return sum;
 }
 
+std::vector<SeedRange> HuntCrew::ran() const {
+  // All that was claimed, without what each worker left of its last chunk.
+  std::vector<SeedRange> left;
+  for (std::size_t i = 0; i < jobs_; ++i) {
+    const std::uint64_t at = slots_[i].offset.load();
+    const std::uint64_t end = slots_[i].chunk_end.load();
+    if (at < end) left.push_back({at, end - at});
+  }
+  std::sort(left.begin(), left.end(),
+            [](const SeedRange& a, const SeedRange& b) { return a.first < b.first; });
+  const std::uint64_t claimed = std::min(board_->next.load(), plan_.count);
+  left.push_back({claimed, 0});
+  std::vector<SeedRange> ran;
+  std::uint64_t from = 0;
+  for (const SeedRange& hole : left) {
+    if (hole.first > from) ran.push_back({plan_.seed(from), hole.first - from});
+    from = hole.end();
+  }
+  return ran;
+}
+
 std::vector<HuntFailure> HuntCrew::failures() const {
   std::map<std::string, HuntFailure> merged = deaths_;
   for (std::size_t i = 0; i < jobs_; ++i) {

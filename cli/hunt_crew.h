@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/hunt_worker.h"
+#include "cli/shard.h"
 #include "cli/shared.h"
 
 namespace twinwire::cli {
@@ -35,6 +36,8 @@ class HuntCrew {
   void kill() noexcept { workers_.clear(); }
 
   std::uint64_t done() const noexcept;
+  // The seeds that ran to their end, or to that of their process. Exact once nobody is working.
+  std::vector<SeedRange> ran() const;
   std::vector<HuntFailure> failures() const;  // by lowest seed
   FaultTallies faults() const noexcept;
   std::uint64_t hash_sum() const noexcept;

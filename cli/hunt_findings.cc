@@ -80,21 +80,30 @@ void put_into_corpus(const Tool& tool, const std::string& capsule, const std::st
 
 }  // namespace
 
-ExitCode report_findings(const Tool& tool, const HuntPlan& plan,
+void print_number_of_kinds(std::size_t kinds) {
+  if (kinds == 0) {
+    std::printf("\nno law was broken\n");
+  } else {
+    std::printf("\n%zu %s of failure\n", kinds, kinds == 1 ? "kind" : "kinds");
+  }
+  std::fflush(stdout);
+}
+
+void print_failure(const std::string& key, std::uint64_t count, std::uint64_t lowest_seed,
+                   const std::string& detail) {
+  std::printf("\n%s in %s, the lowest is seed %llu\n%s", key.c_str(),
+              count == 1 ? "1 seed" : (with_commas(count) + " seeds").c_str(),
+              static_cast<unsigned long long>(lowest_seed), indented(detail).c_str());
+}
+
+Findings report_findings(const Tool& tool, const HuntPlan& plan,
                          const std::vector<HuntFailure>& failures, const FindingFolders& folders,
                          Duration hang_after) {
-  if (failures.empty()) {
-    std::printf("\nno law was broken\n");
-    return ExitCode::pass;
-  }
-  std::printf("\n%zu %s of failure\n", failures.size(), failures.size() == 1 ? "kind" : "kinds");
-  std::fflush(stdout);
-  ExitCode code = ExitCode::pass;
+  print_number_of_kinds(failures.size());
+  Findings findings;
   for (const HuntFailure& failure : failures) {
     const Kept again = run_again(tool, plan, failure, folders.capsules, hang_after);
-    std::printf("\n%s in %s, the lowest is seed %llu\n%s", failure.key.c_str(),
-                failure.count == 1 ? "1 seed" : (with_commas(failure.count) + " seeds").c_str(),
-                static_cast<unsigned long long>(failure.seed), indented(failure.detail).c_str());
+    print_failure(failure.key, failure.count, failure.seed, failure.detail);
     if (again.key != failure.key && code_of(failure.key) != ExitCode::nondeterminism)
       std::printf(
           "  run alone, this seed gives %s: it depends on more than the seed (try replay "
@@ -104,9 +113,11 @@ ExitCode report_findings(const Tool& tool, const HuntPlan& plan,
     std::fflush(stdout);
     if (!folders.corpus.empty() && again.key == failure.key && !again.path.empty())
       put_into_corpus(tool, again.path, folders.corpus, hang_after);
-    code = graver(code, code_of(failure.key));
+    findings.code = graver(findings.code, code_of(failure.key));
+    findings.failures.push_back(
+        {failure.key, failure.seed, failure.count, again.path, failure.detail});
   }
-  return code;
+  return findings;
 }
 
 }  // namespace twinwire::cli

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/hunt_crew.h"
+#include "cli/hunt_result.h"
 
 namespace twinwire::cli {
 
@@ -14,9 +15,19 @@ struct FindingFolders {
   std::string corpus;  // where they are kept minimised as well; empty: they are not
 };
 
-// Prints them and returns the exit code of the gravest.
-ExitCode report_findings(const Tool& tool, const HuntPlan& plan,
+struct Findings {
+  ExitCode code = ExitCode::pass;  // of the gravest
+  std::vector<FoundFailure> failures;
+};
+
+// Prints them as well.
+Findings report_findings(const Tool& tool, const HuntPlan& plan,
                          const std::vector<HuntFailure>& failures, const FindingFolders& folders,
                          Duration hang_after);
+
+// "3 kinds of failure", or that there is none; and what of one failure is told before what reproduces it.
+void print_number_of_kinds(std::size_t kinds);
+void print_failure(const std::string& key, std::uint64_t count, std::uint64_t lowest_seed,
+                   const std::string& detail);
 
 }  // namespace twinwire::cli

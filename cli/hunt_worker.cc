@@ -59,7 +59,8 @@ int run_hunt_worker(const Tool& tool, const HuntPlan& plan, HuntBoard& board, Hu
     if (!plan.spec.knobs.empty()) note_knobs(slot, plan.spec, verdict);
     if (verdict.kind != laws::VerdictKind::pass)
       slot.note(verdict.failure_key(), verdict.detail, offset);
-    if (plan.verify_every != 0 && offset % plan.verify_every == 0) {
+    // Counted through all shards, so that together they run the same seeds twice as the whole hunt does.
+    if (plan.verify_every != 0 && (plan.before + offset) % plan.verify_every == 0) {
       const laws::Verdict again = laws::run_in_world(run, stacks);
       if (again.report.hash != verdict.report.hash)
         slot.note(

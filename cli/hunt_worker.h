@@ -13,6 +13,7 @@ struct HuntPlan {
   RunSpec spec;
   std::uint64_t first_seed = 1;
   std::uint64_t count = 0;   // of seeds; offsets are in [0, count)
+  std::uint64_t before = 0;  // seeds of the hunt before the first: those of the shards before this
   std::uint64_t chunk = 64;  // claimed at one time
   std::uint64_t verify_every =
       256;  // one seed in so many runs twice, and must give the same hash; 0: none

@@ -37,6 +37,7 @@ class Shared {
   const T& operator[](std::size_t i) const noexcept { return values_[i]; }
   T& operator*() noexcept { return *values_; }
   T* operator->() noexcept { return values_; }
+  const T* operator->() const noexcept { return values_; }
 
  private:
   std::size_t size_;

@@ -51,6 +51,7 @@ ExitCode parse_and_run(const Tool& tool) {
   add_list(app, tool, code);
   add_run(app, tool, code);
   add_hunt(app, tool, code);
+  add_merge(app, tool, code);
   add_replay(app, tool, code);
   add_trace(app, tool, code);
   add_diff(app, tool, code);

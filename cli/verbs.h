@@ -13,6 +13,7 @@ namespace twinwire::cli {
 void add_list(CLI::App& app, const Tool& tool, ExitCode& code);
 void add_run(CLI::App& app, const Tool& tool, ExitCode& code);
 void add_hunt(CLI::App& app, const Tool& tool, ExitCode& code);
+void add_merge(CLI::App& app, const Tool& tool, ExitCode& code);
 void add_replay(CLI::App& app, const Tool& tool, ExitCode& code);
 void add_trace(CLI::App& app, const Tool& tool, ExitCode& code);
 void add_diff(CLI::App& app, const Tool& tool, ExitCode& code);

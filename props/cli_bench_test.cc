@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ctest: serial
-// bench transports: what it counts and verifies; never how fast.
+// bench: what it counts and verifies; never how fast.
 #include <sstream>
 
 #include "props/cli_process.h"
@@ -38,6 +38,39 @@ TEST(CliBench, every_transport_delivers_in_the_world_and_over_loopback) {
     EXPECT_NE(rows[i][4], "0") << ended.out;
   }
   EXPECT_NE(ended.out.find("messages counted, sums verified"), std::string::npos) << ended.out;
+}
+
+TEST(CliBench, the_world_has_a_row_for_each_transport_with_and_without_faults) {
+  const TemporaryFolder folder;
+  const Ended ended =
+      run_tool_in(folder.path(), tool_path(), "bench sim --rounds 1 --time 1ms --set messages=5");
+  EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+  const auto rows = rows_of(ended.out);
+  ASSERT_EQ(rows.size(), 2 * laws::transport_count) << ended.out;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    EXPECT_EQ(rows[i][0], laws::transport_names()[i / 2]);
+    EXPECT_EQ(rows[i][1], i % 2 == 0 ? "none" : "swarm");
+    for (const std::size_t column : {2, 3, 4, 6, 7, 8, 9})
+      EXPECT_NE(rows[i][column], "0") << column << "\n" << ended.out;
+    EXPECT_EQ(rows[i][5], "-") << "no goal was set for other work than the default";
+  }
+}
+
+TEST(CliBench, the_world_is_measured_as_it_is_asked_for) {
+  const TemporaryFolder folder;
+  const auto row_of = [&](const std::string& arguments) {
+    const Ended ended = run_tool_in(folder.path(), tool_path(),
+                                    "bench sim --rounds 1 --time 1ms --transport tcp " + arguments);
+    EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+    const auto rows = rows_of(ended.out);
+    EXPECT_EQ(rows.size(), 1U) << ended.out;
+    return rows.empty() ? std::vector<std::string>(12) : rows[0];
+  };
+  EXPECT_EQ(row_of("--no-faults")[1], "none");
+  EXPECT_EQ(row_of("--no-faults")[5], "16,000");
+  EXPECT_EQ(row_of("--swarm")[1], "swarm");
+  EXPECT_EQ(row_of("--swarm")[5], "12,000");
+  EXPECT_EQ(row_of("--fault short_write=0.5:20")[1], "given");
 }
 
 // The tool stands alone in a folder: nothing is measured before the peers are found.

@@ -24,52 +24,70 @@ constexpr Site outage_sites[] = {Site::partition, Site::partition_one_way, Site:
 
 Outages::Outages(World& world) noexcept : world_(&world) {
   for (const Site site : outage_sites) possible_ = possible_ || world.may_strike(site);
+  for (const FaultRule& rule : world.options().faults.rules)
+    in_plan_ = in_plan_ || (rule.is_scheduled() && rule.fault.ppm == certain);
 }
 
-Outages::State& Outages::state(Site site, Place place) {
-  return states_[mix(entity_of(place), static_cast<std::uint64_t>(site))];
+Outages::Cause Outages::cause(Site site, Place place) {
+  const EntityId entity = entity_of(place);
+  return {site, place, entity, &states_[mix(entity, static_cast<std::uint64_t>(site))]};
 }
 
-bool Outages::lasts(Site site, Place place, TimePoint at) {
+const Outages::Route& Outages::route(Place place) {
+  const Route*& recent = recent_[(place.from * 4 + place.to) % recent_.size()];
+  if (recent != nullptr && recent->place.from == place.from && recent->place.to == place.to)
+    return *recent;
+  const auto [at, fresh] = routes_.try_emplace({place.from, place.to});
+  if (fresh) {
+    const auto [low, high] = std::minmax(place.from, place.to);
+    at->second = {place,
+                  {cause(Site::partition, {low, high}), cause(Site::partition_one_way, place),
+                   cause(Site::isolation, {place.from, place.from}),
+                   cause(Site::isolation, {place.to, place.to})}};
+  }
+  recent = &at->second;
+  return *recent;
+}
+
+bool Outages::lasts(const Cause& cause, TimePoint at) const {
   if (at >= world_->options().faults.calm) return false;
-  for (const FaultRule& rule : world_->options().faults.rules)
-    if (rule.is_scheduled() && rule.fault.ppm == certain && rule.holds(site, place, at))
-      return true;
-  return at < state(site, place).until;
+  if (in_plan_)
+    for (const FaultRule& rule : world_->options().faults.rules)
+      if (rule.is_scheduled() && rule.fault.ppm == certain &&
+          rule.holds(cause.site, cause.place, at))
+        return true;
+  return at < cause.state->until;
 }
 
-bool Outages::begins_or_lasts(Site site, Place place) {
+bool Outages::begins_or_lasts(const Cause& cause) {
+  if (world_->is_silent(cause.site)) return false;
   const TimePoint now = world_->now();
-  State& known = state(site, place);
   const std::uint64_t length =
-      world_->choose(site, place, entity_of(place), known.asked++, delay_max);
+      world_->choose(cause.site, cause.place, cause.entity, cause.state->asked++, delay_max);
   if (length != 0) {
-    world_->decisions().bit(site);
+    world_->decisions().bit(cause.site);
     // What stands in the plan ends when the plan says.
-    if (!lasts(site, place, now)) known.until = now + Duration(length);
+    if (!lasts(cause, now)) cause.state->until = now + Duration(length);
     return true;
   }
-  return lasts(site, place, now);
+  return lasts(cause, now);
 }
 
 // Every one is asked, so that what one draws moves no other's key.
 bool Outages::cut_now(Place place) {
-  const auto [low, high] = std::minmax(place.from, place.to);
-  bool any = begins_or_lasts(Site::partition, {low, high});
-  any = begins_or_lasts(Site::partition_one_way, place) || any;
-  any = begins_or_lasts(Site::isolation, {place.from, place.from}) || any;
-  return begins_or_lasts(Site::isolation, {place.to, place.to}) || any;
+  bool any = false;
+  for (const Cause& cause : route(place).causes) any = begins_or_lasts(cause) || any;
+  return any;
 }
 
 Duration Outages::wait_for_end(Place place) {
   if (!cut(place)) return Duration(0);
-  const auto [low, high] = std::minmax(place.from, place.to);
+  const Route& cut_route = route(place);
   Duration between = first_retransmission;
   for (Duration later = between; later < retransmission_limit; later += between) {
     const TimePoint at = world_->now() + later;
-    if (!lasts(Site::partition, {low, high}, at) && !lasts(Site::partition_one_way, place, at) &&
-        !lasts(Site::isolation, {place.from, place.from}, at) &&
-        !lasts(Site::isolation, {place.to, place.to}, at))
+    if (std::none_of(cut_route.causes.begin(), cut_route.causes.end(),
+                     [&](const Cause& cause) { return lasts(cause, at); }))
       return later;
     between = std::min(2 * between, longest_between);
   }

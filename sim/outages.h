@@ -6,8 +6,10 @@
 // (FaultRule), to the nanosecond.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
+#include <utility>
 
 #include "sim/decisions.h"
 #include "sim/fault_rule.h"
@@ -33,16 +35,32 @@ class Outages {
     std::uint64_t asked = 0;
     TimePoint until{0};
   };
+  // One of the outages that can cut a route.
+  struct Cause {
+    Site site;
+    Place place;
+    EntityId entity;
+    State* state;
+  };
+  // From one node to another, with all that can cut it. Each segment asks: what it takes is looked up once.
+  struct Route {
+    Place place;
+    std::array<Cause, 4> causes;
+  };
   bool cut_now(Place place);
   Duration wait_for_end(Place place);
-  bool begins_or_lasts(Site site, Place place);
+  bool begins_or_lasts(const Cause& cause);
   // Without drawing, nor counting.
-  bool lasts(Site site, Place place, TimePoint at);
-  State& state(Site site, Place place);
+  bool lasts(const Cause& cause, TimePoint at) const;
+  Cause cause(Site site, Place place);
+  const Route& route(Place place);
 
   World* world_;
   bool possible_ = false;
+  bool in_plan_ = false;  // one that lasts as the plan says
   std::map<std::uint64_t, State> states_;
+  std::map<std::pair<std::uint32_t, std::uint32_t>, Route> routes_;
+  std::array<const Route*, 16> recent_{};  // of routes_, each at the place that its nodes give it
 };
 
 }  // namespace twinwire::sim

@@ -41,12 +41,30 @@ World::World(const WorldOptions& options, StackPool& stacks)
                  SchedulerOptions{
                      .orders_wakes = true, .runs_per_turn = 1024, .root_entity = root_entity}),
       fabric_(std::make_unique<Fabric>(*this)) {
+  settle_chances();
   decisions_.record(options.record);
   decisions_.tell(options.decision_sink);
   buffers_->set_poison(true);
   for (const FaultRule& rule : options_.faults.rules)
     scheduled_trips_ = scheduled_trips_ || (rule.is_scheduled() && stands_at_byte(rule.site));
   if (may_strike(Site::no_memory)) buffers_->set_gate(this);
+}
+
+void World::settle_chances() {
+  for (std::size_t i = 0; i < site_count; ++i)
+    chances_[i] = may_strike_[i] || !options_.edits.empty() ? Chance::one : Chance::none;
+  for (const FaultRule& rule : options_.faults.rules) {
+    Chance& chance = chances_[static_cast<std::size_t>(rule.site)];
+    if (chance == Chance::one) chance = Chance::rules;
+  }
+}
+
+std::uint64_t World::choose_by_plan(Site site, Place place, EntityId entity,
+                                    std::uint64_t occurrence, std::uint64_t bound) noexcept {
+  const Fault& fault = chances_[static_cast<std::size_t>(site)] == Chance::one
+                           ? options_.faults[site]
+                           : fault_at(site, place);
+  return decisions_.choose(site, fault, entity, occurrence, bound);
 }
 
 World::~World() {

@@ -136,7 +136,8 @@ class World final : public Host, private AllocationGate {
   // The choice at a site, with the fault as the plan has it at that place and time.
   std::uint64_t choose(Site site, Place place, EntityId entity, std::uint64_t occurrence,
                        std::uint64_t bound = UINT64_MAX) noexcept {
-    return decisions_.choose(site, fault_at(site, place), entity, occurrence, bound);
+    if (is_silent(site)) return 0;
+    return choose_by_plan(site, place, entity, occurrence, bound);
   }
   const Fault& fault_at(Site site, Place place) const noexcept {
     if (is_calm() && site != Site::wake_order) return no_fault;
@@ -150,6 +151,10 @@ class World final : public Host, private AllocationGate {
   bool is_calm() const noexcept { return now_ >= options_.faults.calm; }
   // Whether a rule puts a fault that stands at a byte at an instant.
   bool has_scheduled_trips() const noexcept { return scheduled_trips_; }
+  // Whether choose() at this site returns 0 and counts nothing, wherever and whenever it is asked.
+  bool is_silent(Site site) const noexcept {
+    return chances_[static_cast<std::size_t>(site)] == Chance::none;
+  }
   // Whether a choice at this site can be anything but 0: for what costs something to ask.
   bool may_strike(Site site) const noexcept { return may_strike_[static_cast<std::size_t>(site)]; }
 
@@ -180,9 +185,20 @@ class World final : public Host, private AllocationGate {
     if (options_.progress != nullptr) *options_.progress = *options_.progress + 1;
   }
   RunReport finish(Scope& root);
+  void settle_chances();
+  std::uint64_t choose_by_plan(Site site, Place place, EntityId entity, std::uint64_t occurrence,
+                               std::uint64_t bound) noexcept;
+
+  // What the plan has of a site, so that a choice looks at its rules only where there are any.
+  enum class Chance : std::uint8_t {
+    none,  // neither a probability nor an edit anywhere
+    one,   // the same in every place and at any time
+    rules,
+  };
 
   WorldOptions options_;
   std::array<bool, site_count> may_strike_;
+  std::array<Chance, site_count> chances_{};
   Decisions decisions_;
   // Abandoned, not freed, where a run leaked a buffer: its holder may still use it.
   std::unique_ptr<BufferPool> own_buffers_;
