@@ -107,12 +107,47 @@ void Connection::detach(unsigned side) {
   if (unseen()) fabric_->release(*this);
 }
 
+void Connection::let_go(unsigned side) {
+  End& end = ends_[side];
+  // Whoever waits there is told by its stream, which knows this connection no more.
+  wake_reader(side);
+  wake_writer(side);
+  end.reader = nullptr;
+  end.writer = nullptr;
+  links_[side].set_writer_waiting(false);
+  end.stream = nullptr;
+}
+
+void Connection::orphan(unsigned side) {
+  End& end = ends_[side];
+  let_go(side);
+  if (!end.dead && links_[1 - side].readable() > 0) {
+    abort(side);
+  } else if (!end.dead && !end.shut) {
+    end.shut = true;
+    links_[side].send_fin();
+  }
+  links_[1 - side].discard_received();
+  end.detached = true;
+  if (unseen()) fabric_->release(*this);
+}
+
+void Connection::vanish(unsigned side) {
+  let_go(side);
+  links_[side].lose_power();
+  links_[1 - side].discard_received();
+  ends_[side].detached = true;
+  die(side, 0);
+  if (unseen()) fabric_->release(*this);
+}
+
 void Connection::open_arrived() {
   SimAcceptor* acceptor = fabric_->acceptor(ends_[1].address, acceptor_serial_);
   if (acceptor != nullptr) {
     acceptor->enqueue(*this);
     return;
   }
+  if (ends_[1].detached) return;  // its kernel lost power meanwhile
   // The listener is gone: its kernel does not know this connection.
   ends_[1].detached = true;
   links_[1].send_reset(false);

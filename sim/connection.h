@@ -53,6 +53,11 @@ class Connection {
   void abort(unsigned side);
   // This side's stream is gone: a plain close after both ends, else abort(). May free the connection.
   void detach(unsigned side);
+  // This side's program was killed; its stream is gone. The kernel closes for it: FIN behind what was written, or RST
+  // where something was unread. May free the connection.
+  void orphan(unsigned side);
+  // This side's machine lost power: nobody is told. May free the connection.
+  void vanish(unsigned side);
   // This side's socket died; whoever waits on it wakes.
   void die(unsigned side, int os_errno);
   // A reset reached this side.
@@ -78,6 +83,7 @@ class Connection {
   Fabric* fabric_;
   EntityId entity_;
   std::uint64_t acceptor_serial_;
+  void let_go(unsigned side);
   std::array<End, 2> ends_;
   std::array<Link, 2> links_;
 };

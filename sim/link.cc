@@ -306,9 +306,13 @@ void Link::deliver() {
   Segment& segment = segments_[received_];
   const End& receiver = connection_->end(1 - side_);
   if (receiver.dead || receiver.detached || silent_ || cut_) [[unlikely]] {
+    if (postponed()) return;
     if (silent_) lost();
-    // A kernel that does not know the connection answers with a reset.
-    if (!silent_ && !cut_) reverse().send_reset(false);
+    // A kernel that does not know the connection answers with a reset, and so does one whose program is gone.
+    if (!silent_ && !cut_) {
+      reverse().send_reset(false);
+      connection_->die(1 - side_, 0);
+    }
     drop_front_in_flight();
     return;
   }
@@ -355,6 +359,8 @@ void Link::deliver_fin() {
   }
   const End& receiver = connection_->end(1 - side_);
   if (receiver.dead) {
+    if (postponed()) return push_control(ControlKind::fin, last_arrival_);
+    if (silent_) return lost();
     reverse().send_reset(false);
     return;
   }

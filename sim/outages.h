@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Outages: who does not hear whom, and until when. Three faults: partition (two nodes, both ways), partition_one_way,
-// and isolation (one node and all others).
+// Outages: who does not hear whom, and until when. Four faults: partition (two nodes, both ways), partition_one_way,
+// isolation (one node and all others), and split (the nodes fall into two groups). And a node without power.
 //
 // An outage begins when somebody would be heard, and lasts for as long as was drawn; or it stands in the plan
 // (FaultRule), to the nanosecond.
@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <map>
+#include <vector>
 
 #include "sim/decisions.h"
 #include "sim/fault_rule.h"
@@ -19,6 +20,10 @@ class World;
 class Outages {
  public:
   explicit Outages(World& world) noexcept;
+
+  // Nobody hears that node, and it nobody, until then.
+  void power_off(std::size_t node, TimePoint until);
+  bool powerless(std::uint32_t node) const noexcept;
 
   bool possible() const noexcept { return possible_; }
   // Whether what the first node of the place sends now does not arrive at the second.
@@ -36,13 +41,21 @@ class Outages {
   bool cut_now(Place place);
   Duration wait_for_end(Place place);
   bool begins_or_lasts(Site site, Place place);
+  bool split_begins_or_lasts(Place place);
+  bool split_lasts(Place place, TimePoint at) const;
   // Without drawing, nor counting.
   bool lasts(Site site, Place place, TimePoint at);
   State& state(Site site, Place place);
 
   World* world_;
   bool possible_ = false;
+  bool lasts_anywhere(Place place, TimePoint at);
+
   std::map<std::uint64_t, State> states_;
+  std::uint64_t split_asked_ = 0;
+  std::uint64_t split_key_ = 0;  // says on which side a node is
+  TimePoint split_until_{0};
+  std::vector<TimePoint> power_back_;  // by node, as far as one was without
 };
 
 }  // namespace twinwire::sim

@@ -30,6 +30,7 @@ namespace twinwire::sim {
 
 class SimNetwork;
 class Fabric;
+class Node;
 
 // Called by a world again and again, outside of its fibers: before time moves, and now and then in between. For worlds
 // that take turns on one thread: each runs in a fiber of another scheduler, on stacks of its own, and
@@ -106,6 +107,9 @@ class World final : public Host, private AllocationGate {
 
   // A host of its own on the simulated network: 10.0.0.1, 10.0.0.2, ... in order of adding. Lives as long as the world.
   SimNetwork& add_node(std::string_view name);
+  // Everything goes right from then on, but for the order of ready fibers, which is drawn as before. What has begun
+  // goes on.
+  void end_faults_at(TimePoint at);
 
   // Runs `main` in a fiber named "main", with a scope whose fibers it need not join, until every fiber has ended or
   // none can go on; then tells whoever is left to stop, and reports. Once per world.
@@ -141,7 +145,8 @@ class World final : public Host, private AllocationGate {
   const Fault& fault_at(Site site, Place place) const noexcept {
     const std::vector<FaultRule>& rules = options_.faults.rules;
     for (std::size_t i = rules.size(); i-- > 0;)
-      if (rules[i].holds(site, place, now_) && !(rules[i].is_scheduled() && stands_at_byte(site)))
+      if (rules[i].holds(site, place, now_) &&
+          !(rules[i].is_scheduled() && (stands_at_byte(site) || strikes_node(site))))
         return rules[i].fault;
     return options_.faults[site];
   }
@@ -189,12 +194,19 @@ class World final : public Host, private AllocationGate {
   TimePoint now_{0};
   std::uint64_t steps_ = 0;
   std::uint64_t latest_run_ = 0;  // ready order of the youngest wake that was run
-  bool over_ = false;             // a limit was passed
+  struct Calm final : EventSource {
+    explicit Calm(World& w) noexcept : world(&w) {}
+    void fire() override { world->end_faults(); }
+    World* world;
+  };
+  void end_faults();
+  Calm calm_{*this};
+  bool over_ = false;  // a limit was passed
   Ending ending_ = Ending::finished;
   TimeHeap events_;
   Scheduler scheduler_;
   std::unique_ptr<Fabric> fabric_;  // what connects the nodes
-  std::vector<std::unique_ptr<SimNetwork>> nodes_;
+  std::vector<std::unique_ptr<Node>> nodes_;
 };
 
 }  // namespace twinwire::sim

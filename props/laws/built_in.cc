@@ -6,6 +6,7 @@
 #include "props/laws/scenarios/limits.h"
 #include "props/laws/scenarios/ping_pong.h"
 #include "props/laws/scenarios/requests.h"
+#include "props/laws/scenarios/restarts.h"
 #include "props/laws/scenarios/strict_reader.h"
 #include "props/laws/scenarios/traffic.h"
 #include "props/laws/scenarios/unread.h"
@@ -23,6 +24,7 @@ Registry built_in_scenarios() {
   registry.add<Impostors>();
   registry.add<Requests>();
   registry.add<PingPong>();
+  registry.add<Restarts>();
   return registry;
 }
 

@@ -2,6 +2,7 @@
 #include "props/laws/run_on_ring.h"
 
 #include <exception>
+#include <map>
 #include <memory>
 
 #include "real/ring_network.h"
@@ -25,6 +26,11 @@ class RingEnv final : public Env {
     nodes_->emplace_back(std::string(name), std::make_unique<real::RingNetwork>(*ring_));
     return *nodes_->back().second;
   }
+  void run_node(std::string_view name,
+                const std::function<void(Network&, sim::Disk::File)>& program) override {
+    program(node(name), disk(name).file());
+  }
+  sim::Disk& disk(std::string_view name) override { return disks_[std::string(name)]; }
   Address bind_address(std::string_view /*name*/) override { return Address::v4(127, 0, 0, 1, 0); }
   bool simulated() const noexcept override { return false; }
   void note(std::string_view /*who*/, std::string_view /*text*/) override {}
@@ -32,6 +38,7 @@ class RingEnv final : public Env {
  private:
   real::Ring* ring_;
   Nodes* nodes_;
+  std::map<std::string, sim::Disk> disks_;
 };
 
 }  // namespace
