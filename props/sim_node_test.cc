@@ -242,6 +242,29 @@ TEST(sim_node, who_has_nothing_to_say_never_learns_that_the_power_was_gone) {
   expect_clean(report);
 }
 
+TEST(sim_node, who_loses_power_while_it_connects_leaves_its_place_in_the_backlog) {
+  // The last step of the handshake is lost in an outage, and its sender dies before it would send it again.
+  const auto dialer = [](World& world) -> Node::Program {
+    return [&world](SimNetwork& network) {
+      if (network.node().incarnations() > 1) return;
+      (void)world.scheduler().sleep_until(TimePoint{2'000'000});
+      auto stream = network.dial(Address::v4(10, 0, 0, 2, port), {}, {});
+      EXPECT_TRUE(stream.has_value());
+      (void)world.scheduler().sleep_for(1h);
+    };
+  };
+  const RunReport report =
+      beside(plan("partition_one_way@server>client=1/2080us..100ms"), dialer,
+             [](World& world, Node& server, SimNetwork& client) {
+               auto acceptor = *client.listen(client.address(port), {.backlog = 0});
+               (void)world.scheduler().sleep_until(TimePoint{5'000'000});
+               server.lose_power(1s);
+               EXPECT_EQ(acceptor->accept({world.now() + 5s}).error(), Errc::timed_out);
+               EXPECT_TRUE(client.dial(client.address(port), {}, {world.now() + 1ms}).has_value());
+             });
+  expect_clean(report);
+}
+
 TEST(sim_node, power_that_never_comes_back_times_the_peer_out) {
   const RunReport report = beside(
       {}, [](World& w) { return holder(w); },

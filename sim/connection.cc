@@ -118,7 +118,7 @@ void Connection::let_go(unsigned side) {
   end.stream = nullptr;
 }
 
-void Connection::orphan(unsigned side) {
+bool Connection::orphan(unsigned side) {
   End& end = ends_[side];
   let_go(side);
   if (!end.dead && links_[1 - side].readable() > 0) {
@@ -129,16 +129,29 @@ void Connection::orphan(unsigned side) {
   }
   links_[1 - side].discard_received();
   end.detached = true;
-  if (unseen()) fabric_->release(*this);
+  return release_unseen();
 }
 
-void Connection::vanish(unsigned side) {
+bool Connection::release_unseen() {
+  if (!unseen()) return false;
+  fabric_->release(*this);
+  return true;
+}
+
+bool Connection::vanish(unsigned side) {
   let_go(side);
   links_[side].lose_power();
   links_[1 - side].discard_received();
   ends_[side].detached = true;
   die(side, 0);
-  if (unseen()) fabric_->release(*this);
+  return release_unseen();
+}
+
+void Connection::open_lost() {
+  if (SimAcceptor* acceptor = fabric_->acceptor(ends_[1].address, acceptor_serial_))
+    acceptor->unreserve();
+  ends_[1].detached = true;
+  die(1, 0);
 }
 
 void Connection::open_arrived() {

@@ -113,12 +113,7 @@ void Fabric::sever(std::size_t ordinal, bool power) {
       // One that waits to be accepted is its listener's; one that nobody has told the listener of yet, nobody's.
       if (end.stream == nullptr && !power) continue;
       if (end.stream != nullptr) end.stream->sever();
-      const bool last = connection.end(1 - side).detached;
-      if (power)
-        connection.vanish(side);
-      else
-        connection.orphan(side);
-      if (last) break;
+      if (power ? connection.vanish(side) : connection.orphan(side)) break;
     }
   }
 }

@@ -87,7 +87,8 @@ void Link::lose_power() noexcept {
   }
   std::size_t left = 0;
   while (left < controls_.size() && controls_[left].arrival < resent_) ++left;
-  while (controls_.size() > left) controls_.pop_back();
+  for (; controls_.size() > left; controls_.pop_back())
+    if (controls_.back().kind == ControlKind::open) connection_->open_lost();
   schedule_arrivals();
 }
 

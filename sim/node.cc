@@ -66,9 +66,7 @@ void Node::run(const Program& program) {
     running_ = nullptr;
     if (!mine.severed()) return;
     mine.background().join();
-    // Power may be lost while it is down.
-    while (world_->now() < up_at_)
-      if (!scheduler.sleep_until(up_at_)) return;
+    if (world_->now() < up_at_ && !scheduler.sleep_until(up_at_)) return;
     if (scheduler.cancel_pending()) return;
     incarnations_.push_back(std::make_unique<SimNetwork>(*world_, *fabric_, *this, ordinal_,
                                                          incarnations_.size(), ports_));
