@@ -167,6 +167,24 @@ TEST(sim_node, a_short_backlog_drops_a_syn_that_a_long_one_would_have_taken) {
   }
 }
 
+TEST(sim_node,
+     a_reset_that_overtakes_the_handshakes_last_step_leaves_no_place_in_the_backlog_taken) {
+  WorldOptions options = plan("reset_overtakes=1");
+  const RunReport report =
+      run_nodes(options, [&](World& world, SimNetwork& server, SimNetwork& client, Scope&) {
+        auto acceptor = *server.listen(server.address(port), {.backlog = 0});
+        {
+          auto stream = *client.dial(server.address(port), {}, {});
+          EXPECT_TRUE(write_all(*stream, pattern(10)).has_value());
+          stream->abort();
+        }
+        (void)world.scheduler().sleep_for(1ms);
+        EXPECT_TRUE(client.dial(server.address(port), {}, {world.now() + 1ms}).has_value());
+      });
+  expect_clean(report);
+  EXPECT_EQ(bit(report, Site::reset_overtakes), 1u);
+}
+
 TEST(sim_node, a_short_datagram_queue_drops_what_a_long_one_would_have_taken) {
   for (const bool is_short : {true, false}) {
     const RunReport report =

@@ -140,7 +140,7 @@ bool Connection::release_unseen() {
 
 bool Connection::vanish(unsigned side) {
   let_go(side);
-  links_[side].lose_power();
+  if (links_[side].lose_power()) ends_[1].detached = true;  // its listener never hears of it
   links_[1 - side].discard_received();
   ends_[side].detached = true;
   die(side, 0);
@@ -150,8 +150,6 @@ bool Connection::vanish(unsigned side) {
 void Connection::open_lost() {
   if (SimAcceptor* acceptor = fabric_->acceptor(ends_[1].address, acceptor_serial_))
     acceptor->unreserve();
-  ends_[1].detached = true;
-  die(1, 0);
 }
 
 void Connection::open_arrived() {

@@ -64,7 +64,7 @@ class Connection {
   void reset_arrived(unsigned side);
   // The handshake's last step reached the listener.
   void open_arrived();
-  // It never will: its sender lost power before it got through.
+  // It never will: a reset has destroyed it, or its sender lost power before it got through.
   void open_lost();
   void wake_reader(unsigned side) noexcept;
   void wake_writer(unsigned side) noexcept;

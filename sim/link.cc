@@ -166,7 +166,7 @@ void Link::send_reset(bool overtakes, Duration later) {
       segments_.pop_back();
     }
     arrived_ += destroyed;
-    controls_.clear();
+    (void)drop_controls(0);
     last_arrival_ = world_->now();
     world_->decisions().bit(Site::reset_overtakes);
     if (world_->tracing())
@@ -251,6 +251,14 @@ void Link::transmit() {
     fin_sent_ = true;
     push_control(ControlKind::fin, next_arrival(sent_, 0));
   }
+}
+
+bool Link::drop_controls(std::size_t left) noexcept {
+  bool open = false;
+  for (; controls_.size() > left; controls_.pop_back())
+    open = open || controls_.back().kind == ControlKind::open;
+  if (open) connection_->open_lost();
+  return open;
 }
 
 void Link::push_control(ControlKind kind, TimePoint arrival) {

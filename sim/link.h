@@ -86,8 +86,9 @@ class Link {
   void copy_out(std::byte* into, std::size_t n);
   void discard_received() noexcept;
 
-  // The sender's machine lost power: what it would send, or send again, never comes.
-  void lose_power() noexcept;
+  // The sender's machine lost power: what it would send, or send again, never comes. Whether the handshake's last step
+  // was among it.
+  bool lose_power() noexcept;
   void discard_all() noexcept;
   // Takes it out of the World's heap.
   void unschedule() noexcept;
@@ -142,6 +143,8 @@ class Link {
   void transmit();
   void schedule_arrivals();
   void push_control(ControlKind kind, TimePoint arrival);
+  // Drops those behind the first `left`, which never arrive. Whether one was the handshake's last step.
+  bool drop_controls(std::size_t left) noexcept;
 
   void arrive();
   void deliver();  // the first segment in flight

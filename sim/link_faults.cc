@@ -75,10 +75,10 @@ bool Link::postponed() {
   return true;
 }
 
-void Link::lose_power() noexcept {
+bool Link::lose_power() noexcept {
   discard_unsent();
   returns_.clear();
-  if (resent_ <= world_->now()) return;
+  if (resent_ <= world_->now()) return false;
   while (in_flight_ > 0 && segments_.back().arrival >= resent_) {
     sent_ -= segments_.back().size;
     drop(segments_.back().block);
@@ -87,9 +87,9 @@ void Link::lose_power() noexcept {
   }
   std::size_t left = 0;
   while (left < controls_.size() && controls_[left].arrival < resent_) ++left;
-  for (; controls_.size() > left; controls_.pop_back())
-    if (controls_.back().kind == ControlKind::open) connection_->open_lost();
+  const bool open = drop_controls(left);
   schedule_arrivals();
+  return open;
 }
 
 // A fault at a byte that a rule puts at an instant: it meets the first byte that arrives then.
