@@ -40,6 +40,10 @@ constexpr LawInWords laws_in_words[] = {
     {"request_once", "a request arrives once"},
     {"request_answered", "a request whose reply was sent gets it"},
     {"request_alone", "a request that fails ends nothing but itself"},
+    {"log_durable", "what was acknowledged is in the log, whatever happens to its node"},
+    {"log_once", "nothing is in the log twice"},
+    {"log_order", "the log has each client's messages in order, without a gap"},
+    {"log_delivered", "once the faults have ended, everything is delivered within a bound"},
     {"exception", "no exception leaves a scenario"},
 };
 

@@ -59,6 +59,18 @@ constexpr Meaning meanings[] = {
     {sim::Site::clock_drift, "a node's calendar gains or loses; bound in ppm"},
     {sim::Site::no_descriptors, "a dial or bind finds no descriptor"},
     {sim::Site::no_memory, "the buffer pool says no"},
+    {sim::Site::crash,
+     "a node's program is killed, and started again; bound: ns until then; here and below, of "
+     "nodes that a scenario starts"},
+    {sim::Site::power_loss, "a node loses power; bound: ns until it is back"},
+    {sim::Site::pause, "a node's fibers do not run, while its kernel goes on; bound in ns"},
+    {sim::Site::unsynced_kept,
+     "some of what was not synced outlives a crash; bound: how many records"},
+    {sim::Site::split, "two groups of nodes do not hear each other; bound in ns"},
+    {sim::Site::timer_drift, "a node's timers run fast or slow; bound in ppm"},
+    {sim::Site::short_backlog, "a listener's backlog is short; bound: how many it holds"},
+    {sim::Site::short_datagram_queue,
+     "a datagram socket's buffer is small; bound: times 512 bytes above 16 KiB"},
 };
 static_assert(std::size(meanings) == sim::site_count);
 

@@ -264,11 +264,33 @@ bool Storyteller::of_a_side(const ToldStep& step) {
     add(step.at, who + ": " + what);
   } else if (what.starts_with("dial failed")) {
     add(step.at, who + "'s " + what);
+  } else if (of_a_node(step)) {
+    // Told there.
   } else if (what == "vanishes") {
     closing_.insert(who);
     add(step.at, who + " drops its connection without a good-bye");
   } else {
     add(step.at, who + " " + what);
+  }
+  return true;
+}
+
+// What happens to a node as a whole, and what becomes of it.
+bool Storyteller::of_a_node(const ToldStep& step) {
+  const std::string who = plain(step.who);
+  const std::string& what = step.what;
+  const auto length = [&] { return time_in_words(number_behind(what, " for ").value_or(0)); };
+  if (what.starts_with("crash for ")) {
+    add(step.at,
+        "fault: the program on " + who + " is killed; it may start again " + length() + " later");
+  } else if (what.starts_with("power_loss for ")) {
+    add(step.at, "fault: " + who + " loses power for " + length());
+  } else if (what.starts_with("pause for ")) {
+    add(step.at, "fault: " + who + " stands still for " + length() + "; its kernel goes on");
+  } else if (step.who == "faults" && what == "end") {
+    add(step.at, "from here on there are no faults");
+  } else {
+    return false;
   }
   return true;
 }

@@ -60,6 +60,7 @@ class Storyteller {
   void gather(const ToldStep& step, std::string kind, std::uint64_t first, std::uint64_t last);
   bool of_a_stream(const ToldStep& step);
   bool of_a_side(const ToldStep& step);
+  bool of_a_node(const ToldStep& step);
   void connects(const ToldStep& step);
   void delivered(const ToldStep& step, const Stream& stream);
   void begins_batch(const ToldStep& step);

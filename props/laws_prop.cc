@@ -40,6 +40,7 @@ std::vector<Cell> cells() {
                                           {"unread", 300},
                                           {"impostors", 100},
                                           {"recovery", 200},
+                                          {"restarts", 400},
                                           {"ping_pong", 200}})
       all.push_back({scenario, transport, static_cast<int>(props::seed_count(seeds / share, 10))});
   }

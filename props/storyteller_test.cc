@@ -163,6 +163,26 @@ TEST(Storyteller, a_long_story_is_cut_in_its_middle_and_says_so) {
   EXPECT_NE(page.find("the end"), std::string::npos);
 }
 
+TEST(Storyteller, says_what_becomes_of_a_node) {
+  const auto lines = story({{"server", "crash for 3000000 ns"},
+                            {"server", "loses 2 of 5 records that were not synced"},
+                            {"server", "starts again"},
+                            {"server", "power_loss for 4000000 ns"},
+                            {"client0", "pause for 5000000 ns"},
+                            {"client0", "goes on: 2 fibers were woken meanwhile"},
+                            {"faults", "end"}});
+  EXPECT_EQ(lines, (std::vector<std::string>{
+                       "client connects to server",
+                       "fault: the program on server is killed; it may start again 3 ms later",
+                       "server loses 2 of 5 records that were not synced",
+                       "server starts again",
+                       "fault: server loses power for 4 ms",
+                       "fault: client0 stands still for 5 ms; its kernel goes on",
+                       "client0 goes on: 2 fibers were woken meanwhile",
+                       "from here on there are no faults",
+                   }));
+}
+
 TEST(Storyteller, has_words_for_every_law_of_the_contract) {
   for (const char* law : {"prefix",
                           "accepted",

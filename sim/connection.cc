@@ -107,12 +107,58 @@ void Connection::detach(unsigned side) {
   if (unseen()) fabric_->release(*this);
 }
 
+void Connection::let_go(unsigned side) {
+  End& end = ends_[side];
+  // Whoever waits there is told by its stream, which knows this connection no more.
+  wake_reader(side);
+  wake_writer(side);
+  end.reader = nullptr;
+  end.writer = nullptr;
+  links_[side].set_writer_waiting(false);
+  end.stream = nullptr;
+}
+
+bool Connection::orphan(unsigned side) {
+  End& end = ends_[side];
+  let_go(side);
+  if (!end.dead && links_[1 - side].readable() > 0) {
+    abort(side);
+  } else if (!end.dead && !end.shut) {
+    end.shut = true;
+    links_[side].send_fin();
+  }
+  links_[1 - side].discard_received();
+  end.detached = true;
+  return release_unseen();
+}
+
+bool Connection::release_unseen() {
+  if (!unseen()) return false;
+  fabric_->release(*this);
+  return true;
+}
+
+bool Connection::vanish(unsigned side) {
+  let_go(side);
+  if (links_[side].lose_power()) ends_[1].detached = true;  // its listener never hears of it
+  links_[1 - side].discard_received();
+  ends_[side].detached = true;
+  die(side, 0);
+  return release_unseen();
+}
+
+void Connection::open_lost() {
+  if (SimAcceptor* acceptor = fabric_->acceptor(ends_[1].address, acceptor_serial_))
+    acceptor->unreserve();
+}
+
 void Connection::open_arrived() {
   SimAcceptor* acceptor = fabric_->acceptor(ends_[1].address, acceptor_serial_);
   if (acceptor != nullptr) {
     acceptor->enqueue(*this);
     return;
   }
+  if (ends_[1].detached) return;  // its kernel lost power meanwhile
   // The listener is gone: its kernel does not know this connection.
   ends_[1].detached = true;
   links_[1].send_reset(false);

@@ -53,12 +53,19 @@ class Connection {
   void abort(unsigned side);
   // This side's stream is gone: a plain close after both ends, else abort(). May free the connection.
   void detach(unsigned side);
+  // This side's program was killed; its stream is gone. The kernel closes for it: FIN behind what was written, or RST
+  // where something was unread. Whether that freed the connection.
+  bool orphan(unsigned side);
+  // This side's machine lost power: nobody is told. Whether that freed the connection.
+  bool vanish(unsigned side);
   // This side's socket died; whoever waits on it wakes.
   void die(unsigned side, int os_errno);
   // A reset reached this side.
   void reset_arrived(unsigned side);
   // The handshake's last step reached the listener.
   void open_arrived();
+  // It never will: a reset has destroyed it, or its sender lost power before it got through.
+  void open_lost();
   void wake_reader(unsigned side) noexcept;
   void wake_writer(unsigned side) noexcept;
 
@@ -78,6 +85,8 @@ class Connection {
   Fabric* fabric_;
   EntityId entity_;
   std::uint64_t acceptor_serial_;
+  void let_go(unsigned side);
+  bool release_unseen();
   std::array<End, 2> ends_;
   std::array<Link, 2> links_;
 };

@@ -103,6 +103,21 @@ Connection& Fabric::connect(EntityId entity, const Address& dialer, const Addres
   return *connection;
 }
 
+void Fabric::sever(std::size_t ordinal, bool power) {
+  for (Connection* next = connections_; next != nullptr;) {
+    Connection& connection = *next;
+    next = connection.next;  // it may be freed
+    for (unsigned side = 0; side < 2; ++side) {
+      End& end = connection.end(side);
+      if (node_number(end.address) != ordinal || end.detached) continue;
+      // One that waits to be accepted is its listener's; one that nobody has told the listener of yet, nobody's.
+      if (end.stream == nullptr && !power) continue;
+      if (end.stream != nullptr) end.stream->sever();
+      if (power ? connection.vanish(side) : connection.orphan(side)) break;
+    }
+  }
+}
+
 void Fabric::unlink(Connection& connection) noexcept {
   (connection.previous != nullptr ? connection.previous->next : connections_) = connection.next;
   if (connection.next != nullptr) connection.next->previous = connection.previous;

@@ -38,7 +38,13 @@ class Fabric {
   Fabric& operator=(const Fabric&) = delete;
   ~Fabric();
 
-  void add(SimNetwork& node) { nodes_.push_back(&node); }
+  // The nth node has this network now.
+  void set(std::size_t ordinal, SimNetwork& node) {
+    if (ordinal == nodes_.size())
+      nodes_.push_back(&node);
+    else
+      nodes_[ordinal] = &node;
+  }
   // The node that has this address, whatever the port; nullptr: none.
   SimNetwork* node(const Address& address) const noexcept;
   // Who listens there; nullptr: nobody, or (where `serial` is given) another than meant.
@@ -48,6 +54,8 @@ class Fabric {
   Connection& connect(EntityId entity, const Address& dialer, const Address& listener,
                       const StreamOptions& dialer_options, const StreamOptions& listener_options,
                       std::uint64_t acceptor_serial);
+  // The sockets of a node's program are gone: closed by its kernel, or with their kernel.
+  void sever(std::size_t ordinal, bool power);
   // Frees it and its dialer's port.
   void release(Connection& connection);
 

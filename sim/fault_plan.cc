@@ -51,6 +51,14 @@ constexpr SwarmRange swarm_ranges[] = {
     {Site::clock_drift, 30, 200'000, 1'000'000, 1, 500},
     {Site::no_descriptors, 15, 20'000, 300'000, 1, 1},
     {Site::no_memory, 20, 1'000, 50'000, 1, 1},
+    {Site::crash, 40, 100, 5'000, 1'000'000, 2'000'000'000},
+    {Site::power_loss, 35, 100, 5'000, 1'000'000, 5'000'000'000},
+    {Site::pause, 35, 100, 10'000, 1'000'000, 3'000'000'000},
+    {Site::unsynced_kept, 50, 200'000, 1'000'000, 1, 16},
+    {Site::split, 15, 500, 20'000, 1'000'000, 3'000'000'000},
+    {Site::timer_drift, 40, 200'000, 1'000'000, 1, 500},
+    {Site::short_backlog, 20, 200'000, 1'000'000, 1, 4},
+    {Site::short_datagram_queue, 20, 200'000, 1'000'000, 1, 64},
 };
 
 class Draw {

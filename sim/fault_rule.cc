@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/fault_rule.h"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -10,8 +11,27 @@ namespace {
 constexpr std::pair<std::string_view, std::int64_t> units[] = {
     {"ns", 1}, {"us", 1'000}, {"ms", 1'000'000}, {"s", 1'000'000'000}};
 
-bool is_name(std::string_view text) noexcept {
-  return !text.empty() && text.find_first_of("<>@=/ ") == std::string_view::npos;
+// Calls f(name) for each of "a+b+c".
+template <class F>
+void for_each_name(std::string_view names, F&& f) {
+  for (;;) {
+    const std::size_t plus = names.find('+');
+    f(names.substr(0, plus));
+    if (plus == std::string_view::npos) return;
+    names.remove_prefix(plus + 1);
+  }
+}
+
+bool are_names(std::string_view text) noexcept {
+  bool good = true;
+  for_each_name(text, [&](std::string_view name) {
+    good = good && !name.empty() && name.find_first_of("<>@=/* ") == std::string_view::npos;
+  });
+  return good;
+}
+
+bool among(const std::vector<std::uint32_t>& nodes, std::uint32_t node) noexcept {
+  return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
 }
 
 }  // namespace
@@ -79,21 +99,29 @@ Result<Fault> parse_fault(std::string_view text, Fault fault) {
 
 bool FaultRule::holds(Site asked, Place place, TimePoint now) const noexcept {
   if (asked != site || now < from || now >= until) return false;
+  const auto is_first = [this](std::uint32_t node) { return among(first_nodes, node); };
+  const auto is_second = [this](std::uint32_t node) {
+    return second == "*" ? !among(first_nodes, node) : among(second_nodes, node);
+  };
   switch (scope) {
     case Scope::everywhere: return true;
-    case Scope::node: return place.from == first_node || place.to == first_node;
-    case Scope::direction: return place.from == first_node && place.to == second_node;
+    case Scope::node: return is_first(place.from) || is_first(place.to);
+    case Scope::direction: return is_first(place.from) && is_second(place.to);
     case Scope::link:
-      return (place.from == first_node && place.to == second_node) ||
-             (place.from == second_node && place.to == first_node);
+      return (is_first(place.from) && is_second(place.to)) ||
+             (is_second(place.from) && is_first(place.to));
   }
   return false;
 }
 
 void FaultRule::resolve(std::string_view name, std::uint32_t ordinal) {
   const std::string number = "#" + std::to_string(ordinal + 1);
-  if (first == name || first == number) first_node = ordinal;
-  if (second == name || second == number) second_node = ordinal;
+  for_each_name(first, [&](std::string_view wanted) {
+    if (wanted == name || wanted == number) first_nodes.push_back(ordinal);
+  });
+  for_each_name(second, [&](std::string_view wanted) {
+    if (wanted == name || wanted == number) second_nodes.push_back(ordinal);
+  });
 }
 
 Result<FaultRule> FaultRule::parse(std::string_view text) {
@@ -113,9 +141,9 @@ Result<FaultRule> FaultRule::parse(std::string_view text) {
       if (!both && where[sign] != '>') return Errc::invalid;
       rule.scope = both ? Scope::link : Scope::direction;
       rule.second = where.substr(sign + (both ? 2 : 1));
-      if (!is_name(rule.second)) return Errc::invalid;
+      if (!are_names(rule.second) && rule.second != "*") return Errc::invalid;
     }
-    if (!is_name(rule.first)) return Errc::invalid;
+    if (!are_names(rule.first)) return Errc::invalid;
   }
   if (const std::size_t slash = value.find('/'); slash != std::string_view::npos) {
     const std::string_view when = value.substr(slash + 1);

@@ -5,6 +5,8 @@
 //   reset@client>server=0.1               one direction
 //   datagram_loss@client<>server=0.2      one link, both ways
 //   partition@client<>server=1/2s..3s     from the second second to the third
+//   partition@a+b<>c+d=1/2s..3s           two groups of nodes
+//   partition@a+b<>*=1/2s..3s             a group, and all others
 //
 // A node is named, or "#1" for the first that was added. Of several rules that fit the last counts.
 #pragma once
@@ -12,6 +14,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "sim/site.h"
 #include "transport/base/error.h"
@@ -41,13 +44,13 @@ struct FaultRule {
   Site site{};
   Fault fault;
   Scope scope = Scope::everywhere;
-  std::string first;  // a node's name, or "#" and its number from 1
-  std::string second;
+  std::string first;   // a node's name, or "#" and its number from 1; or several, joined by +
+  std::string second;  // the same; or "*": all that are not among the first
   TimePoint from{0};
   TimePoint until = TimePoint::never();
-  // Of the two nodes, once the world has them.
-  std::uint32_t first_node = Place::nowhere;
-  std::uint32_t second_node = Place::nowhere;
+  // The nodes, as far as the world has them.
+  std::vector<std::uint32_t> first_nodes;
+  std::vector<std::uint32_t> second_nodes;
 
   bool holds(Site asked, Place place, TimePoint now) const noexcept;
   bool is_scheduled() const noexcept { return from.ns != 0 || until != TimePoint::never(); }

@@ -166,7 +166,7 @@ void Link::send_reset(bool overtakes, Duration later) {
       segments_.pop_back();
     }
     arrived_ += destroyed;
-    controls_.clear();
+    (void)drop_controls(0);
     last_arrival_ = world_->now();
     world_->decisions().bit(Site::reset_overtakes);
     if (world_->tracing())
@@ -253,6 +253,14 @@ void Link::transmit() {
   }
 }
 
+bool Link::drop_controls(std::size_t left) noexcept {
+  bool open = false;
+  for (; controls_.size() > left; controls_.pop_back())
+    open = open || controls_.back().kind == ControlKind::open;
+  if (open) connection_->open_lost();
+  return open;
+}
+
 void Link::push_control(ControlKind kind, TimePoint arrival) {
   controls_.push_back({kind, sent_, arrival});
   last_arrival_ = arrival;
@@ -306,9 +314,13 @@ void Link::deliver() {
   Segment& segment = segments_[received_];
   const End& receiver = connection_->end(1 - side_);
   if (receiver.dead || receiver.detached || silent_ || cut_) [[unlikely]] {
+    if (postponed()) return;
     if (silent_) lost();
-    // A kernel that does not know the connection answers with a reset.
-    if (!silent_ && !cut_) reverse().send_reset(false);
+    // A kernel that does not know the connection answers with a reset, and so does one whose program is gone.
+    if (!silent_ && !cut_) {
+      reverse().send_reset(false);
+      connection_->die(1 - side_, 0);
+    }
     drop_front_in_flight();
     return;
   }
@@ -355,6 +367,8 @@ void Link::deliver_fin() {
   }
   const End& receiver = connection_->end(1 - side_);
   if (receiver.dead) {
+    if (postponed()) return push_control(ControlKind::fin, last_arrival_);
+    if (silent_) return lost();
     reverse().send_reset(false);
     return;
   }

@@ -86,6 +86,9 @@ class Link {
   void copy_out(std::byte* into, std::size_t n);
   void discard_received() noexcept;
 
+  // The sender's machine lost power: what it would send, or send again, never comes. Whether the handshake's last step
+  // was among it.
+  bool lose_power() noexcept;
   void discard_all() noexcept;
   // Takes it out of the World's heap.
   void unschedule() noexcept;
@@ -140,11 +143,15 @@ class Link {
   void transmit();
   void schedule_arrivals();
   void push_control(ControlKind kind, TimePoint arrival);
+  // Drops those behind the first `left`, which never arrive. Whether one was the handshake's last step.
+  bool drop_controls(std::size_t left) noexcept;
 
   void arrive();
   void deliver();  // the first segment in flight
   void deliver_fin();
   void drop_front_in_flight() noexcept;
+  // The receiver's machine is without power: what arrives is lost, and sent again later.
+  bool postponed();
   void lost();  // something of this direction did not arrive and never will
 
   void push_return();
@@ -183,6 +190,8 @@ class Link {
   std::uint64_t announced_ = 0;  // consumed_ as last told to the sender
 
   TimePoint last_arrival_{0};
+  TimePoint resent_{
+      0};  // what arrives then, or later, was lost once: it comes only where its sender lives
   RingBuffer<Control> controls_;
   RingBuffer<Return> returns_;
   Arrivals arrivals_{*this};

@@ -53,11 +53,48 @@ Duration Link::hold_up(std::size_t size) {
     silent_ = true;
     return held;
   }
+  if (resent_ <= world_->now()) resent_ = world_->now() + again;
   return held + again;
+}
+
+bool Link::postponed() {
+  Outages& outages = connection_->fabric().outages();
+  if (silent_ || cut_ || !outages.powerless(place_.to)) return false;
+  const Duration again = outages.retransmission(place_);
+  if (again == Duration::max()) {
+    silent_ = true;
+    return false;
+  }
+  const TimePoint at = world_->now() + again;
+  if (resent_ <= world_->now()) resent_ = at;
+  for (std::size_t i = received_; i < received_ + in_flight_; ++i)
+    segments_[i].arrival = std::max(segments_[i].arrival, at);
+  for (std::size_t i = 0; i < controls_.size(); ++i)
+    controls_[i].arrival = std::max(controls_[i].arrival, at);
+  last_arrival_ = std::max(last_arrival_, at);
+  return true;
+}
+
+bool Link::lose_power() noexcept {
+  discard_unsent();
+  returns_.clear();
+  if (resent_ <= world_->now()) return false;
+  while (in_flight_ > 0 && segments_.back().arrival >= resent_) {
+    sent_ -= segments_.back().size;
+    drop(segments_.back().block);
+    segments_.pop_back();
+    --in_flight_;
+  }
+  std::size_t left = 0;
+  while (left < controls_.size() && controls_[left].arrival < resent_) ++left;
+  const bool open = drop_controls(left);
+  schedule_arrivals();
+  return open;
 }
 
 // A fault at a byte that a rule puts at an instant: it meets the first byte that arrives then.
 void Link::draw_scheduled_trips() {
+  if (world_->is_calm()) return;
   const std::vector<FaultRule>& rules = world_->options().faults.rules;
   for (std::size_t i = 0; i < rules.size() && i < 64; ++i)
     for (const Site site : trip_sites) {

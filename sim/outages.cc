@@ -18,7 +18,13 @@ EntityId entity_of(Place place) noexcept {
   return mix(World::root_entity, std::uint64_t{place.from} << 32 | place.to);
 }
 
-constexpr Site outage_sites[] = {Site::partition, Site::partition_one_way, Site::isolation};
+constexpr Site outage_sites[] = {Site::partition, Site::partition_one_way, Site::isolation,
+                                 Site::split};
+
+// Whether a split has the two on different sides.
+bool parts(std::uint64_t key, Place place) noexcept {
+  return (scramble(mix(key, place.from)) ^ scramble(mix(key, place.to))) % 2 != 0;
+}
 
 }  // namespace
 
@@ -26,6 +32,16 @@ Outages::Outages(World& world) noexcept : world_(&world) {
   for (const Site site : outage_sites) possible_ = possible_ || world.may_strike(site);
   for (const FaultRule& rule : world.options().faults.rules)
     in_plan_ = in_plan_ || (rule.is_scheduled() && rule.fault.ppm == certain);
+}
+
+void Outages::power_off(std::size_t node, TimePoint until) {
+  possible_ = true;
+  if (power_back_.size() <= node) power_back_.resize(node + 1);
+  power_back_[node] = until;
+}
+
+bool Outages::powerless(std::uint32_t node) const noexcept {
+  return node < power_back_.size() && world_->now() < power_back_[node];
 }
 
 Outages::Cause Outages::cause(Site site, Place place) {
@@ -77,18 +93,49 @@ bool Outages::begins_or_lasts(const Cause& cause) {
 bool Outages::cut_now(Place place) {
   bool any = false;
   for (const Cause& cause : route(place).causes) any = begins_or_lasts(cause) || any;
-  return any;
+  if (world_->may_strike(Site::split)) any = split_begins_or_lasts(place) || any;
+  return any || powerless(place.from) || powerless(place.to);
+}
+
+// What stands in the plan for certain is one split from its beginning to its end.
+bool Outages::split_lasts(Place place, TimePoint at) const {
+  if (at >= world_->options().faults.calm) return false;
+  if (in_plan_)
+    for (const FaultRule& rule : world_->options().faults.rules)
+      if (rule.is_scheduled() && rule.fault.ppm == certain && rule.holds(Site::split, place, at))
+        return parts(static_cast<std::uint64_t>(rule.from.ns), place);
+  return at < split_until_ && parts(split_key_, place);
+}
+
+// One at a time: what is drawn while it lasts begins no other.
+bool Outages::split_begins_or_lasts(Place place) {
+  const TimePoint now = world_->now();
+  const bool lasted = split_lasts(place, now);
+  const std::uint64_t length =
+      world_->choose(Site::split, {}, World::root_entity, split_asked_++, delay_max);
+  if (length != 0 && split_until_ <= now) {
+    split_key_ = length;
+    split_until_ = now + Duration(length);
+  }
+  const bool cut = lasted || split_lasts(place, now);
+  if (cut && length != 0) world_->decisions().bit(Site::split);
+  return cut;
+}
+
+bool Outages::lasts_anywhere(Place place, TimePoint at) {
+  for (const std::uint32_t node : {place.from, place.to})
+    if (node < power_back_.size() && at < power_back_[node]) return true;
+  const auto& causes = route(place).causes;
+  return split_lasts(place, at) ||
+         std::any_of(causes.begin(), causes.end(),
+                     [&](const Cause& cause) { return lasts(cause, at); });
 }
 
 Duration Outages::wait_for_end(Place place) {
   if (!cut(place)) return Duration(0);
-  const Route& cut_route = route(place);
   Duration between = first_retransmission;
   for (Duration later = between; later < retransmission_limit; later += between) {
-    const TimePoint at = world_->now() + later;
-    if (std::none_of(cut_route.causes.begin(), cut_route.causes.end(),
-                     [&](const Cause& cause) { return lasts(cause, at); }))
-      return later;
+    if (!lasts_anywhere(place, world_->now() + later)) return later;
     between = std::min(2 * between, longest_between);
   }
   return Duration::max();

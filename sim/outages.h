@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Outages: who does not hear whom, and until when. Three faults: partition (two nodes, both ways), partition_one_way,
-// and isolation (one node and all others).
+// Outages: who does not hear whom, and until when. Four faults: partition (two nodes, both ways), partition_one_way,
+// isolation (one node and all others), and split (the nodes fall into two groups). And a node without power.
 //
 // An outage begins when somebody would be heard, and lasts for as long as was drawn; or it stands in the plan
 // (FaultRule), to the nanosecond.
@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <utility>
+#include <vector>
 
 #include "sim/decisions.h"
 #include "sim/fault_rule.h"
@@ -21,6 +22,10 @@ class World;
 class Outages {
  public:
   explicit Outages(World& world) noexcept;
+
+  // Nobody hears that node, and it nobody, until then.
+  void power_off(std::size_t node, TimePoint until);
+  bool powerless(std::uint32_t node) const noexcept;
 
   bool possible() const noexcept { return possible_; }
   // Whether what the first node of the place sends now does not arrive at the second.
@@ -50,8 +55,11 @@ class Outages {
   bool cut_now(Place place);
   Duration wait_for_end(Place place);
   bool begins_or_lasts(const Cause& cause);
+  bool split_begins_or_lasts(Place place);
+  bool split_lasts(Place place, TimePoint at) const;
   // Without drawing, nor counting.
   bool lasts(const Cause& cause, TimePoint at) const;
+  bool lasts_anywhere(Place place, TimePoint at);
   Cause cause(Site site, Place place);
   const Route& route(Place place);
 
@@ -61,6 +69,10 @@ class Outages {
   std::map<std::uint64_t, State> states_;
   std::map<std::pair<std::uint32_t, std::uint32_t>, Route> routes_;
   std::array<const Route*, 16> recent_{};  // of routes_, each at the place that its nodes give it
+  std::uint64_t split_asked_ = 0;
+  std::uint64_t split_key_ = 0;  // says on which side a node is
+  TimePoint split_until_{0};
+  std::vector<TimePoint> power_back_;  // by node, as far as one was without
 };
 
 }  // namespace twinwire::sim

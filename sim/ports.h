@@ -44,4 +44,10 @@ class Ports {
   std::uint16_t next_ = ephemeral_first;
 };
 
+// Those of a node: its kernel's, so that they outlive a program that was killed.
+struct NodePorts {
+  Ports streams;
+  Ports datagrams;
+};
+
 }  // namespace twinwire::sim

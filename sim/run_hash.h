@@ -21,7 +21,8 @@ enum class Step : std::uint8_t {
   accepted = 7,   // ... and accepted:         the connection
   fin = 8,        // the end of a stream was delivered: link, bytes before it
   reset = 9,      // a reset arrived:                   link, bytes before it
-  fault = 10,     // a fault of a direction happened:   link, site
+  fault = 10,     // a fault of a direction happened:   link, site; or of a node
+  started = 11,   // a node's program was started again: node, its incarnation
 };
 
 class RunHash {

@@ -11,8 +11,12 @@
 namespace twinwire::sim {
 
 SimAcceptor::SimAcceptor(SimNetwork& network, std::uint64_t serial, const Address& local,
-                         const ListenOptions& options)
-    : network_(&network), serial_(serial), local_(local), options_(options) {
+                         const ListenOptions& options, int backlog_asked)
+    : network_(&network),
+      serial_(serial),
+      local_(local),
+      options_(options),
+      backlog_asked_(std::max(backlog_asked, 0)) {
   options_.backlog = std::max(options_.backlog, 0);
   ++network.world().sockets;
 }
@@ -25,6 +29,22 @@ SimAcceptor::~SimAcceptor() {
   --network_->world().sockets;
 }
 
+void SimAcceptor::sever(bool power) {
+  Scheduler& scheduler = network_->scheduler();
+  network_->remove(*this);
+  for (; !backlog_.empty(); backlog_.pop_front())
+    if (!power) backlog_.front()->detach(1);  // else the fabric takes them
+  --network_->world().sockets;
+  network_ = nullptr;
+  waiters_.wake_all(scheduler);
+}
+
+void SimAcceptor::dropped_one() noexcept {
+  if (filled() > backlog_asked_ || options_.backlog == backlog_asked_) return;
+  network_->world().decisions().bit(Site::short_backlog);
+  backlog_asked_ = options_.backlog;  // once for each time that it was drawn
+}
+
 void SimAcceptor::enqueue(Connection& connection) {
   --opening_;
   backlog_.push_back(&connection);
@@ -32,11 +52,13 @@ void SimAcceptor::enqueue(Connection& connection) {
 }
 
 Result<std::unique_ptr<ByteStream>> SimAcceptor::accept(Deadline deadline) {
+  if (network_ == nullptr) return Errc::canceled;
   World& world = network_->world();
   Scheduler& scheduler = world.scheduler();
   if (const auto refused = scheduler.refuses(deadline)) return *refused;
   while (backlog_.empty()) {
     const Wake wake = waiters_.wait(scheduler, deadline, "a connection to accept");
+    if (network_ == nullptr) return Errc::canceled;
     if (wake != Wake::ready && backlog_.empty()) return to_errc(wake);
   }
   if (LIE(accept_newest_first)) std::swap(backlog_.front(), backlog_.back());

@@ -19,7 +19,7 @@ class SimNetwork;
 class SimAcceptor final : public Acceptor {
  public:
   SimAcceptor(SimNetwork& network, std::uint64_t serial, const Address& local,
-              const ListenOptions& options);
+              const ListenOptions& options, int backlog_asked);
   ~SimAcceptor() override;
 
   Result<std::unique_ptr<ByteStream>> accept(Deadline deadline) override;
@@ -36,14 +36,19 @@ class SimAcceptor final : public Acceptor {
   void reserve() noexcept { ++opening_; }
   void unreserve() noexcept { --opening_; }
   void enqueue(Connection& connection);
+  // A SYN met a full backlog: counted, where it is full only because it is short.
+  void dropped_one() noexcept;
+  // Its node is down: from now on every call is `canceled`. Those that wait are reset, or vanish with the power.
+  void sever(bool power);
   // The world is gone.
   void forget() noexcept { network_ = nullptr; }
 
  private:
-  SimNetwork* network_;
+  SimNetwork* network_;  // nullptr: severed
   std::uint64_t serial_;
   Address local_;
   ListenOptions options_;
+  int backlog_asked_;
   RingBuffer<Connection*> backlog_;
   std::size_t opening_ = 0;
   WaitQueue waiters_;

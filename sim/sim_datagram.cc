@@ -65,16 +65,30 @@ SimDatagram::SimDatagram(SimNetwork& network, Fabric& fabric, EntityId entity, c
       fabric_(&fabric),
       entity_(entity),
       local_(local),
-      receive_buffer_(options.receive_buffer != 0 ? options.receive_buffer : receive_buffer) {
-  ++network.world().sockets;
+      receive_buffer_(options.receive_buffer != 0 ? options.receive_buffer : receive_buffer),
+      buffer_asked_(receive_buffer_) {
+  World& world = network.world();
+  ++world.sockets;
+  if (!world.may_strike(Site::short_datagram_queue)) return;
+  const std::uint64_t more =
+      world.choose(Site::short_datagram_queue, at_node(local), entity, 0, receive_buffer / 512);
+  if (more != 0)
+    receive_buffer_ = std::min(
+        receive_buffer_, short_queue_least + static_cast<std::size_t>(more) * short_queue_step);
 }
 
 SimDatagram::~SimDatagram() {
-  if (network_ == nullptr) return;
+  if (network_ != nullptr) sever();
+}
+
+void SimDatagram::sever() noexcept {
+  Scheduler& scheduler = network_->scheduler();
   discard_received();
   fabric_->forget_name(local_);
   network_->remove(*this);
   --network_->world().sockets;
+  network_ = nullptr;
+  waiters_.wake_all(scheduler);
 }
 
 void SimDatagram::forget() noexcept {
@@ -201,6 +215,8 @@ void SimDatagram::fly(Block* block, std::size_t begin, std::size_t size, const D
 }
 
 Result<std::size_t> SimDatagram::send(std::span<const Datagram> datagrams, Deadline deadline) {
+  if (network_ == nullptr) [[unlikely]]
+    return Errc::canceled;
   World& world = network_->world();
   if (const auto refused = world.scheduler().refuses(deadline)) return *refused;
   std::size_t taken = 0;
@@ -249,7 +265,13 @@ bool SimDatagram::deliver(FlyingDatagram& datagram) {
   World& world = network_->world();
   // A glued datagram's parts share a block: each pays for its bytes, and at least for the smallest block.
   const std::size_t cost = std::max<std::size_t>(datagram.size, 512);
-  if (received_cost_ + cost > receive_buffer_) return false;
+  if (received_cost_ + cost > receive_buffer_) {
+    if (received_cost_ + cost <= buffer_asked_) {
+      world.decisions().bit(Site::short_datagram_queue);
+      buffer_asked_ = 0;  // once for each time that it was drawn
+    }
+    return false;
+  }
   received_cost_ += cost;
   was_spoken_to_ = true;
   const std::uint64_t value = digest({datagram.block->data + datagram.begin, datagram.size});
@@ -267,10 +289,13 @@ bool SimDatagram::deliver(FlyingDatagram& datagram) {
 }
 
 Result<DatagramBatch> SimDatagram::receive(Deadline deadline) {
+  if (network_ == nullptr) [[unlikely]]
+    return Errc::canceled;
   Scheduler& scheduler = network_->scheduler();
   if (const auto refused = scheduler.refuses(deadline)) return *refused;
   while (received_.empty()) {
     const Wake wake = waiters_.wait(scheduler, deadline, "a datagram");
+    if (network_ == nullptr) return Errc::canceled;
     if (wake != Wake::ready && received_.empty()) return to_errc(wake);
   }
   DatagramBatch batch;

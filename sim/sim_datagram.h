@@ -53,6 +53,9 @@ class SimDatagram final : public DatagramSocket {
   static constexpr std::size_t segments_max = 64;         // UDP_MAX_SEGMENTS
   static constexpr std::size_t receive_buffer = 212'992;  // net.core.rmem_default
   static constexpr std::size_t batch_max = 64;            // of one receive()
+  static constexpr std::size_t short_queue_least =
+      16 * 1024;  // holds the first flight of a QUIC connection
+  static constexpr std::size_t short_queue_step = 512;
 
   SimDatagram(SimNetwork& network, Fabric& fabric, EntityId entity, const Address& local,
               const DatagramOptions& options);
@@ -67,6 +70,8 @@ class SimDatagram final : public DatagramSocket {
   // A datagram arrived. False: no room, dropped in silence.
   bool deliver(FlyingDatagram& datagram);
   void discard_received() noexcept;
+  // Its node is down: from now on every call is `canceled`, and without effect.
+  void sever() noexcept;
   // The world is gone.
   void forget() noexcept;
 
@@ -94,7 +99,7 @@ class SimDatagram final : public DatagramSocket {
   // Draws what becomes of the nth datagram to that address: lost, cut, or changed.
   void damage(FlyingDatagram& flying, Pair& to, std::uint64_t nth);
 
-  SimNetwork* network_;
+  SimNetwork* network_;  // nullptr: severed
   Fabric* fabric_;
   EntityId entity_;
   Address local_;
@@ -102,6 +107,7 @@ class SimDatagram final : public DatagramSocket {
   bool spoke_first_ = false;
   bool was_spoken_to_ = false;
   std::size_t receive_buffer_;
+  std::size_t buffer_asked_;
   RingBuffer<Received> received_;
   std::size_t received_cost_ =
       0;  // what the blocks of received_ hold, as the kernel counts buffers and not bytes

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "sim/lie.h"
+#include "sim/node.h"
 #include "sim/sim_acceptor.h"
 #include "sim/sim_datagram.h"
 #include "sim/sim_stream.h"
@@ -18,6 +19,8 @@ namespace {
 constexpr std::uint64_t datagram_sockets_from = std::uint64_t{1} << 32;
 constexpr std::uint64_t randomness = std::uint64_t{2} << 32;
 constexpr std::uint64_t background_fibers = std::uint64_t{3} << 32;
+constexpr std::uint64_t incarnations_from = std::uint64_t{4} << 32;
+constexpr std::uint64_t listeners_from = std::uint64_t{5} << 32;
 
 // When Linux sends a SYN (tcp_syn_retries = 6), and when it gives up.
 constexpr std::int64_t syn_seconds[] = {0, 1, 3, 7, 15, 31, 63};
@@ -57,17 +60,41 @@ struct PortLease {
 
 }  // namespace
 
-SimNetwork::SimNetwork(World& world, Fabric& fabric, std::string_view name, std::size_t ordinal)
+SimNetwork::SimNetwork(World& world, Fabric& fabric, Node& node, std::size_t ordinal,
+                       std::size_t incarnation, NodePorts& ports)
     : world_(&world),
       fabric_(&fabric),
-      name_(name),
+      node_(&node),
+      name_(node.name()),
       ordinal_(ordinal),
       entity_(child_entity(world.entity(), ordinal)),
+      life_(incarnation == 0 ? entity_ : child_entity(entity_, incarnations_from + incarnation)),
       clock_(world, *this),
-      random_(mix(world.decisions().seed(), child_entity(entity_, randomness)), &clock_),
-      background_(world.scheduler(), child_entity(entity_, background_fibers)) {
+      random_(mix(world.decisions().seed(), child_entity(life_, randomness)), &clock_),
+      background_(world.scheduler(), child_entity(life_, background_fibers)),
+      ports_(&ports) {
   TWINWIRE_CHECK(ordinal < 65'000, "a world has at most 65,000 nodes");
-  fabric.add(*this);
+  fabric.set(ordinal, *this);
+}
+
+void SimNetwork::sever(bool power) {
+  severed_ = true;
+  while (!acceptors_.empty()) acceptors_.back()->sever(power);
+  while (!datagram_sockets_.empty()) datagram_sockets_.back()->sever();
+  fabric_->sever(ordinal_, power);
+  dialing_.wake_all(scheduler());
+  background_.cancel();
+}
+
+TimePoint SimNetwork::NodeClock::now() noexcept {
+  const TimePoint now = world_->now();
+  Scheduler& scheduler = world_->scheduler();
+  // A law that looks at it from outside sees the world's time.
+  if (!scheduler.in_fiber() || scheduler.current().group != node_->node_) [[likely]]
+    return now;
+  const TimePoint local = scheduler.local(now);
+  if (local != now && !std::exchange(drift_seen_, true)) node_->node_->clock_seen_wrong();
+  return local;
 }
 
 // Drawn when it is first looked at: where nobody looks, nothing is wrong.
@@ -105,12 +132,12 @@ SimDatagram* SimNetwork::datagram_socket(std::uint16_t port) const noexcept {
 }
 
 void SimNetwork::remove(SimAcceptor& acceptor) noexcept {
-  stream_ports_.release(acceptor.local().port);
+  ports_->streams.release(acceptor.local().port);
   acceptors_.erase(position(acceptors_, acceptor.local().port));
 }
 
 void SimNetwork::remove(SimDatagram& socket) noexcept {
-  datagram_ports_.release(socket.local().port);
+  ports_->datagrams.release(socket.local().port);
   datagram_sockets_.erase(position(datagram_sockets_, socket.local().port));
 }
 
@@ -120,11 +147,18 @@ void SimNetwork::settle() noexcept {
 
 Result<std::unique_ptr<Acceptor>> SimNetwork::listen(const Address& address,
                                                      const ListenOptions& options) {
+  if (severed_) return Errc::canceled;
   if (!is_ours(address)) return Error{Errc::unreachable, EADDRNOTAVAIL};
-  const std::uint16_t port = stream_ports_.take(address.port);
+  const EntityId entity = child_entity(life_, listeners_from + listens_++);
+  const std::uint16_t port = ports_->streams.take(address.port);
   if (port == 0) return Error{Errc::unreachable, EADDRINUSE};
-  auto acceptor =
-      std::make_unique<SimAcceptor>(*this, fabric_->next_serial(), this->address(port), options);
+  ListenOptions given = options;
+  if (world_->may_strike(Site::short_backlog))
+    if (const auto room = world_->choose(Site::short_backlog, at_node(this->address()), entity, 0);
+        room != 0 && room - 1 < static_cast<std::uint64_t>(std::max(options.backlog, 0)))
+      given.backlog = static_cast<int>(room - 1);
+  auto acceptor = std::make_unique<SimAcceptor>(*this, fabric_->next_serial(), this->address(port),
+                                                given, options.backlog);
   acceptors_.insert(position(acceptors_, port), acceptor.get());
   return acceptor;
 }
@@ -139,10 +173,13 @@ bool SimNetwork::no_descriptor(EntityId socket) {
 }
 
 Result<void> SimNetwork::wait_for_answer(TimePoint at, Deadline deadline) {
+  // As this node's clock has it: where that rounds, an instant later.
+  TimePoint due = scheduler().local(at);
+  if (due != at) due.ns += 1;
   while (world_->now() < at) {
-    const Wake wake = scheduler().park(earlier(deadline, {at}), "a connection");
-    if (wake == Wake::canceled) return Errc::canceled;
-    if (world_->now() < at && deadline.at <= world_->now()) return Errc::timed_out;
+    const Wake wake = dialing_.wait(scheduler(), earlier(deadline, {due}), "a connection");
+    if (wake == Wake::canceled || severed_) return Errc::canceled;
+    if (world_->now() < at && deadline.at <= scheduler().now()) return Errc::timed_out;
   }
   return {};
 }
@@ -150,11 +187,12 @@ Result<void> SimNetwork::wait_for_answer(TimePoint at, Deadline deadline) {
 Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked,
                                                      const StreamOptions& options,
                                                      Deadline deadline) {
-  const EntityId entity = child_entity(entity_, dials_++);
+  const EntityId entity = child_entity(life_, dials_++);
+  if (severed_) return Errc::canceled;
   if (const auto refused = scheduler().refuses(deadline)) return *refused;
   if (!is_ours(options.local)) return Error{Errc::unreachable, EADDRNOTAVAIL};
   if (no_descriptor(entity)) return Error{Errc::no_resources, EMFILE};
-  PortLease lease{stream_ports_, stream_ports_.take(options.local.port)};
+  PortLease lease{ports_->streams, ports_->streams.take(options.local.port)};
   if (lease.port == 0)
     return Error{Errc::unreachable, options.local.port != 0 ? EADDRINUSE : EADDRNOTAVAIL};
   const Address from = address(lease.port);
@@ -207,6 +245,7 @@ Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked,
     const bool full = LIE(backlog_one_short) ? acceptor->filled() >= acceptor->options().backlog
                                              : acceptor->full() && !LIE(backlog_without_bound);
     if (full) {
+      acceptor->dropped_one();
       tell("backlog full: the SYN is dropped");
       continue;
     }
@@ -230,10 +269,11 @@ Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked,
 
 Result<std::unique_ptr<DatagramSocket>> SimNetwork::bind(const Address& address,
                                                          const DatagramOptions& options) {
-  const EntityId entity = child_entity(entity_, datagram_sockets_from + binds_++);
+  const EntityId entity = child_entity(life_, datagram_sockets_from + binds_++);
+  if (severed_) return Errc::canceled;
   if (!is_ours(address)) return Error{Errc::unreachable, EADDRNOTAVAIL};
   if (no_descriptor(entity)) return Error{Errc::no_resources, EMFILE};
-  const std::uint16_t port = datagram_ports_.take(address.port);
+  const std::uint16_t port = ports_->datagrams.take(address.port);
   if (port == 0) return Error{Errc::unreachable, EADDRINUSE};
   auto socket =
       std::make_unique<SimDatagram>(*this, *fabric_, entity, this->address(port), options);

@@ -16,21 +16,31 @@
 
 namespace twinwire::sim {
 
+class Node;
+
 class SimNetwork final : public Network {
  public:
   // Virtual time 0 as the nodes' calendars have it: 2025-01-01 00:00:00 UTC.
   static constexpr std::int64_t unix_epoch_ns = 1'735'689'600'000'000'000;
 
-  SimNetwork(World& world, Fabric& fabric, std::string_view name, std::size_t ordinal);
+  // Of the nth incarnation of that node.
+  SimNetwork(World& world, Fabric& fabric, Node& node, std::size_t ordinal, std::size_t incarnation,
+             NodePorts& ports);
   ~SimNetwork() override;
 
   const std::string& name() const noexcept { return name_; }
+  // The node's, in each incarnation.
   EntityId entity() const noexcept { return entity_; }
   Address address(std::uint16_t port = 0) const noexcept {
     return Address::v4(10, 0, static_cast<std::uint8_t>((ordinal_ + 1) >> 8),
                        static_cast<std::uint8_t>(ordinal_ + 1), port);
   }
   World& world() noexcept { return *world_; }
+  Node& node() noexcept { return *node_; }
+  // The node is down, or was since: every call here and on every socket is `canceled`, and without effect.
+  bool severed() const noexcept { return severed_; }
+  // `power`: its kernel is gone as well, and tells nobody.
+  void sever(bool power);
 
   // Errors     unreachable (EADDRINUSE, EADDRNOTAVAIL)
   Result<std::unique_ptr<Acceptor>> listen(const Address& address,
@@ -53,7 +63,7 @@ class SimNetwork final : public Network {
 
   SimAcceptor* acceptor(std::uint16_t port) const noexcept;
   SimDatagram* datagram_socket(std::uint16_t port) const noexcept;
-  Ports& stream_ports() noexcept { return stream_ports_; }
+  Ports& stream_ports() noexcept { return ports_->streams; }
   void remove(SimAcceptor& acceptor) noexcept;
   void remove(SimDatagram& socket) noexcept;
   void settle() noexcept;
@@ -62,13 +72,14 @@ class SimNetwork final : public Network {
   class NodeClock final : public Clock {
    public:
     NodeClock(World& world, const SimNetwork& node) noexcept : world_(&world), node_(&node) {}
-    TimePoint now() noexcept override { return world_->now(); }
+    TimePoint now() noexcept override;
     std::int64_t unix_now_ns() noexcept override;
 
    private:
     World* world_;
     const SimNetwork* node_;
     bool looked_at_ = false;
+    bool drift_seen_ = false;
     std::int64_t skew_ = 0;
     std::int64_t drift_ppm_ = 0;
   };
@@ -76,20 +87,25 @@ class SimNetwork final : public Network {
   bool is_ours(const Address& address) const noexcept;
   bool no_descriptor(EntityId socket);
   // Waits for the answer of an attempt to connect, due at `at`.
+  // Errors     timed_out · canceled
   Result<void> wait_for_answer(TimePoint at, Deadline deadline);
 
   World* world_;
   Fabric* fabric_;
+  Node* node_;
   std::string name_;
   std::size_t ordinal_;
   EntityId entity_;
+  EntityId life_;  // this incarnation's: the first's is the node's
+  bool severed_ = false;
+  WaitQueue dialing_;
   NodeClock clock_;
   SeededRandom random_;  // keyed by (seed, node)
   Scope background_;
-  Ports stream_ports_;
-  Ports datagram_ports_;
+  NodePorts* ports_;
   std::uint64_t dials_ = 0;
   std::uint64_t binds_ = 0;
+  std::uint64_t listens_ = 0;
   // Sorted by port.
   std::vector<SimAcceptor*> acceptors_;
   std::vector<SimDatagram*> datagram_sockets_;

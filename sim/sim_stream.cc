@@ -49,6 +49,8 @@ Result<std::size_t> SimStream::write(std::span<const iovec> pieces, Deadline dea
   for (const iovec& piece : pieces) total += piece.iov_len;
   TWINWIRE_CHECK(total > 0 && pieces.size() <= pieces_max,
                  "a write has at least one byte and at most 1,024 pieces");
+  if (connection_ == nullptr) [[unlikely]]
+    return Errc::canceled;
   World& world = connection_->world();
   Scheduler& scheduler = world.scheduler();
   if (const auto refused = scheduler.refuses(deadline, world.now())) return *refused;
@@ -68,6 +70,7 @@ Result<std::size_t> SimStream::write(std::span<const iovec> pieces, Deadline dea
     end.writer = &scheduler.current();
     link.set_writer_waiting(true);
     const Wake wake = scheduler.park(deadline, "room in a send buffer");
+    if (connection_ == nullptr) return Errc::canceled;
     end.writer = nullptr;
     link.set_writer_waiting(false);
     if (wake != Wake::ready && !end.dead && link.room() == 0) return to_errc(wake);
@@ -91,6 +94,8 @@ Result<std::size_t> SimStream::write(std::span<const iovec> pieces, Deadline dea
 }
 
 Result<bool> SimStream::wait_readable(Deadline deadline) {
+  if (connection_ == nullptr) [[unlikely]]
+    return Errc::canceled;
   World& world = connection_->world();
   Scheduler& scheduler = world.scheduler();
   if (const auto refused = scheduler.refuses(deadline, world.now())) return *refused;
@@ -111,6 +116,7 @@ Result<bool> SimStream::wait_readable(Deadline deadline) {
     if (end.dead) return failure(false);
     end.reader = &scheduler.current();
     const Wake wake = scheduler.park(deadline, "bytes to read");
+    if (connection_ == nullptr) return Errc::canceled;
     end.reader = nullptr;
     if (wake != Wake::ready && link.readable() == 0 && !link.ended() && !end.dead)
       return to_errc(wake);
@@ -151,6 +157,7 @@ Result<std::size_t> SimStream::read_into(std::span<std::byte> into, Deadline dea
 }
 
 Result<void> SimStream::shutdown_write(Deadline) {
+  if (connection_ == nullptr) return Errc::canceled;
   End& end = connection_->end(side_);
   if (end.aborted) return failure(true);
   if (end.shut) return {};
@@ -163,6 +170,8 @@ Result<void> SimStream::shutdown_write(Deadline) {
   return {};
 }
 
-void SimStream::abort() noexcept { connection_->abort(side_); }
+void SimStream::abort() noexcept {
+  if (connection_ != nullptr) connection_->abort(side_);
+}
 
 }  // namespace twinwire::sim

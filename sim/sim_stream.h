@@ -31,6 +31,11 @@ class SimStream final : public ByteStream {
 
   // The world is gone.
   void forget() noexcept { connection_ = nullptr; }
+  // Its node is down: from now on every call is `canceled`, and without effect.
+  void sever() noexcept {
+    --connection_->world().sockets;
+    connection_ = nullptr;
+  }
 
  private:
   // Whether there is something to read: false at the end of the stream.
@@ -39,7 +44,7 @@ class SimStream final : public ByteStream {
   std::size_t shorten_read(std::size_t available);
   Error failure(bool writing) noexcept;
 
-  Connection* connection_;
+  Connection* connection_;  // nullptr: severed
   unsigned side_;
   Address local_;
   Address peer_;

@@ -35,7 +35,15 @@ constexpr std::array<std::string_view, site_count> names{"wake_order",
                                                          "clock_skew",
                                                          "clock_drift",
                                                          "no_descriptors",
-                                                         "no_memory"};
+                                                         "no_memory",
+                                                         "crash",
+                                                         "power_loss",
+                                                         "pause",
+                                                         "unsynced_kept",
+                                                         "split",
+                                                         "timer_drift",
+                                                         "short_backlog",
+                                                         "short_datagram_queue"};
 
 }  // namespace
 

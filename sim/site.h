@@ -44,8 +44,16 @@ enum class Site : std::uint8_t {
   clock_drift,        // its calendar gains (even) or loses (odd) c ppm
   no_descriptors,     // c = 1: a dial or bind finds no descriptor; entity: the socket
   no_memory,          // c = 1: the pool says no; occurrence: nth allocation
+  crash,  // its program is killed, and started again after c ns; entity: node; occurrence: nth run of a fiber of it
+  power_loss,     // it is without power for c ns
+  pause,          // its fibers do not run for c ns; its kernel goes on
+  unsynced_kept,  // c of the records that were not synced outlive its crash; occurrence: nth crash
+  split,  // the nodes are split into two groups that do not hear each other for c ns; occurrence: nth sending
+  timer_drift,           // its monotonic clock gains (even) or loses (odd) c ppm; entity: node
+  short_backlog,         // a listener's backlog holds c - 1 connections, and one; entity: listener
+  short_datagram_queue,  // a datagram socket's buffer holds 16 KiB and c times 512 bytes; entity: socket
 };
-inline constexpr std::size_t site_count = static_cast<std::size_t>(Site::no_memory) + 1;
+inline constexpr std::size_t site_count = static_cast<std::size_t>(Site::short_datagram_queue) + 1;
 
 // What a choice concerns: all, one node, two nodes, or what one sends to another. So narrow may a rule be; in the order
 // of FaultRule::Scope.
@@ -53,11 +61,19 @@ enum class Reach : std::uint8_t { world, node, link, direction };
 constexpr Reach reach_of(Site site) noexcept {
   switch (site) {
     case Site::wake_order:
+    case Site::split:
     case Site::no_memory: return Reach::world;
     case Site::accept_failure:
     case Site::isolation:
     case Site::clock_skew:
     case Site::clock_drift:
+    case Site::crash:
+    case Site::power_loss:
+    case Site::pause:
+    case Site::unsynced_kept:
+    case Site::timer_drift:
+    case Site::short_backlog:
+    case Site::short_datagram_queue:
     case Site::no_descriptors: return Reach::node;
     case Site::partition: return Reach::link;
     default: return Reach::direction;
@@ -67,6 +83,11 @@ constexpr Reach reach_of(Site site) noexcept {
 // Those that happen when a certain byte of a stream arrives.
 constexpr bool stands_at_byte(Site site) noexcept {
   return site >= Site::reset && site <= Site::early_fin;
+}
+
+// Those that take down a node, or stop it: at an instant, where a rule says so.
+constexpr bool strikes_node(Site site) noexcept {
+  return site >= Site::crash && site <= Site::pause;
 }
 
 // "short_write"

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "sim/fabric.h"
+#include "sim/node.h"
 #include "sim/sim_network.h"
 
 namespace twinwire::sim {
@@ -77,8 +78,8 @@ World::~World() {
 SimNetwork& World::add_node(std::string_view name) {
   for (FaultRule& rule : options_.faults.rules)
     rule.resolve(name, static_cast<std::uint32_t>(nodes_.size()));
-  nodes_.push_back(std::make_unique<SimNetwork>(*this, *fabric_, name, nodes_.size()));
-  return *nodes_.back();
+  nodes_.push_back(std::make_unique<Node>(*this, *fabric_, name, nodes_.size()));
+  return nodes_.back()->network();
 }
 
 Address World::origin_of(const Address& seen) const noexcept { return fabric_->origin_of(seen); }
@@ -132,6 +133,8 @@ void World::on_run(const Fiber& fiber) noexcept {
   decisions_.hash().fold(Step::run, fiber.entity ^ static_cast<std::uint64_t>(now_.ns),
                          fiber.wakes);
   count_step();
+  if (fiber.group != nullptr) [[unlikely]]
+    static_cast<Node*>(fiber.group)->on_run();
   if (options_.trace != nullptr) [[unlikely]]
     tell(fiber.name(), overtaken ? "runs after one that was woken later" : "runs");
 }

@@ -10,6 +10,7 @@
 // Where to read on: decisions.h (the door of chance), sim_network.h (sockets), link.h (how bytes travel).
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -30,6 +31,7 @@ namespace twinwire::sim {
 
 class SimNetwork;
 class Fabric;
+class Node;
 
 // Called by a world again and again, outside of its fibers: before time moves, and now and then in between. For worlds
 // that take turns on one thread: each runs in a fiber of another scheduler, on stacks of its own, and
@@ -106,6 +108,10 @@ class World final : public Host, private AllocationGate {
 
   // A host of its own on the simulated network: 10.0.0.1, 10.0.0.2, ... in order of adding. Lives as long as the world.
   SimNetwork& add_node(std::string_view name);
+  // The plan's calm begins at the latest then.
+  void end_faults_at(TimePoint at) noexcept {
+    options_.faults.calm = std::min(options_.faults.calm, at);
+  }
 
   // Runs `main` in a fiber named "main", with a scope whose fibers it need not join, until every fiber has ended or
   // none can go on; then tells whoever is left to stop, and reports. Once per world.
@@ -143,7 +149,8 @@ class World final : public Host, private AllocationGate {
     if (is_calm() && site != Site::wake_order) return no_fault;
     const std::vector<FaultRule>& rules = options_.faults.rules;
     for (std::size_t i = rules.size(); i-- > 0;)
-      if (rules[i].holds(site, place, now_) && !(rules[i].is_scheduled() && stands_at_byte(site)))
+      if (rules[i].holds(site, place, now_) &&
+          !(rules[i].is_scheduled() && (stands_at_byte(site) || strikes_node(site))))
         return rules[i].fault;
     return options_.faults[site];
   }
@@ -214,7 +221,7 @@ class World final : public Host, private AllocationGate {
   TimeHeap events_;
   Scheduler scheduler_;
   std::unique_ptr<Fabric> fabric_;  // what connects the nodes
-  std::vector<std::unique_ptr<SimNetwork>> nodes_;
+  std::vector<std::unique_ptr<Node>> nodes_;
 };
 
 }  // namespace twinwire::sim

@@ -7,6 +7,7 @@
 #include "props/laws/scenarios/ping_pong.h"
 #include "props/laws/scenarios/recovery.h"
 #include "props/laws/scenarios/requests.h"
+#include "props/laws/scenarios/restarts.h"
 #include "props/laws/scenarios/strict_reader.h"
 #include "props/laws/scenarios/traffic.h"
 #include "props/laws/scenarios/unread.h"
@@ -25,6 +26,7 @@ Registry built_in_scenarios() {
   registry.add<Requests>();
   registry.add<Recovery>();
   registry.add<PingPong>();
+  registry.add<Restarts>();
   return registry;
 }
 

@@ -10,6 +10,7 @@
 
 #include "props/laws/fit_world.h"
 #include "props/laws/judge.h"
+#include "sim/disk.h"
 #include "transport/fiber/scope.h"
 #include "transport/net/network.h"
 #include "transport/tls/tls_config.h"
@@ -42,6 +43,15 @@ class Env {
   virtual bool simulated() const noexcept = 0;
   // From when on nothing goes wrong any more; on the Ring that is the beginning.
   virtual TimePoint calm() const noexcept = 0;
+  // Runs a program on that node, and returns when it has ended. In the World it may be killed with all its fibers, and
+  // is started again, with another Network and what is left on the node's disk (sim/node.h); fibers that it makes must
+  // be in its own scopes, and what it leaves behind only what was synced, or was told to a law.
+  virtual void run_node(std::string_view name,
+                        const std::function<void(Network&, sim::Disk::File)>& program) = 0;
+  // The disk of that node, for a law to look at.
+  virtual sim::Disk& disk(std::string_view name) = 0;
+  // It begins at the latest then: so that a law may say what happens at last.
+  virtual void end_faults_at(TimePoint) {}
   // Whose datagrams come from an address, although a NAT may have given that socket another one. Outlives the Env.
   virtual std::function<Address(const Address& seen)> origins() {
     return [](const Address& seen) { return seen; };

@@ -14,7 +14,7 @@ inline void keep_connections(sim::FaultPlan& plan) {
       {Site::connect_refused, Site::connect_black_hole, Site::accept_failure, Site::reset,
        Site::reset_one_side, Site::silent_loss, Site::early_fin, Site::clog, Site::bit_flip,
        Site::datagram_burst, Site::mtu_black_hole, Site::partition, Site::partition_one_way,
-       Site::isolation, Site::no_descriptors, Site::no_memory,
+       Site::isolation, Site::split, Site::short_backlog, Site::no_descriptors, Site::no_memory,
        // QUIC relies on addresses that stay for the duration of the handshake (RFC 9000, section 9).
        Site::address_change})
     plan.off(site);

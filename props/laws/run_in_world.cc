@@ -3,6 +3,7 @@
 
 #include <exception>
 
+#include "sim/node.h"
 #include "sim/sim_network.h"
 
 namespace twinwire::laws {
@@ -13,7 +14,14 @@ class WorldEnv final : public Env {
   WorldEnv(sim::World& world, Scope& scope, Judge& judge, std::vector<Knob> knobs)
       : Env(scope, judge, world.options().seed, std::move(knobs)), world_(&world) {}
 
-  Network& node(std::string_view name) override { return find(name); }
+  Network& node(std::string_view name) override { return find(name).node().network(); }
+  void run_node(std::string_view name,
+                const std::function<void(Network&, sim::Disk::File)>& program) override {
+    sim::Node& node = find(name).node();
+    node.run([&](sim::SimNetwork& network) { program(network, node.disk().file()); });
+  }
+  sim::Disk& disk(std::string_view name) override { return find(name).node().disk(); }
+  void end_faults_at(TimePoint at) override { world_->end_faults_at(at); }
   Address bind_address(std::string_view name) override { return find(name).address(); }
   bool simulated() const noexcept override { return true; }
   TimePoint calm() const noexcept override { return world_->options().faults.calm; }

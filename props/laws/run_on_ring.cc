@@ -2,6 +2,7 @@
 #include "props/laws/run_on_ring.h"
 
 #include <exception>
+#include <map>
 #include <memory>
 
 #include "real/ring_network.h"
@@ -28,6 +29,11 @@ class RingEnv final : public Env {
     nodes_->emplace_back(std::string(name), std::make_unique<real::RingNetwork>(*ring_));
     return *nodes_->back().second;
   }
+  void run_node(std::string_view name,
+                const std::function<void(Network&, sim::Disk::File)>& program) override {
+    program(node(name), disk(name).file());
+  }
+  sim::Disk& disk(std::string_view name) override { return disks_[std::string(name)]; }
   Address bind_address(std::string_view /*name*/) override { return Address::v4(127, 0, 0, 1, 0); }
   bool simulated() const noexcept override { return false; }
   TimePoint calm() const noexcept override { return start_; }
@@ -37,6 +43,7 @@ class RingEnv final : public Env {
   real::Ring* ring_;
   Nodes* nodes_;
   TimePoint start_;
+  std::map<std::string, sim::Disk> disks_;
 };
 
 }  // namespace

@@ -11,6 +11,7 @@
 
 #include "transport/base/mix.h"
 #include "transport/base/time_heap.h"
+#include "transport/fiber/fiber_group.h"
 #include "transport/fiber/stack_pool.h"
 
 namespace twinwire {
@@ -54,6 +55,7 @@ struct Fiber : TimedNode {
   Fiber* previous_sibling = nullptr;
   Scope* scope = nullptr;
   Scheduler* scheduler = nullptr;
+  FiberGroup* group = nullptr;
 
   // The machine's side of it.
   void* context = nullptr;          // of Boost.Context

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "transport/base/check.h"
 #include "transport/fiber/context_switch.h"
@@ -134,6 +135,7 @@ Fiber* Scheduler::create_on(Stack stack, std::byte* callable, std::string_view n
   fiber->entity = entity;
   fiber->serial = ++serials_;
   fiber->scheduler = this;
+  if (current_ != nullptr) fiber->group = current_->group;
   fiber->stack = stack;
   const std::size_t length = std::min(name.size(), fiber->name_text.size() - 1);
   std::memcpy(fiber->name_text.data(), name.data(), length);
@@ -184,6 +186,8 @@ void Scheduler::draw_priority(Fiber& fiber) noexcept {
 
 void Scheduler::push_ready(Fiber& fiber) noexcept {
   fiber.state = Fiber::State::ready;
+  if (fiber.group != nullptr && fiber.group->held) [[unlikely]]
+    return keep_back(fiber);
   ++fiber.wakes;
   if (!options_.orders_wakes) {
     fiber.next_ready = nullptr;
@@ -201,6 +205,40 @@ void Scheduler::push_ready(Fiber& fiber) noexcept {
   heap_.push_back(&fiber);
   std::push_heap(heap_.begin(), heap_.end(),
                  [](const Fiber* a, const Fiber* b) { return runs_before(b, a); });
+}
+
+void Scheduler::keep_back(Fiber& fiber) noexcept {
+  FiberGroup& group = *fiber.group;
+  fiber.next_ready = nullptr;
+  (group.last_held != nullptr ? group.last_held->next_ready : group.first_held) = &fiber;
+  group.last_held = &fiber;
+  ++group.held_count;
+}
+
+void Scheduler::hold(FiberGroup& group) noexcept {
+  TWINWIRE_CHECK(options_.orders_wakes, "only a host that orders wakes may hold fibers");
+  group.held = true;
+  // Those that are ready already, in the order in which they were woken.
+  const auto of_group = std::partition(heap_.begin(), heap_.end(),
+                                       [&](const Fiber* f) { return f->group != &group; });
+  std::sort(of_group, heap_.end(),
+            [](const Fiber* a, const Fiber* b) { return a->ready_order < b->ready_order; });
+  for (auto at = of_group; at != heap_.end(); ++at) keep_back(**at);
+  heap_.erase(of_group, heap_.end());
+  std::make_heap(heap_.begin(), heap_.end(),
+                 [](const Fiber* a, const Fiber* b) { return runs_before(b, a); });
+}
+
+void Scheduler::release(FiberGroup& group) noexcept {
+  group.held = false;
+  group.held_count = 0;
+  Fiber* next = std::exchange(group.first_held, nullptr);
+  group.last_held = nullptr;
+  while (next != nullptr) {
+    Fiber* const fiber = next;
+    next = fiber->next_ready;
+    push_ready(*fiber);
+  }
 }
 
 Fiber* Scheduler::pop_ready() noexcept {
@@ -258,6 +296,8 @@ void Scheduler::fire_timers() {
 Wake Scheduler::park(Deadline deadline, const char* waiting_for) {
   Fiber& fiber = current();
   if (cancel_pending()) return Wake::canceled;
+  if (fiber.group != nullptr) [[unlikely]]
+    deadline = {fiber.group->host(deadline.at)};
   if (deadline != Deadline::never()) {
     if (deadline.at <= host_->now()) return Wake::timed_out;
     if (!fiber.queued() || deadline.at < fiber.due) timers_.set(fiber, deadline.at);

@@ -92,10 +92,10 @@ class Scheduler {
   std::optional<Errc> refuses(Deadline deadline) noexcept {
     return refuses(deadline, host_->now());
   }
-  // The same for whoever knows the time already.
+  // The same for whoever knows the host's time already.
   std::optional<Errc> refuses(Deadline deadline, TimePoint time) noexcept {
     if (cancel_pending()) return Errc::canceled;
-    if (deadline.at <= time) return Errc::timed_out;
+    if (deadline.at <= local(time)) return Errc::timed_out;
     return std::nullopt;
   }
 
@@ -116,7 +116,13 @@ class Scheduler {
     if (fiber.shields == 0) wake(fiber, Wake::canceled);
   }
 
-  TimePoint now() noexcept { return host_->now(); }
+  // As the current fiber's clock has it.
+  TimePoint now() noexcept { return local(host_->now()); }
+  TimePoint local(TimePoint host) const noexcept {
+    if (current_ == nullptr || current_->group == nullptr) [[likely]]
+      return host;
+    return current_->group->local(host);
+  }
   std::size_t live() const noexcept { return live_count_; }
   std::uint64_t runs() const noexcept { return runs_; }  // how often a fiber was resumed
   StackPool& stacks() noexcept { return *stacks_; }
@@ -128,6 +134,11 @@ class Scheduler {
   }
   // Tells every fiber to stop: how a world that is stuck, or over, unwinds.
   void cancel_all() noexcept;
+
+  // Nobody of the group runs from now on, but for whoever does; who is woken meanwhile waits. Requires orders_wakes.
+  void hold(FiberGroup& group) noexcept;
+  // Those that were woken meanwhile are ready now, all at once.
+  void release(FiberGroup& group) noexcept;
 
  private:
   friend class Scope;
@@ -147,6 +158,7 @@ class Scheduler {
   void start(Fiber& fiber) noexcept;  // links it in and makes it ready
 
   void push_ready(Fiber& fiber) noexcept;
+  void keep_back(Fiber& fiber) noexcept;
   Fiber* pop_ready() noexcept;
   bool any_ready() const noexcept { return fifo_first_ != nullptr || !heap_.empty(); }
   static bool runs_before(const Fiber* a, const Fiber* b) noexcept;
