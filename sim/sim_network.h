@@ -30,6 +30,11 @@ class SimNetwork final : public Network {
     return Address::v4(10, 0, static_cast<std::uint8_t>((ordinal_ + 1) >> 8),
                        static_cast<std::uint8_t>(ordinal_ + 1), port);
   }
+  // The same node over IPv6: fd00::n.
+  Address address6(std::uint16_t port = 0) const noexcept {
+    return {{0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, static_cast<std::uint8_t>((ordinal_ + 1) >> 8),
+             static_cast<std::uint8_t>(ordinal_ + 1)}, port};
+  }
   World& world() noexcept { return *world_; }
 
   // Errors     unreachable (EADDRINUSE, EADDRNOTAVAIL)

@@ -4,20 +4,6 @@
 #include "real/ring_network.h"
 
 namespace twinwire::oracle {
-namespace {
-
-using std::chrono::microseconds;
-using std::chrono::milliseconds;
-
-// Loopback answers within the call that sends; what these leave is for the scheduler of a busy machine.
-constexpr Pace ring_pace = {.moment = milliseconds(2),
-                            .turn = microseconds(300),
-                            .hop = Duration(0),
-                            .connect = milliseconds(10),
-                            .settle = microseconds(200),
-                            .patience = milliseconds(1500)};
-
-}  // namespace
 
 Result<Outcomes> run_on_ring(const Script& script) {
   auto ring = real::Ring::create({});
