@@ -108,7 +108,7 @@ void Connection::detach(unsigned side) {
 }
 
 void Connection::open_arrived() {
-  SimAcceptor* acceptor = fabric_->acceptor(ends_[1].address, acceptor_serial_);
+  SimAcceptor* acceptor = fabric_->acceptor({ends_[1].address, ends_[1].realm}, acceptor_serial_);
   if (acceptor != nullptr) {
     acceptor->enqueue(*this);
     return;

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "sim/link.h"
+#include "sim/realm.h"
 #include "sim/world.h"
 #include "transport/net/address.h"
 #include "transport/net/network.h"
@@ -21,7 +22,8 @@ class SimStream;
 
 // One side's socket.
 struct End {
-  Address address;
+  Address address;          // of its node, and the port
+  Realm realm = Realm::v4;  // how that looks
   SimStream* stream = nullptr;  // nullptr: not accepted yet, or closed
   Fiber* reader = nullptr;      // parked
   Fiber* writer = nullptr;
@@ -32,6 +34,8 @@ struct End {
   bool shut = false;        // shutdown_write()
   bool end_read = false;    // a read returned the end
   bool detached = false;    // no stream, and never again one
+
+  Address shown() const noexcept { return sim::shown(address, realm); }
 };
 
 class Connection {

@@ -9,6 +9,7 @@
 
 #include "sim/connection.h"
 #include "sim/outages.h"
+#include "sim/realm.h"
 #include "sim/world.h"
 #include "transport/net/address.h"
 
@@ -42,8 +43,8 @@ class Fabric {
   // The node that has this address, whatever the port; nullptr: none.
   SimNetwork* node(const Address& address) const noexcept;
   // Who listens there; nullptr: nobody, or (where `serial` is given) another than meant.
-  SimAcceptor* acceptor(const Address& address, std::uint64_t serial = 0) const noexcept;
-  SimDatagram* datagram_socket(const Address& address) const noexcept;
+  SimAcceptor* acceptor(const Spot& spot, std::uint64_t serial = 0) const noexcept;
+  SimDatagram* datagram_socket(const Spot& spot) const noexcept;
 
   Connection& connect(EntityId entity, const Address& dialer, const Address& listener,
                       const StreamOptions& dialer_options, const StreamOptions& listener_options,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// SimNetwork: the Network of one simulated node, 10.0.0.n.
+// SimNetwork: the Network of one simulated node: 10.0.0.n, fd00::n, 127.0.0.1 and ::1.
 #pragma once
 
 #include <cstddef>
@@ -32,8 +32,7 @@ class SimNetwork final : public Network {
   }
   // The same node over IPv6: fd00::n.
   Address address6(std::uint16_t port = 0) const noexcept {
-    return {{0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, static_cast<std::uint8_t>((ordinal_ + 1) >> 8),
-             static_cast<std::uint8_t>(ordinal_ + 1)}, port};
+    return shown(address(port), Realm::v6);
   }
   World& world() noexcept { return *world_; }
 
@@ -56,8 +55,15 @@ class SimNetwork final : public Network {
 
   // --- For the fabric ----------------------------------------------------------------------------------------------
 
-  SimAcceptor* acceptor(std::uint16_t port) const noexcept;
-  SimDatagram* datagram_socket(std::uint16_t port) const noexcept;
+  // Whose address is one of this node's.
+  Result<Spot> own(const Address& address) const noexcept;
+  // Where what is sent to `asked` goes: "any" is this node by loopback, or by the address that the sender has.
+  Spot destination(const Address& asked, const Address& bound) const noexcept;
+  // Where what is sent to `to` comes from, for a socket that is bound so.
+  Result<Spot> source_of(const Address& asked, const Spot& to) const noexcept;
+  // Who hears what is sent to this address, as it looks.
+  SimAcceptor* acceptor(const Address& address) const noexcept;
+  SimDatagram* datagram_socket(const Address& address) const noexcept;
   Ports& stream_ports() noexcept { return stream_ports_; }
   void remove(SimAcceptor& acceptor) noexcept;
   void remove(SimDatagram& socket) noexcept;
@@ -77,8 +83,6 @@ class SimNetwork final : public Network {
     std::int64_t skew_ = 0;
     std::int64_t drift_ppm_ = 0;
   };
-  // Whether a socket of this node may have this local address: its own, or unspecified.
-  bool is_ours(const Address& address) const noexcept;
   bool no_descriptor(EntityId socket);
   // Waits for the answer of an attempt to connect, due at `at`.
   Result<void> wait_for_answer(TimePoint at, Deadline deadline);
@@ -95,7 +99,7 @@ class SimNetwork final : public Network {
   Ports datagram_ports_;
   std::uint64_t dials_ = 0;
   std::uint64_t binds_ = 0;
-  // Sorted by port.
+  // Sorted by port; several of one port have different addresses.
   std::vector<SimAcceptor*> acceptors_;
   std::vector<SimDatagram*> datagram_sockets_;
 };

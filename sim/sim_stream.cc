@@ -21,8 +21,8 @@ std::string shortened(std::string_view what, std::uint64_t taken, std::size_t of
 SimStream::SimStream(Connection& connection, unsigned side) noexcept
     : connection_(&connection),
       side_(side),
-      local_(connection.end(side).address),
-      peer_(connection.end(1 - side).address) {
+      local_(connection.end(side).shown()),
+      peer_(connection.end(1 - side).shown()) {
   connection.end(side).stream = this;
   ++connection.world().sockets;
 }

@@ -93,7 +93,9 @@ class DatagramGenerator {
   // Sends no more than may be unread.
   void bound(DatagramStep& step) {
     if (step.to >= datagram_sockets) return;
-    if (script_.receive_buffer[step.to] != 0 && chance(30) && step.size < 1500) {
+    if (script_.receive_buffer[step.to] != 0 && !bursts_ && chance(30) && step.size < 300) {
+      // On one host it may reach another than meant, of the same port: one that has room.
+      bursts_ = script_.one_host;
       step.count = 120;
       return;
     }
@@ -127,6 +129,7 @@ class DatagramGenerator {
   std::uint64_t seed_;
   std::uint64_t drawn_ = 0;
   unsigned tempo_ = 0;
+  bool bursts_ = false;
   std::array<std::uint32_t, datagram_sockets> bytes_{};
   std::array<std::uint32_t, datagram_sockets> datagrams_{};
   DatagramScript script_;

@@ -33,6 +33,7 @@ class DatagramRunner {
     std::vector<std::byte> bytes;
     std::uint8_t from;
     std::uint16_t from_port;
+    std::uint16_t to_port;
     bool received = false;
   };
   struct Socket {
@@ -78,6 +79,13 @@ class DatagramRunner {
     const Address address = ground_.places(host).at(step.place, port);
     auto bound = ground_.bind(host, address, {.receive_buffer = script_.receive_buffer[step.socket]});
     if (!bound) return DatagramOutcome::of(bound.error());
+    // By chance the kernel may give a free port that another socket has on another address.
+    const auto is_known = [&](const Socket& other) { return other.port == (*bound)->local().port; };
+    while (port == 0 && std::ranges::any_of(sockets_, is_known)) {
+      auto another = ground_.bind(host, address, {.receive_buffer = script_.receive_buffer[step.socket]});
+      if (!another) return DatagramOutcome::of(another.error());
+      bound = std::move(another);
+    }
     socket.socket = std::move(*bound);
     socket.port = socket.socket->local().port;
     DatagramOutcome outcome = DatagramOutcome::of(Kind::ok);
@@ -126,7 +134,7 @@ class DatagramRunner {
     do {
       const std::size_t size = std::min(part, content.size() - at);
       const auto first = content.begin() + static_cast<std::ptrdiff_t>(at);
-      sent_.push_back({{first, first + static_cast<std::ptrdiff_t>(size)}, step.socket, from.port});
+      sent_.push_back({{first, first + static_cast<std::ptrdiff_t>(size)}, step.socket, from.port, target(step).port});
       at += size;
     } while (at < content.size());
   }
@@ -160,9 +168,10 @@ class DatagramRunner {
             .remote = places.of(datagram.remote), .local = places.of(datagram.local), .intact = false};
     for (std::size_t i = 0; i < sent_.size(); ++i) {
       Sent& sent = sent_[i];
-      // Empty ones are told apart by who sent them.
-      if (sent.received || sent.from_port != datagram.remote.port || !std::ranges::equal(sent.bytes, bytes))
-        continue;
+      // Empty ones are told apart by who sent them, and to whom.
+      const bool ways = sent.from_port == datagram.remote.port && sent.to_port == socket.port &&
+                        (script_.one_host || host_of(script_, sent.from) != host_of(script_, self));
+      if (sent.received || !ways || !std::ranges::equal(sent.bytes, bytes)) continue;
       sent.received = true;
       got.serial = static_cast<std::uint32_t>(i);
       got.from = sent.from;

@@ -20,6 +20,7 @@ namespace {
 
 constexpr const char* wire_name = "heldwire";
 constexpr int wire_mtu = 65'535;  // so that a burst is one packet, as in the World
+constexpr int wire_packets_max = 10'000;  // on it at one time
 constexpr std::size_t ip_header_min = 20;
 
 Error last_error() { return {Errc::unsupported, errno}; }
@@ -124,6 +125,7 @@ Result<std::unique_ptr<HeldWire>> HeldWire::create() {
   request.ifr_flags = IFF_TUN | IFF_NO_PI;
   if (::ioctl(fd, TUNSETIFF, &request) != 0) return last_error();
   const bool ready =
+      configure(wire_name, SIOCSIFTXQLEN, [](ifreq& r) { r.ifr_qlen = wire_packets_max; }) &&
       configure(wire_name, SIOCSIFMTU, [](ifreq& r) { r.ifr_mtu = wire_mtu; }) &&
       configure(wire_name, SIOCSIFADDR, [](ifreq& r) { set_address(r, 0x0a090001); }) &&
       configure(wire_name, SIOCSIFNETMASK, [](ifreq& r) { set_address(r, 0xffffff00); }) &&
