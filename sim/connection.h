@@ -33,6 +33,7 @@ struct End {
   bool aborted = false;     // by its own side
   bool shut = false;        // shutdown_write()
   bool end_read = false;    // a read returned the end
+  bool ended_first = false; // when the peer's end had not arrived: what follows a close is TIME_WAIT
   bool detached = false;    // no stream, and never again one
 
   Address shown() const noexcept { return sim::shown(address, realm); }
@@ -52,6 +53,7 @@ class Connection {
   // The link on which `side` sends.
   Link& link(unsigned side) noexcept { return links_[side]; }
   End& end(unsigned side) noexcept { return ends_[side]; }
+  const End& end(unsigned side) const noexcept { return ends_[side]; }
 
   // This side's application drops it: RST.
   void abort(unsigned side);
@@ -78,6 +80,9 @@ class Connection {
   Connection* previous = nullptr;
 
  private:
+  // This side is gone: its port is free, or lingers.
+  void give_port_back(unsigned side);
+
   World* world_;
   Fabric* fabric_;
   EntityId entity_;

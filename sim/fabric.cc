@@ -104,6 +104,14 @@ Connection& Fabric::connect(EntityId entity, const Address& dialer, const Addres
   return *connection;
 }
 
+bool Fabric::serves(const Address& bound, const Address& node) const noexcept {
+  for (const Connection* each = connections_; each != nullptr; each = each->next) {
+    const End& end = each->end(1);
+    if (!end.detached && end.address.ip == node.ip && conflict(end.shown(), bound)) return true;
+  }
+  return false;
+}
+
 void Fabric::unlink(Connection& connection) noexcept {
   (connection.previous != nullptr ? connection.previous->next : connections_) = connection.next;
   if (connection.next != nullptr) connection.next->previous = connection.previous;
@@ -111,8 +119,6 @@ void Fabric::unlink(Connection& connection) noexcept {
 }
 
 void Fabric::release(Connection& connection) {
-  if (SimNetwork* dialer = node(connection.end(0).address))
-    dialer->stream_ports().release(connection.end(0).shown());
   unlink(connection);
   delete &connection;
 }

@@ -49,7 +49,9 @@ class Fabric {
   Connection& connect(EntityId entity, const Address& dialer, const Address& listener,
                       const StreamOptions& dialer_options, const StreamOptions& listener_options,
                       std::uint64_t acceptor_serial);
-  // Frees it and its dialer's port.
+  // Whether `node` has an accepted connection, or one to accept, in whose way a socket that is bound so would be.
+  bool serves(const Address& bound, const Address& node) const noexcept;
+  // Frees it.
   void release(Connection& connection);
 
   // A datagram that may fly; goes back by put_datagram().

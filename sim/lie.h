@@ -58,12 +58,20 @@ namespace twinwire::sim {
   X(families_mix, "a socket of one family sends to the other")                                \
   X(loopback_has_no_address, "what comes over loopback comes from the node's other address")
 
+// About the ports of listeners and of those who dial.
+#define TWINWIRE_PORT_LIES(X)                                                                 \
+  X(no_time_wait, "a port is free as soon as its connection has ended")                      \
+  X(dropped_connection_lingers, "a connection that was reset keeps its port for a minute")   \
+  X(time_wait_stops_listeners, "a listener cannot have a port on which connections linger")  \
+  X(dial_from_served_port, "a dial may come from a port that accepted connections have")
+
 enum class Lie : unsigned char {
   none,
 #define TWINWIRE_LIE_ID(name, what) name,
   TWINWIRE_LIES(TWINWIRE_LIE_ID)
   TWINWIRE_DATAGRAM_LIES(TWINWIRE_LIE_ID)
   TWINWIRE_ADDRESS_LIES(TWINWIRE_LIE_ID)
+  TWINWIRE_PORT_LIES(TWINWIRE_LIE_ID)
 #undef TWINWIRE_LIE_ID
 };
 

@@ -143,7 +143,7 @@ Result<std::unique_ptr<Acceptor>> SimNetwork::listen(const Address& address,
     if (!spot) return spot.error();
     bound = shown(*spot);
   }
-  bound.port = stream_ports_.take(bound);
+  bound.port = stream_ports_.take(bound, world_->now(), !LIE(time_wait_stops_listeners));
   if (bound.port == 0) return Error{Errc::unreachable, EADDRINUSE};
   auto acceptor = std::make_unique<SimAcceptor>(*this, fabric_->next_serial(), bound, options);
   acceptors_.insert(position(acceptors_, bound.port), acceptor.get());
@@ -178,7 +178,9 @@ Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked,
   if (!source) return source.error();
   if (no_descriptor(entity)) return Error{Errc::no_resources, EMFILE};
   PortLease lease{stream_ports_, shown(*source)};
-  lease.bound.port = stream_ports_.take(lease.bound);
+  const bool served = options.local.port != 0 && !LIE(dial_from_served_port) &&
+                      fabric_->serves(lease.bound, address());
+  lease.bound.port = served ? 0 : stream_ports_.take(lease.bound, world_->now(), false);
   if (lease.bound.port == 0)
     return Error{Errc::unreachable, options.local.port != 0 ? EADDRINUSE : EADDRNOTAVAIL};
   const Address from = address(lease.bound.port);
@@ -264,7 +266,7 @@ Result<std::unique_ptr<DatagramSocket>> SimNetwork::bind(const Address& address,
     bound = shown(*spot);
   }
   if (no_descriptor(entity)) return Error{Errc::no_resources, EMFILE};
-  bound.port = datagram_ports_.take(bound);
+  bound.port = datagram_ports_.take(bound, world_->now(), false);
   if (bound.port == 0) return Error{Errc::unreachable, EADDRINUSE};
   auto socket = std::make_unique<SimDatagram>(*this, *fabric_, entity, bound, options);
   datagram_sockets_.insert(position(datagram_sockets_, bound.port), socket.get());

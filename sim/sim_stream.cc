@@ -158,6 +158,7 @@ Result<void> SimStream::shutdown_write(Deadline) {
   // shutdown(2) does not tell what killed the connection: that is left for a read or a write.
   if (end.dead)
     return LIE(shutdown_tells_the_error) ? failure(true) : Error{Errc::broken, ENOTCONN};
+  end.ended_first = !connection_->link(1 - side_).ended();
   connection_->wake_writer(side_);
   connection_->link(side_).send_fin();
   return {};

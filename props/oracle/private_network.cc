@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 namespace twinwire::oracle {
@@ -91,12 +92,11 @@ void turn_round(std::byte* packet, std::size_t size) {
 
 }  // namespace
 
-Result<void> enter_private_network() {
-  static bool entered = false;
-  if (entered) return {};
+namespace {
+
+Result<void> enter_another() {
   if (::unshare(CLONE_NEWNET) != 0 && ::unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0)
     return last_error();
-  entered = true;
   // The name with a colon is that of a second address.
   const bool ready =
       bring_up("lo") &&
@@ -105,6 +105,27 @@ Result<void> enter_private_network() {
       add_address6(loopback_places().own6);
   if (!ready) return last_error();
   return {};
+}
+
+}  // namespace
+
+Result<void> enter_private_network() {
+  static bool entered = false;
+  if (entered) return {};
+  if (auto another = enter_another(); !another) return another;
+  entered = true;
+  return {};
+}
+
+Result<std::uint16_t> fresh_ports() {
+  constexpr std::uint16_t first = 1024;
+  constexpr std::uint16_t last = 32'000;  // above are those that the kernel gives
+  static std::uint16_t next = first;
+  if (next >= last) {
+    if (auto another = enter_another(); !another) return another.error();
+    next = first;
+  }
+  return std::exchange(next, static_cast<std::uint16_t>(next + 8));
 }
 
 Places loopback_places() {
