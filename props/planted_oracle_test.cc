@@ -11,6 +11,7 @@
 #include "props/oracle/generator.h"
 #include "props/oracle/hunt.h"
 #include "props/oracle/kernel_runner.h"
+#include "props/oracle/port_script.h"
 #include "props/oracle/seam_runner.h"
 #include "sim/lie.h"
 
@@ -55,6 +56,7 @@ class PlantedLies : public testing::TestWithParam<PlantedLie> {
 };
 class PlantedDatagramLies : public PlantedLies {};
 class PlantedAddressLies : public PlantedLies {};
+class PlantedPortLies : public PlantedLies {};
 
 TEST_P(PlantedLies, are_caught) {
   expect_caught([&](std::uint64_t seed) -> std::optional<std::string> {
@@ -82,10 +84,18 @@ TEST_P(PlantedAddressLies, are_caught) {
   });
 }
 
+TEST_P(PlantedPortLies, are_caught) {
+  expect_caught([&](std::uint64_t seed) {
+    return examine_any(port_script_of(seed), true, run_ports_on_kernel, run_ports_in_world,
+                       coverage_);
+  });
+}
+
 #define TWINWIRE_LIE_ENTRY(name, what) {sim::Lie::name, #name, what},
 constexpr PlantedLie lies[] = {TWINWIRE_LIES(TWINWIRE_LIE_ENTRY)};
 constexpr PlantedLie datagram_lies[] = {TWINWIRE_DATAGRAM_LIES(TWINWIRE_LIE_ENTRY)};
 constexpr PlantedLie address_lies[] = {TWINWIRE_ADDRESS_LIES(TWINWIRE_LIE_ENTRY)};
+constexpr PlantedLie port_lies[] = {TWINWIRE_PORT_LIES(TWINWIRE_LIE_ENTRY)};
 #undef TWINWIRE_LIE_ENTRY
 
 std::string name_of(const testing::TestParamInfo<PlantedLie>& instance) {
@@ -94,6 +104,7 @@ std::string name_of(const testing::TestParamInfo<PlantedLie>& instance) {
 
 INSTANTIATE_TEST_SUITE_P(World, PlantedLies, testing::ValuesIn(lies), name_of);
 INSTANTIATE_TEST_SUITE_P(World, PlantedDatagramLies, testing::ValuesIn(datagram_lies), name_of);
+INSTANTIATE_TEST_SUITE_P(World, PlantedPortLies, testing::ValuesIn(port_lies), name_of);
 INSTANTIATE_TEST_SUITE_P(World, PlantedAddressLies, testing::ValuesIn(address_lies), name_of);
 
 }  // namespace

@@ -110,9 +110,15 @@ Result<std::unique_ptr<ByteStream>> RingNetwork::dial(const Address& address,
   if (completion.result < 0) return error_of_address(error_of(completion));
 
   const Address local = local_address(socket->fd());
-  if (local == address) return Error{Errc::refused, ECONNREFUSED};
+  const Address peer = is_wildcard(address) ? peer_address(socket->fd()) : address;
+  if (local == peer) {
+    // By a reset: the port must not linger for a minute.
+    const linger none{1, 0};
+    (void)::setsockopt(socket->fd(), SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    return Error{Errc::refused, ECONNREFUSED};
+  }
   std::unique_ptr<ByteStream> stream(new (std::nothrow)
-                                         RingStream(*ring_, std::move(socket), local, address));
+                                         RingStream(*ring_, std::move(socket), local, peer));
   if (stream == nullptr) return Errc::no_resources;
   ++ring_->count().connections_dialed;
   return stream;

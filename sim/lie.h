@@ -63,6 +63,7 @@ namespace twinwire::sim {
   X(no_time_wait, "a port is free as soon as its connection has ended")                      \
   X(dropped_connection_lingers, "a connection that was reset keeps its port for a minute")   \
   X(time_wait_stops_listeners, "a listener cannot have a port on which connections linger")  \
+  X(dial_from_any_is_narrow, "a dial from a port of any address disturbs that address alone") \
   X(dial_from_served_port, "a dial may come from a port that accepted connections have")
 
 enum class Lie : unsigned char {

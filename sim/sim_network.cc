@@ -177,12 +177,20 @@ Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked,
   const auto source = source_of(options.local, target);
   if (!source) return source.error();
   if (no_descriptor(entity)) return Error{Errc::no_resources, EMFILE};
+  // As bind(2), before it is known where to: "any" stands in everybody's way. Then the address is narrowed.
   PortLease lease{stream_ports_, shown(*source)};
+  Address bound = lease.bound;
+  if (options.local.port != 0 && is_unspecified(options.local) && !LIE(dial_from_any_is_narrow))
+    bound.ip = is_v4(target.realm) ? Address::v4(0, 0, 0, 0, 0).ip : Address{}.ip;
   const bool served = options.local.port != 0 && !LIE(dial_from_served_port) &&
-                      fabric_->serves(lease.bound, address());
-  lease.bound.port = served ? 0 : stream_ports_.take(lease.bound, world_->now(), false);
+                      fabric_->serves(bound, address());
+  lease.bound.port = served ? 0 : stream_ports_.take(bound, world_->now(), false);
   if (lease.bound.port == 0)
     return Error{Errc::unreachable, options.local.port != 0 ? EADDRINUSE : EADDRNOTAVAIL};
+  if (bound.ip != lease.bound.ip) {
+    stream_ports_.release(bound);
+    (void)stream_ports_.take(lease.bound, world_->now(), false);
+  }
   const Address from = address(lease.bound.port);
   const Address to = target.address;
   const std::string who = world_->tracing() ? to_string(from) + ">" + to_string(to) : std::string();

@@ -37,6 +37,15 @@ Socket open_for(const Address& address) {
   return Socket(::socket(address.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 }
 
+void reset_on_close(const Socket& socket) {
+  const linger none{1, 0};
+  (void)::setsockopt(socket.fd(), SOL_SOCKET, SO_LINGER, &none, sizeof none);
+}
+
+bool is_any_address(const Address& address) {
+  return address.ip == Address{}.ip || address.ip == Address::v4(0, 0, 0, 0, 0).ip;
+}
+
 // What the seam says of an address that cannot be had.
 Error error_of_address(int error) {
   if (error == EINVAL || error == EAFNOSUPPORT) return {Errc::unreachable, error};
@@ -49,9 +58,7 @@ class KernelPortStream final : public PortStream {
       : socket_(std::move(socket)), local_(local_address_of(socket_.fd())), peer_(peer) {}
   // The seam's: before both ends it is a reset.
   ~KernelPortStream() override {
-    const linger none{1, 0};
-    if (!end_read_ || !ended_)
-      (void)::setsockopt(socket_.fd(), SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    if (!end_read_ || !ended_) reset_on_close(socket_);
   }
   Address local() const override { return local_; }
   Address peer() const override { return peer_; }
@@ -113,7 +120,8 @@ class KernelPortGround final : public PortGround {
     Socket socket = open_for(to);
     Address bound = from;
     // "Any" is of the destination's family.
-    if (bound.ip == Address{}.ip && to.is_v4()) bound = Address::v4(0, 0, 0, 0, from.port);
+    if (is_any_address(from))
+      bound = to.is_v4() ? Address::v4(0, 0, 0, 0, from.port) : Address{.port = from.port};
     if (from != Address{})
       if (const int error = bind_to(socket, bound)) return error_of_address(error);
     const KernelAddress at(to);
@@ -129,8 +137,11 @@ class KernelPortGround final : public PortGround {
     KernelAddress peer;
     if (::getpeername(socket.fd(), &peer.any, &peer.length) != 0) return Errc::timed_out;
     const Address there = peer.address();
-    // The seam's: a dial that reached itself is refused.
-    if (there == local_address_of(socket.fd())) return Error{Errc::refused, ECONNREFUSED};
+    // The seam's: a dial that reached itself is refused, and leaves nothing behind.
+    if (there == local_address_of(socket.fd())) {
+      reset_on_close(socket);
+      return Error{Errc::refused, ECONNREFUSED};
+    }
     return std::make_unique<KernelPortStream>(std::move(socket), there);
   }
 
