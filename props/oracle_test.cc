@@ -15,7 +15,10 @@ namespace {
 
 void hunt_streams(std::uint64_t scripts, Tempo tempo, const Runner& truth, const Runner& claimed) {
   hunt(scripts, [&](std::uint64_t seed, Coverage& coverage) -> std::optional<std::string> {
-    const auto finding = examine(script_of(seed), tempo, truth, claimed, coverage);
+    Script script = script_of(seed);
+    // The wire carries IPv4.
+    script.ipv6 = tempo == Tempo::settled && seed % 2 == 1;
+    const auto finding = examine(script, tempo, truth, claimed, coverage);
     if (!finding) return std::nullopt;
     return to_text(*finding);
   });

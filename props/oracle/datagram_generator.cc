@@ -86,7 +86,14 @@ class DatagramGenerator {
     // What an interface's MTU allows over IPv6 is no part of the truth.
     if (!is_v4(step.place) && step.size == payload_max6) step.size = 60'000;
     if (chance(10)) step.segment_size = static_cast<std::uint16_t>(1 + below(step.size / 20 + 300));
+    // More than a small receive buffer, which takes it all the same where it is empty.
+    if (step.to < datagram_sockets && script_.receive_buffer[step.to] != 0 && chance(8)) {
+      step.size = static_cast<std::uint32_t>(5000 + below(50'000));
+      step.segment_size = 0;
+      step.count = 1;
+    }
     bound(step);
+    if (step.count > 1 && step.segment_size == 0 && chance(15)) step.last_size = payload_max6 + 1;
     return step;
   }
 

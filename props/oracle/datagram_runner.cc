@@ -110,7 +110,8 @@ class DatagramRunner {
     std::vector<std::vector<std::byte>> contents;
     std::vector<Datagram> datagrams;
     for (std::uint8_t i = 0; i < step.count; ++i) {
-      std::vector<std::byte> bytes(step.size);
+      const bool other = step.last_size != 0 && i > 0 && i + 1 == step.count;
+      std::vector<std::byte> bytes(other ? step.last_size : step.size);
       ++written_;
       for (std::size_t at = 0; at < bytes.size(); ++at) bytes[at] = byte_of(written_, 0, at);
       contents.push_back(std::move(bytes));

@@ -31,6 +31,7 @@ std::string to_text(const DatagramStep& step) {
     case DatagramOp::send:
     case DatagramOp::send_late:
       text += " " + std::to_string(step.count) + "x" + std::to_string(step.size);
+      if (step.last_size != 0) text += " and " + std::to_string(step.last_size);
       if (step.segment_size != 0) text += "/" + std::to_string(step.segment_size);
       text += " to " + target(step);
       if (step.ecn != Ecn::not_ect) text += ", ECN " + std::to_string(static_cast<int>(step.ecn));

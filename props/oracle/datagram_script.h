@@ -42,6 +42,7 @@ struct DatagramStep {
   std::uint8_t to = 0;
   std::uint8_t count = 1;  // datagrams: of one call to send, or to wait for
   std::uint32_t size = 0;
+  std::uint32_t last_size = 0;  // of the last of several, where it is another
   std::uint16_t segment_size = 0;
   Ecn ecn = Ecn::not_ect;
   Place source = Place::any6;  // to send from; any6: not said

@@ -56,6 +56,8 @@ class PortGenerator {
       if (chance(8)) step.port = chance(50) ? unheard_port : 0;
       if (chance(30)) step.from = chance(4) ? Place::nobody4 : place();
       if (step.from && chance(70)) step.from_port = port();
+      // To the kernel such a socket, once it is connected, is still in the way of 0.0.0.0, and of that alone.
+      if (step.from && is_any(*step.from) && !is_v4(step.place)) step.from_port = 0;
       add(step);
       for (std::uint8_t i = 0; i < port_listeners && chance(80); ++i)
         add({.op = PortOp::accept, .which = i});

@@ -14,7 +14,8 @@ Outcomes run_in_world(const Script& script) {
   sim::SimNetwork& dialer = world.add_node("a");
   Outcomes outcomes;
   const sim::RunReport report = world.run([&](Scope& scope) {
-    outcomes = SeamRunner(script, dialer, listener, listener.address(4000), world_pace).run(scope);
+    const Address at = script.ipv6 ? listener.address6(4000) : listener.address(4000);
+    outcomes = SeamRunner(script, dialer, listener, at, world_pace).run(scope);
   });
   TWINWIRE_CHECK(report.ending == sim::Ending::finished && report.leaked_sockets == 0 &&
                      report.leaked_buffers == 0,
