@@ -30,8 +30,8 @@ TEST_F(Oracle, the_world_does_what_the_kernel_does_packet_for_packet) {
   auto wire = HeldWire::create();
   if (!wire) GTEST_SKIP() << "no TUN device to be had: " << to_string(wire.error());
   hunt_streams(
-      2000, Tempo::as_drawn,
-      [&](const Script& script) { return run_on_wire(script, **wire); }, run_in_world);
+      2000, Tempo::as_drawn, [&](const Script& script) { return run_on_wire(script, **wire); },
+      run_in_world);
 }
 
 TEST_F(Oracle, the_world_does_what_the_kernel_does_over_loopback) {
@@ -40,7 +40,7 @@ TEST_F(Oracle, the_world_does_what_the_kernel_does_over_loopback) {
 
 TEST_F(Oracle, the_ring_does_what_the_kernel_does_over_loopback) {
   hunt_streams(100, Tempo::settled, run_on_loopback,
-       [](const Script& script) { return run_on_ring(script).value(); });
+               [](const Script& script) { return run_on_ring(script).value(); });
 }
 
 }  // namespace

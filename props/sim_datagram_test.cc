@@ -119,13 +119,13 @@ TEST(sim_datagram, port_zero_is_unreachable) {
 }
 
 TEST(sim_datagram, an_empty_receive_queue_takes_a_datagram_larger_than_its_buffer) {
-  expect_clean(run_sockets(
-      {},
-      [](Sockets& s) {
-        for (int i = 0; i < 2; ++i) EXPECT_EQ(send(*s.a, *s.b, pattern(60'000)).value(), 1u);
-        EXPECT_EQ(receive_all(s.world, *s.b).size(), 1u);
-      },
-      {.receive_buffer = 4096}));
+  expect_clean(run_sockets({},
+                           [](Sockets& s) {
+                             for (int i = 0; i < 2; ++i)
+                               EXPECT_EQ(send(*s.a, *s.b, pattern(60'000)).value(), 1u);
+                             EXPECT_EQ(receive_all(s.world, *s.b).size(), 1u);
+                           },
+                           {.receive_buffer = 4096}));
 }
 
 TEST(sim_datagram, an_error_behind_the_first_datagram_is_told_by_the_next_call) {

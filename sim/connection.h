@@ -22,8 +22,8 @@ class SimStream;
 
 // One side's socket.
 struct End {
-  Address address;          // of its node, and the port
-  Realm realm = Realm::v4;  // how that looks
+  Address address;              // of its node, and the port
+  Realm realm = Realm::v4;      // how that looks
   SimStream* stream = nullptr;  // nullptr: not accepted yet, or closed
   Fiber* reader = nullptr;      // parked
   Fiber* writer = nullptr;
@@ -33,8 +33,9 @@ struct End {
   bool aborted = false;     // by its own side
   bool shut = false;        // shutdown_write()
   bool end_read = false;    // a read returned the end
-  bool ended_first = false; // when the peer's end had not arrived: what follows a close is TIME_WAIT
-  bool detached = false;    // no stream, and never again one
+  bool ended_first =
+      false;              // when the peer's end had not arrived: what follows a close is TIME_WAIT
+  bool detached = false;  // no stream, and never again one
 
   Address shown() const noexcept { return sim::shown(address, realm); }
 };

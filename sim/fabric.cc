@@ -107,7 +107,8 @@ Connection& Fabric::connect(EntityId entity, const Address& dialer, const Addres
 bool Fabric::serves(const Address& bound, const Address& node) const noexcept {
   for (const Connection* each = connections_; each != nullptr; each = each->next) {
     const End& end = each->end(1);
-    if (!end.detached && !end.dead && end.address.ip == node.ip && conflict(end.shown(), bound)) return true;
+    if (!end.detached && !end.dead && end.address.ip == node.ip && conflict(end.shown(), bound))
+      return true;
   }
   return false;
 }

@@ -74,9 +74,8 @@ class Ports {
   using Entries = std::vector<Entry>;
 
   Entries::iterator first_of(std::uint16_t port) noexcept {
-    return std::lower_bound(used_.begin(), used_.end(), port, [](const Entry& e, std::uint16_t p) {
-      return e.bound.port < p;
-    });
+    return std::lower_bound(used_.begin(), used_.end(), port,
+                            [](const Entry& e, std::uint16_t p) { return e.bound.port < p; });
   }
   Entries::iterator end_of(Entries::iterator first, std::uint16_t port) noexcept {
     return std::find_if(first, used_.end(), [&](const Entry& e) { return e.bound.port != port; });

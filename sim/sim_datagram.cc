@@ -287,16 +287,16 @@ bool SimDatagram::deliver(FlyingDatagram& datagram) {
   received_cost_ += cost;
   was_spoken_to_ = true;
   const std::uint64_t value = digest({datagram.block->data + datagram.begin, datagram.size});
-  world.step(
-      Step::datagram, datagram.pair, value,
-      world.tracing() ? to_string(shown(datagram.from)) + ">" + to_string(shown(datagram.to))
-                      : std::string(),
-      [&] {
-        return std::string(datagram.duplicate ? "delivered again" : "delivered") +
-               " a datagram of " + std::to_string(datagram.size) + " bytes";
-      });
+  world.step(Step::datagram, datagram.pair, value,
+             world.tracing() ? to_string(shown(datagram.from)) + ">" + to_string(shown(datagram.to))
+                             : std::string(),
+             [&] {
+               return std::string(datagram.duplicate ? "delivered again" : "delivered") +
+                      " a datagram of " + std::to_string(datagram.size) + " bytes";
+             });
   received_.push_back({shown(datagram.from), shown(datagram.to),
-                       LIE(mark_lost) ? Ecn::not_ect : datagram.ecn, datagram.block, datagram.begin, datagram.size});
+                       LIE(mark_lost) ? Ecn::not_ect : datagram.ecn, datagram.block, datagram.begin,
+                       datagram.size});
   ++datagram.block->references;
   waiters_.wake_one(world.scheduler());
   return true;

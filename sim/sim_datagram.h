@@ -64,9 +64,7 @@ class SimDatagram final : public DatagramSocket {
   // Linux reports ICMP errors only on connected sockets.
   Result<std::size_t> send(std::span<const Datagram> datagrams, Deadline deadline) override;
   Result<DatagramBatch> receive(Deadline deadline) override;
-  Address local() const noexcept override {
-    return is_unspecified(bound_) ? address_ : bound_;
-  }
+  Address local() const noexcept override { return is_unspecified(bound_) ? address_ : bound_; }
   const Address& bound() const noexcept { return bound_; }
 
   // A datagram arrived. False: no room, dropped in silence.

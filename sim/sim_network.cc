@@ -182,8 +182,8 @@ Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked,
   Address bound = lease.bound;
   if (options.local.port != 0 && is_unspecified(options.local) && !LIE(dial_from_any_is_narrow))
     bound.ip = is_v4(target.realm) ? Address::v4(0, 0, 0, 0, 0).ip : Address{}.ip;
-  const bool served = options.local.port != 0 && !LIE(dial_from_served_port) &&
-                      fabric_->serves(bound, address());
+  const bool served =
+      options.local.port != 0 && !LIE(dial_from_served_port) && fabric_->serves(bound, address());
   lease.bound.port = served ? 0 : stream_ports_.take(bound, world_->now(), false);
   if (lease.bound.port == 0)
     return Error{Errc::unreachable, options.local.port != 0 ? EADDRINUSE : EADDRNOTAVAIL};

@@ -74,15 +74,20 @@ class DatagramGenerator {
 
   DatagramStep send() {
     DatagramStep step{.op = DatagramOp::send, .socket = socket(), .place = there()};
-    step.to = script_.one_host ? socket() : static_cast<std::uint8_t>((step.socket < 2 ? 2 : 0) + below(2));
+    step.to = script_.one_host ? socket()
+                               : static_cast<std::uint8_t>((step.socket < 2 ? 2 : 0) + below(2));
     if (chance(6)) step.to = chance(60) ? to_nobodys_port : to_port_zero;
     if (chance(3)) step.op = DatagramOp::send_late;
     if (chance(20)) step.ecn = static_cast<Ecn>(1 + below(3));
-    if (chance(10)) step.source = script_.one_host ? here() : chance(70) ? Place::own4 : Place::far4;
+    if (chance(10))
+      step.source = script_.one_host ? here() : chance(70) ? Place::own4 : Place::far4;
     if (step.source == Place::any4) step.source = Place::any6;
     step.count = static_cast<std::uint8_t>(chance(70) ? 1 : 1 + below(20));
-    step.size = static_cast<std::uint32_t>(chance(20) ? 0 : chance(70) ? 1 + below(100) : 1 + below(1400));
-    if (chance(4)) step.size = (is_v4(step.place) ? payload_max4 : payload_max6) + (chance(50) ? 0 : 1);
+    step.size = static_cast<std::uint32_t>(chance(20)   ? 0
+                                           : chance(70) ? 1 + below(100)
+                                                        : 1 + below(1400));
+    if (chance(4))
+      step.size = (is_v4(step.place) ? payload_max4 : payload_max6) + (chance(50) ? 0 : 1);
     // What an interface's MTU allows over IPv6 is no part of the truth.
     if (!is_v4(step.place) && step.size == payload_max6) step.size = 60'000;
     if (chance(10)) step.segment_size = static_cast<std::uint16_t>(1 + below(step.size / 20 + 300));
@@ -112,9 +117,11 @@ class DatagramGenerator {
     if (datagrams + segments > unread_datagrams_max || bytes + step.size > unread_bytes_max)
       step.size = step.segment_size = 0;
     const auto more = static_cast<std::uint32_t>(step.segment_size == 0 ? 1 : segments);
-    const std::uint32_t room = std::min((unread_datagrams_max - std::min(datagrams, unread_datagrams_max)) / more,
-                                        (unread_bytes_max - bytes) / std::max(step.size, 1u));
-    step.count = static_cast<std::uint8_t>(std::clamp<std::uint32_t>(step.count, 1, std::max(room, 1u)));
+    const std::uint32_t room =
+        std::min((unread_datagrams_max - std::min(datagrams, unread_datagrams_max)) / more,
+                 (unread_bytes_max - bytes) / std::max(step.size, 1u));
+    step.count =
+        static_cast<std::uint8_t>(std::clamp<std::uint32_t>(step.count, 1, std::max(room, 1u)));
     bytes += step.count * step.size;
     datagrams += step.count * more;
   }
@@ -125,9 +132,13 @@ class DatagramGenerator {
     const std::uint64_t what = below(100);
     if (what < 45) return send();
     if (what < 62)
-      return {.op = DatagramOp::receive, .socket = socket(), .count = static_cast<std::uint8_t>(1 + below(10))};
+      return {.op = DatagramOp::receive,
+              .socket = socket(),
+              .count = static_cast<std::uint8_t>(1 + below(10))};
     if (what < 70)
-      return {.op = DatagramOp::begin_receive, .socket = socket(), .count = static_cast<std::uint8_t>(1 + below(4))};
+      return {.op = DatagramOp::begin_receive,
+              .socket = socket(),
+              .count = static_cast<std::uint8_t>(1 + below(4))};
     if (what < 76) return {.op = DatagramOp::await_receive, .socket = socket()};
     if (what < 90) return bind(socket());
     return {.op = DatagramOp::close, .socket = socket()};

@@ -24,7 +24,9 @@ class DatagramKernelGround final : public DatagramGround {
   }
 
   Places places(unsigned) const override { return places_; }
-  std::uint16_t ports(unsigned host) const override { return static_cast<std::uint16_t>(4000 + 100 * host); }
+  std::uint16_t ports(unsigned host) const override {
+    return static_cast<std::uint16_t>(4000 + 100 * host);
+  }
   Result<std::unique_ptr<DatagramSocket>> bind(unsigned, const Address& address,
                                                const DatagramOptions& options) override {
     return KernelDatagram::bind(address, options, buffers_);
@@ -40,7 +42,9 @@ class DatagramKernelGround final : public DatagramGround {
   Deadline moment() override { return Deadline::never(); }
   Deadline past() override { return {TimePoint{}}; }
 
-  void begin(std::size_t socket, Receive receive) override { waiting_[socket] = std::move(receive); }
+  void begin(std::size_t socket, Receive receive) override {
+    waiting_[socket] = std::move(receive);
+  }
   void stop(std::size_t socket) override { waiting_[socket] = nullptr; }
   void let_waiting_go_on() override {
     for (Receive& receive : waiting_)

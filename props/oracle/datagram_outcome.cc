@@ -75,7 +75,8 @@ class DatagramComparison {
   };
 
   static bool is_whole(const DatagramOutcome& outcome) {
-    return std::all_of(outcome.got.begin(), outcome.got.end(), [](const Got& got) { return got.intact; });
+    return std::all_of(outcome.got.begin(), outcome.got.end(),
+                       [](const Got& got) { return got.intact; });
   }
   // A single read that has everything of a burst that no small buffer holds. Bursts are of one size each, so a hundred
   // in a row that were received are a burst.
@@ -84,7 +85,8 @@ class DatagramComparison {
   }
   // The errno of a source that cannot be had is another in every version of Linux.
   static bool same_error(const Error& a, const Error& b, bool source_said) {
-    return a.code == b.code && (source_said || a.os_errno == b.os_errno || a.os_errno == 0 || b.os_errno == 0);
+    return a.code == b.code &&
+           (source_said || a.os_errno == b.os_errno || a.os_errno == 0 || b.os_errno == 0);
   }
 
   const DatagramScript& script_;

@@ -38,10 +38,10 @@ class DatagramRunner {
   };
   struct Socket {
     std::unique_ptr<DatagramSocket> socket;
-    std::uint16_t port = 0;   // stays when it is closed
-    std::deque<Got> stash;    // that came with a batch, and nobody asked for yet
+    std::uint16_t port = 0;  // stays when it is closed
+    std::deque<Got> stash;   // that came with a batch, and nobody asked for yet
     bool waits = false;
-    std::size_t wanted = 0;   // by whoever waits
+    std::size_t wanted = 0;  // by whoever waits
     DatagramOutcome waited_for;
   };
 
@@ -74,15 +74,18 @@ class DatagramRunner {
   DatagramOutcome bind(Socket& socket, const DatagramStep& step) {
     if (socket.socket != nullptr) return {};
     const unsigned host = host_of(script_, step.socket);
-    const std::uint16_t port =
-        step.port == 0 ? std::uint16_t{0} : static_cast<std::uint16_t>(ground_.ports(host) + step.port);
+    const std::uint16_t port = step.port == 0
+                                   ? std::uint16_t{0}
+                                   : static_cast<std::uint16_t>(ground_.ports(host) + step.port);
     const Address address = ground_.places(host).at(step.place, port);
-    auto bound = ground_.bind(host, address, {.receive_buffer = script_.receive_buffer[step.socket]});
+    auto bound =
+        ground_.bind(host, address, {.receive_buffer = script_.receive_buffer[step.socket]});
     if (!bound) return DatagramOutcome::of(bound.error());
     // By chance the kernel may give a free port that another socket has on another address.
     const auto is_known = [&](const Socket& other) { return other.port == (*bound)->local().port; };
     while (port == 0 && std::ranges::any_of(sockets_, is_known)) {
-      auto another = ground_.bind(host, address, {.receive_buffer = script_.receive_buffer[step.socket]});
+      auto another =
+          ground_.bind(host, address, {.receive_buffer = script_.receive_buffer[step.socket]});
       if (!another) return DatagramOutcome::of(another.error());
       bound = std::move(another);
     }
@@ -117,8 +120,12 @@ class DatagramRunner {
       contents.push_back(std::move(bytes));
     }
     for (const auto& content : contents) {
-      Datagram datagram{.remote = target(step), .ecn = step.ecn, .segment_size = step.segment_size, .bytes = content};
-      if (step.source != Place::any6) datagram.local = ground_.places(host).at(step.source, socket.port);
+      Datagram datagram{.remote = target(step),
+                        .ecn = step.ecn,
+                        .segment_size = step.segment_size,
+                        .bytes = content};
+      if (step.source != Place::any6)
+        datagram.local = ground_.places(host).at(step.source, socket.port);
       datagrams.push_back(datagram);
     }
     const bool late = step.op == DatagramOp::send_late;
@@ -130,18 +137,23 @@ class DatagramRunner {
 
   // Into the books. Whose it becomes is found out by who gets it: a port may change hands meanwhile.
   void note(const Socket& from, const DatagramStep& step, std::span<const std::byte> content) {
-    const std::size_t part = step.segment_size != 0 ? step.segment_size : std::max<std::size_t>(content.size(), 1);
+    const std::size_t part =
+        step.segment_size != 0 ? step.segment_size : std::max<std::size_t>(content.size(), 1);
     std::size_t at = 0;
     do {
       const std::size_t size = std::min(part, content.size() - at);
       const auto first = content.begin() + static_cast<std::ptrdiff_t>(at);
-      sent_.push_back({{first, first + static_cast<std::ptrdiff_t>(size)}, step.socket, from.port, target(step).port});
+      sent_.push_back({{first, first + static_cast<std::ptrdiff_t>(size)},
+                       step.socket,
+                       from.port,
+                       target(step).port});
       at += size;
     } while (at < content.size());
   }
 
   static DatagramOutcome failed(const Error& error) {
-    if (error == Errc::timed_out || error == Errc::canceled) return DatagramOutcome::of(Kind::blocked);
+    if (error == Errc::timed_out || error == Errc::canceled)
+      return DatagramOutcome::of(Kind::blocked);
     return DatagramOutcome::of(error);
   }
 
@@ -151,7 +163,8 @@ class DatagramRunner {
     if (!batch) return batch.error();
     for (const ReceivedDatagram& datagram : *batch) {
       const std::span<const std::byte> bytes(datagram.bytes.data(), datagram.bytes.size());
-      const std::size_t part = datagram.segment_size != 0 ? datagram.segment_size : std::max<std::size_t>(bytes.size(), 1);
+      const std::size_t part = datagram.segment_size != 0 ? datagram.segment_size
+                                                          : std::max<std::size_t>(bytes.size(), 1);
       std::size_t at = 0;
       do {
         const std::size_t size = std::min(part, bytes.size() - at);
@@ -165,8 +178,11 @@ class DatagramRunner {
   Got got(Socket& socket, const ReceivedDatagram& datagram, std::span<const std::byte> bytes) {
     const auto self = static_cast<std::uint8_t>(&socket - sockets_.data());
     const Places places = ground_.places(host_of(script_, self));
-    Got got{.size = static_cast<std::uint32_t>(bytes.size()), .ecn = datagram.ecn,
-            .remote = places.of(datagram.remote), .local = places.of(datagram.local), .intact = false};
+    Got got{.size = static_cast<std::uint32_t>(bytes.size()),
+            .ecn = datagram.ecn,
+            .remote = places.of(datagram.remote),
+            .local = places.of(datagram.local),
+            .intact = false};
     for (std::size_t i = 0; i < sent_.size(); ++i) {
       Sent& sent = sent_[i];
       // Empty ones are told apart by who sent them, and to whom.

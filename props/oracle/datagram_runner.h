@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// DatagramRunner: runs a datagram script on sockets of the seam. Those of the kernel stand behind the same seam, made of
-// plain system calls (kernel_datagram.h): the truth does not depend on real/.
+// Runs a datagram script on sockets of the seam. Those of the kernel stand behind the same seam, made of plain system
+// calls (kernel_datagram.h): the truth does not depend on real/.
 #pragma once
 
 #include <functional>

@@ -7,8 +7,8 @@ namespace twinwire::oracle {
 namespace {
 
 constexpr std::string_view datagram_op_names[datagram_op_count] = {
-    "bind",  "send", "send_late", "receive", "begin_receive", "await_receive",
-    "close", "hop",  "settle"};
+    "bind",          "send",  "send_late", "receive", "begin_receive",
+    "await_receive", "close", "hop",       "settle"};
 
 std::string target(const DatagramStep& step) {
   std::string text = std::string(name(step.place)) + " ";
@@ -49,8 +49,8 @@ std::string to_text(const DatagramScript& script) {
                      (script.one_host ? "one host" : "two hosts");
   for (std::size_t i = 0; i < datagram_sockets; ++i)
     if (script.receive_buffer[i] != 0)
-      text += ", s" + std::to_string(i) + " receives into " +
-              std::to_string(script.receive_buffer[i]);
+      text +=
+          ", s" + std::to_string(i) + " receives into " + std::to_string(script.receive_buffer[i]);
   text += "\n";
   for (const DatagramStep& step : script.steps) text += "  " + to_text(step) + "\n";
   return text;

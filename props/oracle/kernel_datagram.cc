@@ -87,7 +87,8 @@ Result<std::size_t> KernelDatagram::send(std::span<const Datagram> datagrams, De
   std::size_t taken = 0;
   for (const Datagram& datagram : datagrams) {
     const std::size_t whole = datagram.bytes.size();
-    const std::size_t part = datagram.segment_size != 0 ? datagram.segment_size : std::max<std::size_t>(whole, 1);
+    const std::size_t part =
+        datagram.segment_size != 0 ? datagram.segment_size : std::max<std::size_t>(whole, 1);
     std::size_t at = 0;
     do {
       const std::size_t size = std::min(part, whole - at);
@@ -119,12 +120,15 @@ Result<DatagramBatch> KernelDatagram::receive(Deadline) {
   if (n < 0) return errno == EAGAIN ? Error{Errc::timed_out} : from_errno(errno);
   ReceivedDatagram datagram{.remote = from.address(), .local = local_};
   const auto mark = [&](const cmsghdr* header) {
-    datagram.ecn = static_cast<Ecn>(std::to_integer<int>(*reinterpret_cast<const std::byte*>(CMSG_DATA(header))) & 3);
+    datagram.ecn = static_cast<Ecn>(
+        std::to_integer<int>(*reinterpret_cast<const std::byte*>(CMSG_DATA(header))) & 3);
   };
-  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+       header = CMSG_NXTHDR(&message, header)) {
     const bool v4 = header->cmsg_level == IPPROTO_IP;
     if (v4 && header->cmsg_type == IP_TOS) mark(header);
-    if (!v4 && header->cmsg_type == IPV6_TCLASS) mark(header);  // an int, its low byte first on the hosts we have
+    if (!v4 && header->cmsg_type == IPV6_TCLASS)
+      mark(header);  // an int, its low byte first on the hosts we have
     if (v4 && header->cmsg_type == IP_PKTINFO) {
       in_pktinfo info{};
       std::memcpy(&info, CMSG_DATA(header), sizeof info);

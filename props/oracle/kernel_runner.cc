@@ -22,7 +22,8 @@ using std::chrono::milliseconds;
 class KernelRunner {
  public:
   KernelRunner(const Script& script, HeldWire* wire) : script_(script), wire_(wire) {
-    address_ = wire != nullptr ? near_host : loopback_places().at(script.ipv6 ? Place::loop6 : Place::loop4, 0);
+    address_ = wire != nullptr ? near_host
+                               : loopback_places().at(script.ipv6 ? Place::loop6 : Place::loop4, 0);
   }
 
   Outcomes run() {

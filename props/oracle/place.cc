@@ -4,8 +4,8 @@
 namespace twinwire::oracle {
 namespace {
 
-constexpr std::string_view place_names[place_count] = {"0.0.0.0", "::",   "127.0.0.1", "::1",   "own4",
-                                                       "own6",    "far4", "far6",      "nobody"};
+constexpr std::string_view place_names[place_count] = {
+    "0.0.0.0", "::", "127.0.0.1", "::1", "own4", "own6", "far4", "far6", "nobody"};
 constexpr Address loop6{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, 0};
 
 }  // namespace

@@ -34,7 +34,8 @@ int bind_to(const Socket& socket, const Address& address) {
 }
 
 Socket open_for(const Address& address) {
-  return Socket(::socket(address.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  return Socket(::socket(address.is_v4() ? AF_INET : AF_INET6,
+                         SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 }
 
 void reset_on_close(const Socket& socket) {

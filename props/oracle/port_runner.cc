@@ -62,7 +62,9 @@ class PortRunner {
     const auto place = ground_.places().of(address);
     const int port = address.port - ground_.ports_from();
     return (place ? std::string(name(*place)) : "?") + ":" +
-           (port >= 1 && port <= unheard_port ? std::to_string(port) : address.port != 0 ? "free" : "0");
+           (port >= 1 && port <= unheard_port ? std::to_string(port)
+            : address.port != 0               ? "free"
+                                              : "0");
   }
 
   PortOutcome listen(const PortStep& step) {

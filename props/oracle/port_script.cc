@@ -31,7 +31,7 @@ class PortGenerator {
   bool chance(std::uint64_t percent) { return below(100) < percent; }
 
   Place place() {
-    constexpr Place places[] = {Place::loop4, Place::any4, Place::own4,
+    constexpr Place places[] = {Place::loop4, Place::any4,  Place::own4,
                                 Place::any6,  Place::loop6, Place::own6};
     return places[below(few_ ? 3 : std::size(places))];
   }
@@ -89,7 +89,8 @@ std::string port_text(std::uint8_t port) {
 
 // The errno of a source that does not go with its destination is another in every version of Linux.
 bool same_port_error(const PortStep& step, const Error& a, const Error& b) {
-  return a.code == b.code && (step.from || a.os_errno == b.os_errno || a.os_errno == 0 || b.os_errno == 0);
+  return a.code == b.code &&
+         (step.from || a.os_errno == b.os_errno || a.os_errno == 0 || b.os_errno == 0);
 }
 
 }  // namespace
@@ -100,12 +101,15 @@ std::string to_text(const PortStep& step) {
   const std::string op(port_op_names[static_cast<std::size_t>(step.op)]);
   const std::string number = std::to_string(step.which);
   switch (step.op) {
-    case PortOp::listen: return "l" + number + " listen " + std::string(name(step.place)) + " " + port_text(step.port);
+    case PortOp::listen:
+      return "l" + number + " listen " + std::string(name(step.place)) + " " + port_text(step.port);
     case PortOp::close_listener:
     case PortOp::accept: return "l" + number + " " + op;
     case PortOp::dial: {
-      std::string text = "a" + number + " dial " + std::string(name(step.place)) + " " + port_text(step.port);
-      if (step.from) text += " from " + std::string(name(*step.from)) + " " + port_text(step.from_port);
+      std::string text =
+          "a" + number + " dial " + std::string(name(step.place)) + " " + port_text(step.port);
+      if (step.from)
+        text += " from " + std::string(name(*step.from)) + " " + port_text(step.from_port);
       return text;
     }
     default: return (step.side == 0 ? "a" : "b") + number + " " + op;
@@ -127,7 +131,8 @@ std::optional<Disagreement> compare(const PortScript& script, const PortOutcomes
     if (a.kind != Kind::absent) ++coverage.exact;
     if (a.kind != b.kind || a.where != b.where ||
         (a.kind == Kind::error && !same_port_error(script.steps[i], a.error, b.error)))
-      return Disagreement{i, to_text(script.steps[i]) + ": " + to_text(b) + " instead of " + to_text(a)};
+      return Disagreement{
+          i, to_text(script.steps[i]) + ": " + to_text(b) + " instead of " + to_text(a)};
   }
   return std::nullopt;
 }

@@ -33,8 +33,8 @@ inline constexpr std::uint8_t unheard_port = numbered_ports + 1;
 
 struct PortStep {
   PortOp op{};
-  std::uint8_t which = 0;  // listener, or connection
-  std::uint8_t side = 0;   // of a connection: 0 dialed
+  std::uint8_t which = 0;     // listener, or connection
+  std::uint8_t side = 0;      // of a connection: 0 dialed
   Place place = Place::any4;  // to listen on, or to dial
   std::uint8_t port = 0;      // 0: any; to dial: none at all
   std::optional<Place> from;  // to dial from

@@ -20,7 +20,7 @@ namespace twinwire::oracle {
 namespace {
 
 constexpr const char* wire_name = "heldwire";
-constexpr int wire_mtu = 65'535;  // so that a burst is one packet, as in the World
+constexpr int wire_mtu = 65'535;          // so that a burst is one packet, as in the World
 constexpr int wire_packets_max = 10'000;  // on it at one time
 constexpr std::size_t ip_header_min = 20;
 

@@ -26,8 +26,8 @@ Places loopback_places();
 // Once; later calls do nothing. Needs CAP_SYS_ADMIN, or user namespaces that anybody may make.
 Result<void> enter_private_network();
 
-// Eight ports that nobody has had in this network for the last minute, by the first of them: the kernel remembers. Where
-// they run out another private network is entered.
+// The first of eight ports that nobody has had in this network for the last minute: the kernel remembers. Where they
+// run out another private network is entered.
 Result<std::uint16_t> fresh_ports();
 
 class HeldWire {

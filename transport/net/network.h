@@ -25,7 +25,8 @@ struct StreamOptions {
   // TCP_CONGESTION, by its name ("reno"); nullptr: the network's own. The World has none. One that paces (bbr) halves
   // what a bulk stream reaches on a local network.
   const char* congestion = nullptr;
-  Address local{};  // dial from here; all zero: let the network choose; a port alone: of any address
+  Address
+      local{};  // dial from here; all zero: let the network choose; a port alone: of any address
 };
 
 struct ListenOptions {
