@@ -12,11 +12,11 @@ namespace {
 class PortOracle : public OracleTest {};
 
 TEST_F(PortOracle, the_world_does_what_the_kernel_does) {
-  hunt_any(2000, true, port_script_of, run_ports_on_kernel, run_ports_in_world);
+  hunt_any(1000, true, port_script_of, run_ports_on_kernel, run_ports_in_world);
 }
 
 TEST_F(PortOracle, the_ring_does_what_the_kernel_does) {
-  hunt_any(200, true, port_script_of, run_ports_on_kernel, run_ports_on_ring);
+  hunt_any(100, true, port_script_of, run_ports_on_kernel, run_ports_on_ring);
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ class PortRunner {
     PortOutcomes outcomes;
     for (const PortStep& each : script.steps) {
       outcomes.push_back(step(each));
-      ground_.settle();
+      if (outcomes.back().kind != Kind::absent) ground_.settle();
     }
     listeners_ = {};
     streams_ = {};
