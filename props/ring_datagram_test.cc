@@ -196,6 +196,48 @@ TEST_F(RingDatagrams, a_port_in_use_is_unreachable) {
   });
 }
 
+TEST_F(RingDatagrams, an_address_that_cannot_be_had_is_unreachable) {
+  run({}, [&](RingNetwork& network, Scope&) {
+    auto near = bind(network);
+    for (const Address& to : {Address::v4(127, 0, 0, 1, 0), Address{{0xfd}, 4000}}) {
+      Datagram datagram{.remote = to, .bytes = {}};
+      EXPECT_EQ(near->send({&datagram, 1}, soon()).error(), Errc::unreachable) << to_string(to);
+    }
+    Datagram foreign{.remote = near->local(), .local = Address::v4(10, 99, 99, 99, 0), .bytes = {}};
+    EXPECT_EQ(near->send({&foreign, 1}, soon()).error(), Errc::unreachable);
+  });
+}
+
+TEST_F(RingDatagrams, one_address_that_cannot_be_had_costs_others_nothing) {
+  const auto bytes = pattern(1000);
+  const auto messages = [&](bool fails_before) {
+    return run({},
+               [&](RingNetwork& network, Scope&) {
+                 auto near = bind(network);
+                 auto far = bind(network);
+                 Datagram nowhere{
+                     .remote = Address::v4(127, 0, 0, 1, 0), .segment_size = 100, .bytes = bytes};
+                 if (fails_before) EXPECT_FALSE(near->send({&nowhere, 1}, soon()).has_value());
+                 Datagram datagram{.remote = far->local(), .segment_size = 100, .bytes = bytes};
+                 EXPECT_TRUE(near->send({&datagram, 1}, soon()).has_value());
+                 EXPECT_EQ(receive(*far, 10).size(), 10u);
+               })
+        .datagrams_sent;
+  };
+  EXPECT_EQ(messages(true), messages(false)) << "the kernel cuts as before";
+}
+
+TEST_F(RingDatagrams, a_send_whose_deadline_has_passed_does_nothing) {
+  run({}, [&](RingNetwork& network, Scope&) {
+    auto near = bind(network);
+    auto far = bind(network);
+    Datagram datagram{.remote = far->local(), .bytes = {}};
+    EXPECT_EQ(near->send({&datagram, 1}, network.clock().in(Duration(-1))).error(),
+              Errc::timed_out);
+    EXPECT_EQ(far->receive(network.clock().in(milliseconds(5))).error(), Errc::timed_out);
+  });
+}
+
 TEST_F(RingDatagrams, a_sender_without_pause_starves_nobody) {
   run({}, [&](RingNetwork& network, Scope& scope) {
     auto near = bind(network);

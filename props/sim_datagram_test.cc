@@ -97,14 +97,35 @@ TEST(sim_datagram, a_segment_size_cuts_what_is_sent) {
   }));
 }
 
-TEST(sim_datagram, more_than_65507_bytes_or_64_segments_are_too_large) {
+TEST(sim_datagram, more_than_65507_bytes_are_too_large_unless_they_are_cut) {
   expect_clean(run_sockets({}, [](Sockets& s) {
-    EXPECT_EQ(send(*s.a, *s.b, pattern(65'508)).error().code, Errc::too_large);
-    EXPECT_EQ(send(*s.a, *s.b, pattern(65), Ecn::not_ect, 1).error().os_errno, EMSGSIZE);
+    EXPECT_EQ(send(*s.a, *s.b, pattern(65'508)).error().os_errno, EMSGSIZE);
+    EXPECT_EQ(send(*s.a, *s.b, pattern(70'000), Ecn::not_ect, 65'508).error().code,
+              Errc::too_large);
     EXPECT_EQ(send(*s.a, *s.b, pattern(65'507)).value(), 1u);
-    EXPECT_EQ(send(*s.a, *s.b, pattern(64), Ecn::not_ect, 1).value(), 1u);
-    EXPECT_EQ(receive_all(s.world, *s.b).size(), 65u);
+    EXPECT_EQ(send(*s.a, *s.b, pattern(70'000), Ecn::not_ect, 1000).value(), 1u)
+        << "the Ring hands it to the kernel in parts";
+    EXPECT_EQ(receive_all(s.world, *s.b).size(), 71u);
   }));
+}
+
+TEST(sim_datagram, port_zero_is_unreachable) {
+  expect_clean(run_sockets({}, [](Sockets& s) {
+    const Datagram datagram{.remote = Address::v4(10, 0, 0, 2, 0), .bytes = {}};
+    const auto sent = s.a->send({&datagram, 1}, {});
+    EXPECT_EQ(sent.error().code, Errc::unreachable);
+    EXPECT_EQ(sent.error().os_errno, EINVAL);
+  }));
+}
+
+TEST(sim_datagram, an_empty_receive_queue_takes_a_datagram_larger_than_its_buffer) {
+  expect_clean(run_sockets({},
+                           [](Sockets& s) {
+                             for (int i = 0; i < 2; ++i)
+                               EXPECT_EQ(send(*s.a, *s.b, pattern(60'000)).value(), 1u);
+                             EXPECT_EQ(receive_all(s.world, *s.b).size(), 1u);
+                           },
+                           {.receive_buffer = 4096}));
 }
 
 TEST(sim_datagram, an_error_behind_the_first_datagram_is_told_by_the_next_call) {

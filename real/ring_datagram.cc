@@ -22,6 +22,13 @@ constexpr std::size_t segments_max = 64;  // UDP_MAX_SEGMENTS of older kernels
 constexpr std::size_t segmented_bytes_max = 65'000;
 constexpr std::uint32_t sends_before_yield = 16;
 
+// What sendmsg(2) says of a destination that this socket cannot have: port 0, a source that is not ours, IPv6 on a
+// socket of IPv4.
+Error error_of_send(int error) noexcept {
+  if (error == EINVAL || error == EAFNOSUPPORT) return {Errc::unreachable, error};
+  return from_errno(error);
+}
+
 }  // namespace
 
 void RingDatagram::set_options(int fd, bool v4) noexcept {
@@ -71,7 +78,7 @@ Result<std::size_t> RingDatagram::send(std::span<const Datagram> datagrams, Dead
   TWINWIRE_CHECK(!datagrams.empty(), "a send hands over at least one datagram");
   const DescriptorRef socket = socket_;
   Scheduler& scheduler = ring_->scheduler();
-  if (scheduler.cancel_pending()) return Errc::canceled;
+  if (const auto refused = scheduler.refuses(deadline)) return *refused;
   // A send that has room does not wait; every so often others get their turn all the same.
   if (++sends_in_a_row_ >= sends_before_yield) {
     sends_in_a_row_ = 0;
@@ -80,6 +87,7 @@ Result<std::size_t> RingDatagram::send(std::span<const Datagram> datagrams, Dead
   }
 
   Cursor done;
+  bool in_doubt = false;  // whether the kernel's cutting was to blame
   while (done.datagram < datagrams.size()) {
     std::array<mmsghdr, messages_max> messages;
     std::array<iovec, messages_max> pieces;
@@ -106,6 +114,7 @@ Result<std::size_t> RingDatagram::send(std::span<const Datagram> datagrams, Dead
     const int sent = ::sendmmsg(socket->fd(), messages.data(), static_cast<unsigned>(count),
                                 MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent > 0) {
+      in_doubt = false;
       done = after[static_cast<std::size_t>(sent) - 1];
       ring_->count().datagrams_sent += static_cast<std::uint64_t>(sent);
       continue;
@@ -116,11 +125,14 @@ Result<std::size_t> RingDatagram::send(std::span<const Datagram> datagrams, Dead
         messages[0].msg_hdr.msg_controllen != 0 && datagrams[done.datagram].segment_size != 0;
     if (kernel_segments_ && cut && (error == EIO || error == EINVAL || error == EOPNOTSUPP)) {
       kernel_segments_ = false;
+      in_doubt = true;
       continue;
     }
+    // It was not: one address that cannot be had must not cost all others the kernel's cutting.
+    if (in_doubt && error != EAGAIN) kernel_segments_ = true;
     // What was taken whole is reported; the error comes back with the next call if it stays.
     if (done.datagram > 0 && done.offset == 0) return done.datagram;
-    if (error != EAGAIN) return from_errno(error);
+    if (error != EAGAIN) return error_of_send(error);
     auto ready = wait_for(*socket.operator->(), Direction::out, POLLOUT, deadline,
                           "room to send a datagram");
     if (!ready) return ready.error();

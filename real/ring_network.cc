@@ -45,6 +45,19 @@ Result<void> set_stream_options(int fd, const StreamOptions& options) noexcept {
   return {};
 }
 
+// What bind(2) and connect(2) say of an address that this socket cannot have: a source of another family, loopback to
+// another host.
+Error error_of_address(const Error& error) noexcept {
+  const bool address = error.os_errno == EINVAL || error.os_errno == EAFNOSUPPORT;
+  return address ? Error{Errc::unreachable, error.os_errno} : error;
+}
+
+// "Any" of the family of `remote`.
+Address source_for(const Address& remote, const Address& asked) noexcept {
+  if (!is_wildcard(asked)) return asked;
+  return remote.is_v4() ? Address::v4(0, 0, 0, 0, asked.port) : Address{.port = asked.port};
+}
+
 bool bind_to(int fd, const Address& address) noexcept {
   const SocketAddress local(address);
   return ::bind(fd, &local.any, local.length) == 0;
@@ -85,7 +98,8 @@ Result<std::unique_ptr<ByteStream>> RingNetwork::dial(const Address& address,
   if (!opened) return opened.error();
   DescriptorRef socket = std::move(*opened);
   if (auto set = set_stream_options(socket->fd(), options); !set) return set.error();
-  if (options.local != Address{} && !bind_to(socket->fd(), options.local)) return last_error();
+  if (options.local != Address{} && !bind_to(socket->fd(), source_for(address, options.local)))
+    return error_of_address(last_error());
 
   const SocketAddress remote(address);
   io_uring_sqe request{};
@@ -93,12 +107,18 @@ Result<std::unique_ptr<ByteStream>> RingNetwork::dial(const Address& address,
   const Completion completion =
       socket->perform(Direction::out, request, deadline, "a connection to a peer");
   if (completion.result == -ETIMEDOUT) return Error{Errc::timed_out, ETIMEDOUT};
-  if (completion.result < 0) return error_of(completion);
+  if (completion.result < 0) return error_of_address(error_of(completion));
 
   const Address local = local_address(socket->fd());
-  if (local == address) return Error{Errc::refused, ECONNREFUSED};
+  const Address peer = is_wildcard(address) ? peer_address(socket->fd()) : address;
+  if (local == peer) {
+    // By a reset: the port must not linger for a minute.
+    const linger none{1, 0};
+    (void)::setsockopt(socket->fd(), SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    return Error{Errc::refused, ECONNREFUSED};
+  }
   std::unique_ptr<ByteStream> stream(new (std::nothrow)
-                                         RingStream(*ring_, std::move(socket), local, address));
+                                         RingStream(*ring_, std::move(socket), local, peer));
   if (stream == nullptr) return Errc::no_resources;
   ++ring_->count().connections_dialed;
   return stream;

@@ -44,6 +44,12 @@ Address local_address(int fd) noexcept {
   return bound.address();
 }
 
+Address peer_address(int fd) noexcept {
+  SocketAddress peer;
+  if (::getpeername(fd, &peer.any, &peer.length) != 0) return {};
+  return peer.address();
+}
+
 bool is_wildcard(const Address& address) noexcept {
   const auto first = address.ip.begin() + (address.is_v4() ? 12 : 0);
   return std::all_of(first, address.ip.end(), [](std::uint8_t byte) { return byte == 0; });

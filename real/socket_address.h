@@ -31,6 +31,9 @@ Address address_of(const in6_addr& ip, std::uint16_t port) noexcept;
 // Where the socket is bound; all zero where the kernel does not say.
 Address local_address(int fd) noexcept;
 
+// Who it is connected to; all zero where the kernel does not say.
+Address peer_address(int fd) noexcept;
+
 // An address that stands for "any": all zero, or IPv4's 0.0.0.0. The port does not matter.
 bool is_wildcard(const Address& address) noexcept;
 

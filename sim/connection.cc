@@ -6,6 +6,7 @@
 #include "sim/fabric.h"
 #include "sim/lie.h"
 #include "sim/sim_acceptor.h"
+#include "sim/sim_network.h"
 
 namespace twinwire::sim {
 namespace {
@@ -13,6 +14,8 @@ namespace {
 std::string direction(World& world, const Address& from, const Address& to) {
   return world.tracing() ? to_string(from) + ">" + to_string(to) : std::string();
 }
+
+constexpr Duration time_wait = std::chrono::seconds(60);  // TCP_TIMEWAIT_LEN
 
 // The least that Linux lets a socket have: SOCK_MIN_SNDBUF and SOCK_MIN_RCVBUF.
 constexpr std::size_t buffer_least[] = {4608, 2304};
@@ -104,6 +107,7 @@ void Connection::detach(unsigned side) {
   links_[1 - side].discard_received();
   end.stream = nullptr;
   end.detached = true;
+  give_port_back(side);
   if (unseen()) fabric_->release(*this);
 }
 
@@ -129,6 +133,7 @@ bool Connection::orphan(unsigned side) {
   }
   links_[1 - side].discard_received();
   end.detached = true;
+  give_port_back(side);
   return release_unseen();
 }
 
@@ -144,16 +149,34 @@ bool Connection::vanish(unsigned side) {
   links_[1 - side].discard_received();
   ends_[side].detached = true;
   die(side, 0);
+  give_port_back(side);
   return release_unseen();
 }
 
 void Connection::open_lost() {
-  if (SimAcceptor* acceptor = fabric_->acceptor(ends_[1].address, acceptor_serial_))
+  if (SimAcceptor* acceptor =
+          fabric_->acceptor({ends_[1].address, ends_[1].realm}, acceptor_serial_))
     acceptor->unreserve();
 }
 
+void Connection::give_port_back(unsigned side) {
+  const End& end = ends_[side];
+  SimNetwork* node = fabric_->node(end.address);
+  if (node == nullptr) return;
+  // A reset leaves nothing behind; and of two that end, the one that did so first waits.
+  const bool lingers = LIE(dropped_connection_lingers) || (!end.dead && end.ended_first);
+  const TimePoint until = world_->now() + time_wait;
+  if (LIE(no_time_wait) || !lingers) {
+    if (side == 0) node->stream_ports().release(end.shown());
+  } else if (side == 0) {
+    node->stream_ports().linger(end.shown(), until);
+  } else {
+    node->stream_ports().linger_accepted(end.shown(), until);
+  }
+}
+
 void Connection::open_arrived() {
-  SimAcceptor* acceptor = fabric_->acceptor(ends_[1].address, acceptor_serial_);
+  SimAcceptor* acceptor = fabric_->acceptor({ends_[1].address, ends_[1].realm}, acceptor_serial_);
   if (acceptor != nullptr) {
     acceptor->enqueue(*this);
     return;

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "sim/link.h"
+#include "sim/realm.h"
 #include "sim/world.h"
 #include "transport/net/address.h"
 #include "transport/net/network.h"
@@ -21,7 +22,8 @@ class SimStream;
 
 // One side's socket.
 struct End {
-  Address address;
+  Address address;              // of its node, and the port
+  Realm realm = Realm::v4;      // how that looks
   SimStream* stream = nullptr;  // nullptr: not accepted yet, or closed
   Fiber* reader = nullptr;      // parked
   Fiber* writer = nullptr;
@@ -31,7 +33,11 @@ struct End {
   bool aborted = false;     // by its own side
   bool shut = false;        // shutdown_write()
   bool end_read = false;    // a read returned the end
-  bool detached = false;    // no stream, and never again one
+  bool ended_first =
+      false;              // when the peer's end had not arrived: what follows a close is TIME_WAIT
+  bool detached = false;  // no stream, and never again one
+
+  Address shown() const noexcept { return sim::shown(address, realm); }
 };
 
 class Connection {
@@ -48,6 +54,7 @@ class Connection {
   // The link on which `side` sends.
   Link& link(unsigned side) noexcept { return links_[side]; }
   End& end(unsigned side) noexcept { return ends_[side]; }
+  const End& end(unsigned side) const noexcept { return ends_[side]; }
 
   // This side's application drops it: RST.
   void abort(unsigned side);
@@ -81,6 +88,9 @@ class Connection {
   Connection* previous = nullptr;
 
  private:
+  // This side is gone: its port is free, or lingers.
+  void give_port_back(unsigned side);
+
   World* world_;
   Fabric* fabric_;
   EntityId entity_;

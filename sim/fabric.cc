@@ -39,23 +39,24 @@ SimNetwork* Fabric::node(const Address& address) const noexcept {
   return number >= 1 && number <= nodes_.size() ? nodes_[number - 1] : nullptr;
 }
 
-SimAcceptor* Fabric::acceptor(const Address& address, std::uint64_t serial) const noexcept {
-  SimNetwork* host = node(address);
-  SimAcceptor* found = host != nullptr ? host->acceptor(address.port) : nullptr;
+SimAcceptor* Fabric::acceptor(const Spot& spot, std::uint64_t serial) const noexcept {
+  SimNetwork* host = node(spot.address);
+  SimAcceptor* found = host != nullptr ? host->acceptor(shown(spot)) : nullptr;
   return found != nullptr && serial != 0 && found->serial() != serial ? nullptr : found;
 }
 
-SimDatagram* Fabric::datagram_socket(const Address& address) const noexcept {
+SimDatagram* Fabric::datagram_socket(const Spot& spot) const noexcept {
+  const Address& address = spot.address;
   SimNetwork* host = node(address);
   if (host == nullptr) return nullptr;
-  if (renamed_.empty()) return host->datagram_socket(address.port);
+  if (renamed_.empty()) return host->datagram_socket(shown(spot));
   // A NAT that gave a socket another port has forgotten the one before, and the socket's own is behind it.
   for (const Renamed& renamed : renamed_) {
     if (renamed.gone) continue;
-    if (renamed.seen == address) return host->datagram_socket(renamed.own.port);
+    if (renamed.seen == address) return host->datagram_socket(shown(renamed.own, spot.realm));
     if (renamed.own == address) return nullptr;
   }
-  return host->datagram_socket(address.port);
+  return host->datagram_socket(shown(spot));
 }
 
 Address Fabric::rename(const Address& socket) {
@@ -118,6 +119,15 @@ void Fabric::sever(std::size_t ordinal, bool power) {
   }
 }
 
+bool Fabric::serves(const Address& bound, const Address& node) const noexcept {
+  for (const Connection* each = connections_; each != nullptr; each = each->next) {
+    const End& end = each->end(1);
+    if (!end.detached && !end.dead && end.address.ip == node.ip && conflict(end.shown(), bound))
+      return true;
+  }
+  return false;
+}
+
 void Fabric::unlink(Connection& connection) noexcept {
   (connection.previous != nullptr ? connection.previous->next : connections_) = connection.next;
   if (connection.next != nullptr) connection.next->previous = connection.previous;
@@ -125,8 +135,6 @@ void Fabric::unlink(Connection& connection) noexcept {
 }
 
 void Fabric::release(Connection& connection) {
-  if (SimNetwork* dialer = node(connection.end(0).address))
-    dialer->stream_ports().release(connection.end(0).address.port);
   unlink(connection);
   delete &connection;
 }

@@ -9,6 +9,7 @@
 
 #include "sim/connection.h"
 #include "sim/outages.h"
+#include "sim/realm.h"
 #include "sim/world.h"
 #include "transport/net/address.h"
 
@@ -48,15 +49,17 @@ class Fabric {
   // The node that has this address, whatever the port; nullptr: none.
   SimNetwork* node(const Address& address) const noexcept;
   // Who listens there; nullptr: nobody, or (where `serial` is given) another than meant.
-  SimAcceptor* acceptor(const Address& address, std::uint64_t serial = 0) const noexcept;
-  SimDatagram* datagram_socket(const Address& address) const noexcept;
+  SimAcceptor* acceptor(const Spot& spot, std::uint64_t serial = 0) const noexcept;
+  SimDatagram* datagram_socket(const Spot& spot) const noexcept;
 
   Connection& connect(EntityId entity, const Address& dialer, const Address& listener,
                       const StreamOptions& dialer_options, const StreamOptions& listener_options,
                       std::uint64_t acceptor_serial);
   // The sockets of a node's program are gone: closed by its kernel, or with their kernel.
   void sever(std::size_t ordinal, bool power);
-  // Frees it and its dialer's port.
+  // Whether `node` has an accepted connection, or one to accept, in whose way a socket that is bound so would be.
+  bool serves(const Address& bound, const Address& node) const noexcept;
+  // Frees it.
   void release(Connection& connection);
 
   // A datagram that may fly; goes back by put_datagram().

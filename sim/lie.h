@@ -34,10 +34,43 @@ namespace twinwire::sim {
   X(listener_forgets_waiting, "a listener that closes leaves waiting connections up")          \
   X(accepted_at_once, "the listener has a connection when the dialer has it")
 
+// About datagrams.
+#define TWINWIRE_DATAGRAM_LIES(X)                                                          \
+  X(small_buffer_starves, "a datagram larger than the receive buffer never arrives")       \
+  X(overflow_drops_oldest, "a full receive buffer drops what waits there, not what comes") \
+  X(receive_buffer_without_bound, "the receive buffer is never full")                      \
+  X(port_zero_is_silence, "a datagram to port 0 is taken, and lost")                       \
+  X(segments_are_one, "a segment size does not cut")                                       \
+  X(segments_bounded_together, "what is cut must fit one datagram before that")            \
+  X(one_byte_too_many, "65,508 bytes are a datagram")                                      \
+  X(too_large_ends_the_batch, "one that is too large fails those before it")               \
+  X(empty_datagram_lost, "a datagram without bytes does not arrive")                       \
+  X(mark_lost, "the ECN mark does not arrive")                                             \
+  X(foreign_source_taken, "a datagram may be sent from anybody's address")                 \
+  X(late_send_sends, "a send whose deadline has passed sends all the same")                \
+  X(closed_socket_keeps_port, "a socket that is closed leaves its port in use")
+
+// About addresses: of datagrams, and of listeners and those who dial.
+#define TWINWIRE_ADDRESS_LIES(X)                                                  \
+  X(bound_address_is_ignored, "a socket hears every address of its node")         \
+  X(one_socket_to_a_port, "a port is in use on all addresses where it is on one") \
+  X(any6_is_deaf_to_v4, "a socket on :: hears IPv6 alone")                        \
+  X(families_mix, "a socket of one family sends to the other")                    \
+  X(loopback_has_no_address, "what comes over loopback comes from the node's other address")
+
+// About the ports of listeners and of those who dial.
+#define TWINWIRE_PORT_LIES(X)                                                                 \
+  X(no_time_wait, "a port is free as soon as its connection has ended")                       \
+  X(dropped_connection_lingers, "a connection that was reset keeps its port for a minute")    \
+  X(time_wait_stops_listeners, "a listener cannot have a port on which connections linger")   \
+  X(dial_from_any_is_narrow, "a dial from a port of any address disturbs that address alone") \
+  X(dial_from_served_port, "a dial may come from a port that accepted connections have")
+
 enum class Lie : unsigned char {
   none,
 #define TWINWIRE_LIE_ID(name, what) name,
-  TWINWIRE_LIES(TWINWIRE_LIE_ID)
+  TWINWIRE_LIES(TWINWIRE_LIE_ID) TWINWIRE_DATAGRAM_LIES(TWINWIRE_LIE_ID)
+      TWINWIRE_ADDRESS_LIES(TWINWIRE_LIE_ID) TWINWIRE_PORT_LIES(TWINWIRE_LIE_ID)
 #undef TWINWIRE_LIE_ID
 };
 

@@ -10,11 +10,12 @@
 
 namespace twinwire::sim {
 
-SimAcceptor::SimAcceptor(SimNetwork& network, std::uint64_t serial, const Address& local,
+SimAcceptor::SimAcceptor(SimNetwork& network, std::uint64_t serial, const Address& bound,
                          const ListenOptions& options, int backlog_asked)
     : network_(&network),
       serial_(serial),
-      local_(local),
+      bound_(bound),
+      local_(is_unspecified(bound) ? network.address(bound.port) : bound),
       options_(options),
       backlog_asked_(std::max(backlog_asked, 0)) {
   options_.backlog = std::max(options_.backlog, 0);
@@ -64,7 +65,7 @@ Result<std::unique_ptr<ByteStream>> SimAcceptor::accept(Deadline deadline) {
   if (LIE(accept_newest_first)) std::swap(backlog_.front(), backlog_.back());
   Connection& connection = *backlog_.front();
   const std::string& who = connection.link(0).who();
-  const std::uint64_t failure = world.choose(Site::accept_failure, at_node(local_),
+  const std::uint64_t failure = world.choose(Site::accept_failure, at_node(network_->address()),
                                              connection.entity(), connection.accepts_tried++, 2);
   if (failure != 0) world.decisions().bit(Site::accept_failure);
   if (failure == 2) {

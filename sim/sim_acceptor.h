@@ -18,7 +18,8 @@ class SimNetwork;
 
 class SimAcceptor final : public Acceptor {
  public:
-  SimAcceptor(SimNetwork& network, std::uint64_t serial, const Address& local,
+  // `bound`: as asked for; a port without an address is told with the node's.
+  SimAcceptor(SimNetwork& network, std::uint64_t serial, const Address& bound,
               const ListenOptions& options, int backlog_asked);
   ~SimAcceptor() override;
 
@@ -28,6 +29,7 @@ class SimAcceptor final : public Acceptor {
   // --- For connects ------------------------------------------------------------------------------------------------
 
   std::uint64_t serial() const noexcept { return serial_; }
+  const Address& bound() const noexcept { return bound_; }
   const ListenOptions& options() const noexcept { return options_; }
   // Linux lets one more in than listen(2) asked for.
   bool full() const noexcept { return filled() > options_.backlog; }
@@ -46,6 +48,7 @@ class SimAcceptor final : public Acceptor {
  private:
   SimNetwork* network_;  // nullptr: severed
   std::uint64_t serial_;
+  Address bound_;
   Address local_;
   ListenOptions options_;
   int backlog_asked_;

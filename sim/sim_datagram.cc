@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "sim/fabric.h"
+#include "sim/lie.h"
 #include "sim/sim_network.h"
 
 namespace twinwire::sim {
@@ -16,8 +17,6 @@ void release(Block*& block) noexcept {
   if (block != nullptr && --block->references == 0) block->owner->reclaim(block);
   block = nullptr;
 }
-
-bool is_zero(const Address& address) noexcept { return address == Address{}; }
 
 std::uint64_t number(const Address& address) noexcept {
   std::uint64_t value = address.port;
@@ -36,7 +35,7 @@ void FlyingDatagram::drop() noexcept {
 
 void FlyingDatagram::fire() {
   SimDatagram* socket = fabric_->datagram_socket(to);
-  const auto who = [this] { return to_string(from) + ">" + to_string(to); };
+  const auto who = [this] { return to_string(shown(from)) + ">" + to_string(shown(to)); };
   if (socket != nullptr) {
     Decisions& decisions = world->decisions();
     if (lost) {
@@ -59,19 +58,20 @@ void FlyingDatagram::fire() {
 
 // --- The socket ----------------------------------------------------------------------------------------------------
 
-SimDatagram::SimDatagram(SimNetwork& network, Fabric& fabric, EntityId entity, const Address& local,
+SimDatagram::SimDatagram(SimNetwork& network, Fabric& fabric, EntityId entity, const Address& bound,
                          const DatagramOptions& options)
     : network_(&network),
       fabric_(&fabric),
       entity_(entity),
-      local_(local),
+      bound_(bound),
+      address_(network.address(bound.port)),
       receive_buffer_(options.receive_buffer != 0 ? options.receive_buffer : receive_buffer),
       buffer_asked_(receive_buffer_) {
   World& world = network.world();
   ++world.sockets;
   if (!world.may_strike(Site::short_datagram_queue)) return;
   const std::uint64_t more =
-      world.choose(Site::short_datagram_queue, at_node(local), entity, 0, receive_buffer / 512);
+      world.choose(Site::short_datagram_queue, at_node(address_), entity, 0, receive_buffer / 512);
   if (more != 0)
     receive_buffer_ = std::min(
         receive_buffer_, short_queue_least + static_cast<std::size_t>(more) * short_queue_step);
@@ -84,7 +84,7 @@ SimDatagram::~SimDatagram() {
 void SimDatagram::sever() noexcept {
   Scheduler& scheduler = network_->scheduler();
   discard_received();
-  fabric_->forget_name(local_);
+  fabric_->forget_name(address_);
   network_->remove(*this);
   --network_->world().sockets;
   network_ = nullptr;
@@ -111,7 +111,7 @@ SimDatagram::Pair& SimDatagram::pair(const Address& remote) {
 
 void SimDatagram::damage(FlyingDatagram& flying, Pair& to, std::uint64_t nth) {
   World& world = network_->world();
-  const Place place = between(local_, to.remote);
+  const Place place = between(address_, flying.to.address);
   const auto choose = [&](Site site, std::uint64_t bound) {
     return world.may_strike(site) ? world.choose(site, place, to.entity, nth, bound) : 0;
   };
@@ -156,18 +156,19 @@ void SimDatagram::damage(FlyingDatagram& flying, Pair& to, std::uint64_t nth) {
   }
 }
 
-void SimDatagram::fly(Block* block, std::size_t begin, std::size_t size, const Datagram& datagram) {
+void SimDatagram::fly(Block* block, std::size_t begin, std::size_t size, const Datagram& datagram,
+                      const Way& way) {
   World& world = network_->world();
   Pair& to = pair(datagram.remote);
-  const Place place = between(local_, datagram.remote);
+  const Place place = between(address_, way.to.address);
   const std::uint64_t nth = to.sent++;
   if (!was_spoken_to_) spoke_first_ = true;
   if (spoke_first_ && world.may_strike(Site::address_change) &&
       world.choose(Site::address_change, place, to.entity, nth, 1) != 0) {
     world.decisions().bit(Site::address_change);
-    const Address now_seen = fabric_->rename(local_);
+    const Address now_seen = fabric_->rename(address_);
     if (world.tracing())
-      world.tell(to_string(local_),
+      world.tell(to_string(address_),
                  "address_change: from now on it is seen as " + to_string(now_seen));
   }
   FlyingDatagram& flying = *fabric_->take_datagram();
@@ -176,8 +177,8 @@ void SimDatagram::fly(Block* block, std::size_t begin, std::size_t size, const D
   ++block->references;
   flying.begin = static_cast<std::uint32_t>(begin);
   flying.size = static_cast<std::uint32_t>(size);
-  flying.from = fabric_->seen_as(local_);
-  flying.to = datagram.remote;
+  flying.from = {fabric_->seen_as(address_), way.from.realm};
+  flying.to = way.to;
   flying.ecn = datagram.ecn;
   flying.pair = to.entity;
   flying.duplicate = false;
@@ -188,7 +189,7 @@ void SimDatagram::fly(Block* block, std::size_t begin, std::size_t size, const D
   const auto delay = Duration(world.choose(Site::datagram_delay, place, to.entity, nth, delay_max));
   flying.delayed = delay != Duration(0);
   if (flying.delayed && !flying.lost && world.tracing())
-    world.tell(to_string(local_) + ">" + to_string(datagram.remote),
+    world.tell(to_string(shown(way.from)) + ">" + to_string(shown(way.to)),
                "datagram of " + std::to_string(size) + " bytes delayed by " +
                    std::to_string(delay.count()) + " ns");
   const auto again =
@@ -214,27 +215,50 @@ void SimDatagram::fly(Block* block, std::size_t begin, std::size_t size, const D
   world.schedule(copy, arrival + again);
 }
 
+// What Linux says of an address that this socket cannot have: EINVAL of port 0, EAFNOSUPPORT of IPv6 on a socket of
+// IPv4, ENETUNREACH of IPv4 on one of IPv6 alone, and of a source that is not the node's.
+Result<SimDatagram::Way> SimDatagram::way_of(const Datagram& datagram) const noexcept {
+  const auto no = [](int os_errno) { return Error{Errc::unreachable, os_errno}; };
+  const bool v4 = datagram.remote.is_v4();
+  const bool v4_socket = bound_.is_v4();
+  if (v4_socket && !v4 && !LIE(families_mix)) return no(EAFNOSUPPORT);
+  if (!v4_socket && v4 && !is_unspecified(bound_) && !LIE(families_mix)) return no(ENETUNREACH);
+  if (datagram.remote.port == 0 && !LIE(port_zero_is_silence)) return no(EINVAL);
+  const Address asked = is_unspecified(datagram.local) ? bound_ : datagram.local;
+  const Spot to = network_->destination(datagram.remote, asked);
+  if (!v4 && fabric_->node(to.address) == nullptr) return no(ENETUNREACH);
+  auto from = network_->source_of(asked, to);
+  if (!from && LIE(foreign_source_taken)) from = Spot{address_, to.realm};
+  if (!from) return from.error().os_errno == EADDRNOTAVAIL ? no(ENETUNREACH) : from.error();
+  if (LIE(loopback_has_no_address) && is_loopback(from->realm))
+    from->realm = is_v4(from->realm) ? Realm::v4 : Realm::v6;
+  return Way{to, *from};
+}
+
 Result<std::size_t> SimDatagram::send(std::span<const Datagram> datagrams, Deadline deadline) {
   if (network_ == nullptr) [[unlikely]]
     return Errc::canceled;
   World& world = network_->world();
-  if (const auto refused = world.scheduler().refuses(deadline)) return *refused;
+  if (const auto refused = world.scheduler().refuses(deadline);
+      refused && !(refused == Errc::timed_out && LIE(late_send_sends)))
+    return *refused;
   std::size_t taken = 0;
   for (const Datagram& datagram : datagrams) {
     Errc failure{};
     int os_errno = 0;
     const std::size_t size = datagram.bytes.size();
-    const std::size_t step =
-        datagram.segment_size != 0 ? datagram.segment_size : std::max<std::size_t>(size, 1);
-    if (size > payload_max || (size + step - 1) / step > segments_max) {
+    const std::size_t step = datagram.segment_size != 0 && !LIE(segments_are_one)
+                                 ? datagram.segment_size
+                                 : std::max<std::size_t>(size, 1);
+    const auto way = way_of(datagram);
+    const std::size_t first = LIE(segments_bounded_together) ? size : std::min(step, size);
+    const std::size_t most = datagram.remote.is_v4() ? payload_max : payload_max6;
+    if (way ? first > most + (LIE(one_byte_too_many) ? 1 : 0) : first > UINT16_MAX) {
       failure = Errc::too_large;
       os_errno = EMSGSIZE;
-    } else if (!datagram.remote.is_v4()) {
-      failure = Errc::unreachable;
-      os_errno = ENETUNREACH;
-    } else if (!is_zero(datagram.local) && datagram.local.ip != local_.ip) {
-      failure = Errc::unreachable;
-      os_errno = EADDRNOTAVAIL;
+    } else if (!way) {
+      failure = way.error().code;
+      os_errno = way.error().os_errno;
     } else if (Block* block = world.buffers().allocate(std::max<std::size_t>(size, 1));
                block == nullptr) {
       failure = Errc::no_resources;
@@ -242,11 +266,11 @@ Result<std::size_t> SimDatagram::send(std::span<const Datagram> datagrams, Deadl
     } else {
       if (size > 0) std::memcpy(block->data, datagram.bytes.data(), size);
       std::size_t begin = 0;
-      const bool heard = !fabric_->outages().cut(between(local_, datagram.remote));
+      const bool heard = !fabric_->outages().cut(between(address_, way->to.address));
       do {
         const std::size_t part = std::min(step, size - begin);
         if (heard)
-          fly(block, begin, part, datagram);
+          fly(block, begin, part, datagram, *way);
         else
           ++pair(datagram.remote).sent;  // an outage moves no later one's key
         begin += part;
@@ -255,7 +279,7 @@ Result<std::size_t> SimDatagram::send(std::span<const Datagram> datagrams, Deadl
       ++taken;
       continue;
     }
-    if (taken > 0) break;  // told when it is the first of a call
+    if (taken > 0 && !LIE(too_large_ends_the_batch)) break;  // told when it is the first of a call
     return Error{failure, os_errno};
   }
   return taken;
@@ -265,24 +289,35 @@ bool SimDatagram::deliver(FlyingDatagram& datagram) {
   World& world = network_->world();
   // A glued datagram's parts share a block: each pays for its bytes, and at least for the smallest block.
   const std::size_t cost = std::max<std::size_t>(datagram.size, 512);
-  if (received_cost_ + cost > receive_buffer_) {
-    if (received_cost_ + cost <= buffer_asked_) {
-      world.decisions().bit(Site::short_datagram_queue);
-      buffer_asked_ = 0;  // once for each time that it was drawn
-    }
+  // An empty queue takes whatever comes.
+  const bool room = received_cost_ + cost <= receive_buffer_ ||
+                    (received_.empty() && !LIE(small_buffer_starves)) ||
+                    LIE(receive_buffer_without_bound);
+  if (!room && received_cost_ + cost <= buffer_asked_) {
+    world.decisions().bit(Site::short_datagram_queue);
+    buffer_asked_ = 0;  // once for each time that it was drawn
+  }
+  if (!room && LIE(overflow_drops_oldest)) {
+    received_cost_ -= std::max<std::size_t>(received_.front().size, 512);
+    release(received_.front().block);
+    received_.pop_front();
+  } else if (!room) {
     return false;
   }
+  if (datagram.size == 0 && LIE(empty_datagram_lost)) return true;
   received_cost_ += cost;
   was_spoken_to_ = true;
   const std::uint64_t value = digest({datagram.block->data + datagram.begin, datagram.size});
-  world.step(
-      Step::datagram, datagram.pair, value,
-      world.tracing() ? to_string(datagram.from) + ">" + to_string(datagram.to) : std::string(),
-      [&] {
-        return std::string(datagram.duplicate ? "delivered again" : "delivered") +
-               " a datagram of " + std::to_string(datagram.size) + " bytes";
-      });
-  received_.push_back({datagram.from, datagram.ecn, datagram.block, datagram.begin, datagram.size});
+  world.step(Step::datagram, datagram.pair, value,
+             world.tracing() ? to_string(shown(datagram.from)) + ">" + to_string(shown(datagram.to))
+                             : std::string(),
+             [&] {
+               return std::string(datagram.duplicate ? "delivered again" : "delivered") +
+                      " a datagram of " + std::to_string(datagram.size) + " bytes";
+             });
+  received_.push_back({shown(datagram.from), shown(datagram.to),
+                       LIE(mark_lost) ? Ecn::not_ect : datagram.ecn, datagram.block, datagram.begin,
+                       datagram.size});
   ++datagram.block->references;
   waiters_.wake_one(world.scheduler());
   return true;
@@ -304,7 +339,7 @@ Result<DatagramBatch> SimDatagram::receive(Deadline deadline) {
     const Received& first = received_.front();
     received_cost_ -= std::max<std::size_t>(first.size, 512);
     batch.push_back({.remote = first.remote,
-                     .local = local_,
+                     .local = first.local,
                      .ecn = first.ecn,
                      .bytes = Slice(first.block, first.block->data + first.begin, first.size)});
     received_.pop_front();

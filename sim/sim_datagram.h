@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "sim/realm.h"
 #include "sim/ring_buffer.h"
 #include "sim/world.h"
 #include "transport/fiber/wait_queue.h"
@@ -30,8 +31,8 @@ class FlyingDatagram final : public EventSource {
   Block* block = nullptr;  // one reference
   std::uint32_t begin = 0;
   std::uint32_t size = 0;
-  Address from;
-  Address to;
+  Spot from;
+  Spot to;
   Ecn ecn = Ecn::not_ect;
   EntityId pair = 0;
   // What was drawn for it: it bites only where somebody would have received it.
@@ -50,14 +51,15 @@ class FlyingDatagram final : public EventSource {
 class SimDatagram final : public DatagramSocket {
  public:
   static constexpr std::size_t payload_max = 65'507;      // 65,535 less the IP and UDP headers
-  static constexpr std::size_t segments_max = 64;         // UDP_MAX_SEGMENTS
+  static constexpr std::size_t payload_max6 = 65'527;     // IPv6 does not count its own
   static constexpr std::size_t receive_buffer = 212'992;  // net.core.rmem_default
   static constexpr std::size_t batch_max = 64;            // of one receive()
   static constexpr std::size_t short_queue_least =
       16 * 1024;  // holds the first flight of a QUIC connection
   static constexpr std::size_t short_queue_step = 512;
 
-  SimDatagram(SimNetwork& network, Fabric& fabric, EntityId entity, const Address& local,
+  // `bound`: as asked for; a port without an address is told with the node's.
+  SimDatagram(SimNetwork& network, Fabric& fabric, EntityId entity, const Address& bound,
               const DatagramOptions& options);
   ~SimDatagram() override;
 
@@ -65,7 +67,8 @@ class SimDatagram final : public DatagramSocket {
   // Linux reports ICMP errors only on connected sockets.
   Result<std::size_t> send(std::span<const Datagram> datagrams, Deadline deadline) override;
   Result<DatagramBatch> receive(Deadline deadline) override;
-  Address local() const noexcept override { return local_; }
+  Address local() const noexcept override { return is_unspecified(bound_) ? address_ : bound_; }
+  const Address& bound() const noexcept { return bound_; }
 
   // A datagram arrived. False: no room, dropped in silence.
   bool deliver(FlyingDatagram& datagram);
@@ -78,6 +81,7 @@ class SimDatagram final : public DatagramSocket {
  private:
   struct Received {
     Address remote;
+    Address local;
     Ecn ecn;
     Block* block;
     std::uint32_t begin;
@@ -95,14 +99,22 @@ class SimDatagram final : public DatagramSocket {
     bool hole_bit = true;
   };
   Pair& pair(const Address& remote);
-  void fly(Block* block, std::size_t begin, std::size_t size, const Datagram& datagram);
+  // Where it goes, and where it comes from.
+  struct Way {
+    Spot to;
+    Spot from;
+  };
+  Result<Way> way_of(const Datagram& datagram) const noexcept;
+  void fly(Block* block, std::size_t begin, std::size_t size, const Datagram& datagram,
+           const Way& way);
   // Draws what becomes of the nth datagram to that address: lost, cut, or changed.
   void damage(FlyingDatagram& flying, Pair& to, std::uint64_t nth);
 
   SimNetwork* network_;  // nullptr: severed
   Fabric* fabric_;
   EntityId entity_;
-  Address local_;
+  Address bound_;
+  Address address_;  // of its node, and the port
   // Sent before it received: a client, as may sit behind a NAT. A server is known by its address.
   bool spoke_first_ = false;
   bool was_spoken_to_ = false;

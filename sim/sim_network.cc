@@ -26,35 +26,28 @@ constexpr std::uint64_t listeners_from = std::uint64_t{5} << 32;
 constexpr std::int64_t syn_seconds[] = {0, 1, 3, 7, 15, 31, 63};
 constexpr std::int64_t syn_limit_seconds = 127;
 
-bool is_unspecified(const Address& address) noexcept {
-  const std::size_t from = address.is_v4() ? 12 : 0;
-  return std::all_of(address.ip.begin() + static_cast<std::ptrdiff_t>(from), address.ip.end(),
-                     [](std::uint8_t b) { return b == 0; });
-}
-
-bool is_loopback(const Address& address) noexcept {
-  return address.is_v4() && address.ip[12] == 127;
+template <class Sockets>
+auto position(Sockets& sockets, std::uint16_t port) noexcept {
+  return std::lower_bound(
+      sockets.begin(), sockets.end(), port,
+      [](const auto* socket, std::uint16_t p) { return socket->bound().port < p; });
 }
 
 template <class Socket>
-auto position(std::vector<Socket*>& sockets, std::uint16_t port) noexcept {
-  return std::lower_bound(sockets.begin(), sockets.end(), port,
-                          [](Socket* socket, std::uint16_t p) { return socket->local().port < p; });
-}
-
-template <class Socket>
-Socket* find(const std::vector<Socket*>& sockets, std::uint16_t port) noexcept {
-  const auto at = position(const_cast<std::vector<Socket*>&>(sockets), port);
-  return at != sockets.end() && (*at)->local().port == port ? *at : nullptr;
+Socket* find(const std::vector<Socket*>& sockets, const Address& address) noexcept {
+  for (auto at = position(sockets, address.port);
+       at != sockets.end() && (*at)->bound().port == address.port; ++at)
+    if (covers((*at)->bound(), address)) return *at;
+  return nullptr;
 }
 
 // Gives a port back unless it was kept.
 struct PortLease {
   Ports& ports;
-  std::uint16_t port;
+  Address bound;
   bool kept = false;
   ~PortLease() {
-    if (!kept) ports.release(port);
+    if (!kept) ports.release(bound);
   }
 };
 
@@ -119,26 +112,50 @@ SimNetwork::~SimNetwork() {
   for (SimDatagram* socket : datagram_sockets_) socket->forget();
 }
 
-bool SimNetwork::is_ours(const Address& address) const noexcept {
-  return is_unspecified(address) || is_loopback(address) || address.ip == this->address().ip;
+Result<Spot> SimNetwork::own(const Address& asked) const noexcept {
+  const Spot spot = locate(asked, address());
+  if (spot.address.ip != address().ip) return Error{Errc::unreachable, EADDRNOTAVAIL};
+  return spot;
 }
 
-SimAcceptor* SimNetwork::acceptor(std::uint16_t port) const noexcept {
-  return find(acceptors_, port);
+SimAcceptor* SimNetwork::acceptor(const Address& address) const noexcept {
+  return find(acceptors_, address);
 }
 
-SimDatagram* SimNetwork::datagram_socket(std::uint16_t port) const noexcept {
-  return find(datagram_sockets_, port);
+SimDatagram* SimNetwork::datagram_socket(const Address& address) const noexcept {
+  return find(datagram_sockets_, address);
 }
 
 void SimNetwork::remove(SimAcceptor& acceptor) noexcept {
-  ports_->streams.release(acceptor.local().port);
-  acceptors_.erase(position(acceptors_, acceptor.local().port));
+  ports_->streams.release(acceptor.bound());
+  acceptors_.erase(std::find(acceptors_.begin(), acceptors_.end(), &acceptor));
 }
 
 void SimNetwork::remove(SimDatagram& socket) noexcept {
-  ports_->datagrams.release(socket.local().port);
-  datagram_sockets_.erase(position(datagram_sockets_, socket.local().port));
+  if (!LIE(closed_socket_keeps_port)) ports_->datagrams.release(socket.bound());
+  datagram_sockets_.erase(std::find(datagram_sockets_.begin(), datagram_sockets_.end(), &socket));
+}
+
+Spot SimNetwork::destination(const Address& asked, const Address& bound) const noexcept {
+  if (!is_unspecified(asked)) return locate(asked, address());
+  Spot spot{address(asked.port), asked.is_v4() ? Realm::loop4 : Realm::loop6};
+  if (asked.is_v4() && bound.is_v4() && !is_unspecified(bound))
+    spot.realm = locate(bound, address()).realm;
+  return spot;
+}
+
+Result<Spot> SimNetwork::source_of(const Address& asked, const Spot& to) const noexcept {
+  const bool here = to.address.ip == address().ip;
+  Spot from{address(asked.port), to.realm};
+  if (!is_unspecified(asked)) {
+    const auto said = own(asked);
+    if (!said) return said.error();
+    if (is_v4(said->realm) != is_v4(to.realm)) return Error{Errc::unreachable, EAFNOSUPPORT};
+    from = *said;
+  }
+  // Loopback does not leave its node.
+  if (!here && is_loopback(from.realm)) return Error{Errc::unreachable, EINVAL};
+  return from;
 }
 
 void SimNetwork::settle() noexcept {
@@ -148,18 +165,23 @@ void SimNetwork::settle() noexcept {
 Result<std::unique_ptr<Acceptor>> SimNetwork::listen(const Address& address,
                                                      const ListenOptions& options) {
   if (severed_) return Errc::canceled;
-  if (!is_ours(address)) return Error{Errc::unreachable, EADDRNOTAVAIL};
+  Address bound = address;
+  if (!is_unspecified(address)) {
+    const auto spot = own(address);
+    if (!spot) return spot.error();
+    bound = shown(*spot);
+  }
   const EntityId entity = child_entity(life_, listeners_from + listens_++);
-  const std::uint16_t port = ports_->streams.take(address.port);
-  if (port == 0) return Error{Errc::unreachable, EADDRINUSE};
+  bound.port = ports_->streams.take(bound, world_->now(), !LIE(time_wait_stops_listeners));
+  if (bound.port == 0) return Error{Errc::unreachable, EADDRINUSE};
   ListenOptions given = options;
   if (world_->may_strike(Site::short_backlog))
     if (const auto room = world_->choose(Site::short_backlog, at_node(this->address()), entity, 0);
         room != 0 && room - 1 < static_cast<std::uint64_t>(std::max(options.backlog, 0)))
       given.backlog = static_cast<int>(room - 1);
-  auto acceptor = std::make_unique<SimAcceptor>(*this, fabric_->next_serial(), this->address(port),
-                                                given, options.backlog);
-  acceptors_.insert(position(acceptors_, port), acceptor.get());
+  auto acceptor =
+      std::make_unique<SimAcceptor>(*this, fabric_->next_serial(), bound, given, options.backlog);
+  acceptors_.insert(position(acceptors_, bound.port), acceptor.get());
   return acceptor;
 }
 
@@ -190,13 +212,27 @@ Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked,
   const EntityId entity = child_entity(life_, dials_++);
   if (severed_) return Errc::canceled;
   if (const auto refused = scheduler().refuses(deadline)) return *refused;
-  if (!is_ours(options.local)) return Error{Errc::unreachable, EADDRNOTAVAIL};
+  const Spot target = destination(asked, options.local);
+  const auto source = source_of(options.local, target);
+  if (!source) return source.error();
   if (no_descriptor(entity)) return Error{Errc::no_resources, EMFILE};
-  PortLease lease{ports_->streams, ports_->streams.take(options.local.port)};
-  if (lease.port == 0)
+  // As bind(2), before it is known where to: "any" stands in everybody's way. Then the address is narrowed.
+  Ports& ports = ports_->streams;
+  PortLease lease{ports, shown(*source)};
+  Address bound = lease.bound;
+  if (options.local.port != 0 && is_unspecified(options.local) && !LIE(dial_from_any_is_narrow))
+    bound.ip = is_v4(target.realm) ? Address::v4(0, 0, 0, 0, 0).ip : Address{}.ip;
+  const bool served =
+      options.local.port != 0 && !LIE(dial_from_served_port) && fabric_->serves(bound, address());
+  lease.bound.port = served ? 0 : ports.take(bound, world_->now(), false);
+  if (lease.bound.port == 0)
     return Error{Errc::unreachable, options.local.port != 0 ? EADDRINUSE : EADDRNOTAVAIL};
-  const Address from = address(lease.port);
-  const Address to = is_ours(asked) ? address(asked.port) : asked;
+  if (bound.ip != lease.bound.ip) {
+    ports.release(bound);
+    (void)ports.take(lease.bound, world_->now(), false);
+  }
+  const Address from = address(lease.bound.port);
+  const Address to = target.address;
   const std::string who = world_->tracing() ? to_string(from) + ">" + to_string(to) : std::string();
   const auto tell = [&](std::string_view what) {
     if (world_->tracing()) world_->tell(who, what);
@@ -230,7 +266,7 @@ Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked,
       tell("nothing gets through: the SYN, or its answer, is lost");
       continue;
     }
-    SimAcceptor* acceptor = fabric_->acceptor(to);
+    SimAcceptor* acceptor = fabric_->acceptor(target);
     if (acceptor == nullptr && LIE(refusal_is_silence)) continue;
     if (acceptor == nullptr || refuse) {
       if (acceptor != nullptr) {
@@ -253,11 +289,13 @@ Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked,
     const std::uint64_t serial = acceptor->serial();
     const StreamOptions listener_options = acceptor->options().stream;
     if (auto waited = wait_for_answer(arrival + latency, deadline); !waited) {
-      if (SimAcceptor* still = fabric_->acceptor(to, serial)) still->unreserve();
+      if (SimAcceptor* still = fabric_->acceptor(target, serial)) still->unreserve();
       return waited.error();
     }
     Connection& connection = fabric_->connect(entity, from, to, options, listener_options, serial);
     lease.kept = true;
+    connection.end(0).realm = source->realm;
+    connection.end(1).realm = target.realm;
     connection.link(0).send_open();
     return std::make_unique<SimStream>(connection, 0);
   }
@@ -271,13 +309,17 @@ Result<std::unique_ptr<DatagramSocket>> SimNetwork::bind(const Address& address,
                                                          const DatagramOptions& options) {
   const EntityId entity = child_entity(life_, datagram_sockets_from + binds_++);
   if (severed_) return Errc::canceled;
-  if (!is_ours(address)) return Error{Errc::unreachable, EADDRNOTAVAIL};
+  Address bound = address;
+  if (!is_unspecified(address)) {
+    const auto spot = own(address);
+    if (!spot) return spot.error();
+    bound = shown(*spot);
+  }
   if (no_descriptor(entity)) return Error{Errc::no_resources, EMFILE};
-  const std::uint16_t port = ports_->datagrams.take(address.port);
-  if (port == 0) return Error{Errc::unreachable, EADDRINUSE};
-  auto socket =
-      std::make_unique<SimDatagram>(*this, *fabric_, entity, this->address(port), options);
-  datagram_sockets_.insert(position(datagram_sockets_, port), socket.get());
+  bound.port = ports_->datagrams.take(bound, world_->now(), false);
+  if (bound.port == 0) return Error{Errc::unreachable, EADDRINUSE};
+  auto socket = std::make_unique<SimDatagram>(*this, *fabric_, entity, bound, options);
+  datagram_sockets_.insert(position(datagram_sockets_, bound.port), socket.get());
   return socket;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// SimNetwork: the Network of one simulated node, 10.0.0.n.
+// SimNetwork: the Network of one simulated node: 10.0.0.n, fd00::n, 127.0.0.1 and ::1.
 #pragma once
 
 #include <cstddef>
@@ -35,6 +35,10 @@ class SimNetwork final : public Network {
     return Address::v4(10, 0, static_cast<std::uint8_t>((ordinal_ + 1) >> 8),
                        static_cast<std::uint8_t>(ordinal_ + 1), port);
   }
+  // The same node over IPv6: fd00::n.
+  Address address6(std::uint16_t port = 0) const noexcept {
+    return shown(address(port), Realm::v6);
+  }
   World& world() noexcept { return *world_; }
   Node& node() noexcept { return *node_; }
   // The node is down, or was since: every call here and on every socket is `canceled`, and without effect.
@@ -61,8 +65,15 @@ class SimNetwork final : public Network {
 
   // --- For the fabric ----------------------------------------------------------------------------------------------
 
-  SimAcceptor* acceptor(std::uint16_t port) const noexcept;
-  SimDatagram* datagram_socket(std::uint16_t port) const noexcept;
+  // Whose address is one of this node's.
+  Result<Spot> own(const Address& address) const noexcept;
+  // Where what is sent to `asked` goes: "any" is this node by loopback, or by the address that the sender has.
+  Spot destination(const Address& asked, const Address& bound) const noexcept;
+  // Where what is sent to `to` comes from, for a socket that is bound so.
+  Result<Spot> source_of(const Address& asked, const Spot& to) const noexcept;
+  // Who hears what is sent to this address, as it looks.
+  SimAcceptor* acceptor(const Address& address) const noexcept;
+  SimDatagram* datagram_socket(const Address& address) const noexcept;
   Ports& stream_ports() noexcept { return ports_->streams; }
   void remove(SimAcceptor& acceptor) noexcept;
   void remove(SimDatagram& socket) noexcept;
@@ -83,8 +94,6 @@ class SimNetwork final : public Network {
     std::int64_t skew_ = 0;
     std::int64_t drift_ppm_ = 0;
   };
-  // Whether a socket of this node may have this local address: its own, or unspecified.
-  bool is_ours(const Address& address) const noexcept;
   bool no_descriptor(EntityId socket);
   // Waits for the answer of an attempt to connect, due at `at`.
   // Errors     timed_out · canceled
@@ -106,7 +115,7 @@ class SimNetwork final : public Network {
   std::uint64_t dials_ = 0;
   std::uint64_t binds_ = 0;
   std::uint64_t listens_ = 0;
-  // Sorted by port.
+  // Sorted by port; several of one port have different addresses.
   std::vector<SimAcceptor*> acceptors_;
   std::vector<SimDatagram*> datagram_sockets_;
 };

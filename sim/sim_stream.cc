@@ -21,8 +21,8 @@ std::string shortened(std::string_view what, std::uint64_t taken, std::size_t of
 SimStream::SimStream(Connection& connection, unsigned side) noexcept
     : connection_(&connection),
       side_(side),
-      local_(connection.end(side).address),
-      peer_(connection.end(1 - side).address) {
+      local_(connection.end(side).shown()),
+      peer_(connection.end(1 - side).shown()) {
   connection.end(side).stream = this;
   ++connection.world().sockets;
 }
@@ -165,6 +165,7 @@ Result<void> SimStream::shutdown_write(Deadline) {
   // shutdown(2) does not tell what killed the connection: that is left for a read or a write.
   if (end.dead)
     return LIE(shutdown_tells_the_error) ? failure(true) : Error{Errc::broken, ENOTCONN};
+  end.ended_first = !connection_->link(1 - side_).ended();
   connection_->wake_writer(side_);
   connection_->link(side_).send_fin();
   return {};

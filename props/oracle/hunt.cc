@@ -28,22 +28,13 @@ std::optional<Finding> examine(const Script& drawn, Tempo tempo, const Runner& t
   if (!finding) return std::nullopt;
   Script script = drawn;
   if (tempo == Tempo::settled) script = without_pauses(script);  // run() puts them in
-  const auto keep_if_it_still_shows = [&](const Script& shorter) {
+  shorten(script, [&](const Script& shorter) {
     Coverage unwanted;
     auto still = both.run(shorter, unwanted);
     if (!still) return false;
     finding = std::move(still);
-    script = shorter;
     return true;
-  };
-  for (std::size_t chunk = script.steps.size(); chunk > 0; chunk /= 2) {
-    for (std::size_t at = 0; at + chunk <= script.steps.size();) {
-      Script shorter = script;
-      const auto first = shorter.steps.begin() + static_cast<std::ptrdiff_t>(at);
-      shorter.steps.erase(first, first + static_cast<std::ptrdiff_t>(chunk));
-      if (!keep_if_it_still_shows(shorter)) ++at;
-    }
-  }
+  });
   return finding;
 }
 

@@ -22,7 +22,8 @@ using std::chrono::milliseconds;
 class KernelRunner {
  public:
   KernelRunner(const Script& script, HeldWire* wire) : script_(script), wire_(wire) {
-    address_ = wire != nullptr ? near_host : Address::v4(127, 0, 0, 1, 0);
+    address_ = wire != nullptr ? near_host
+                               : loopback_places().at(script.ipv6 ? Place::loop6 : Place::loop4, 0);
   }
 
   Outcomes run() {
@@ -156,7 +157,7 @@ class KernelRunner {
 
   Outcome listen() {
     if (listener_) return {};
-    KernelSocket socket(script_.send_buffer[1], script_.receive_buffer[1]);
+    KernelSocket socket(script_.ipv6, script_.send_buffer[1], script_.receive_buffer[1]);
     if (const int error = socket.listen(address_, script_.backlog))
       return Outcome::of(from_errno(error));
     address_ = socket.local();
@@ -166,7 +167,7 @@ class KernelRunner {
 
   Outcome connect(std::size_t connection) {
     if (dialed_from_[connection] != 0) return {};  // once: the books are kept by connection
-    KernelSocket socket(script_.send_buffer[0], script_.receive_buffer[0]);
+    KernelSocket socket(script_.ipv6, script_.send_buffer[0], script_.receive_buffer[0]);
     Address to = address_;
     if (wire_ != nullptr) to.ip = far_host.ip;
     int error = socket.connect(to);

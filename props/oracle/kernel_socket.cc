@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "props/oracle/kernel_socket.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -10,24 +9,11 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
+
+#include "props/oracle/kernel_address.h"
 
 namespace twinwire::oracle {
 namespace {
-
-sockaddr_in to_kernel(const Address& address) {
-  sockaddr_in result{};
-  result.sin_family = AF_INET;
-  result.sin_port = htons(address.port);
-  std::memcpy(&result.sin_addr, address.ip.data() + 12, 4);
-  return result;
-}
-
-Address from_kernel(const sockaddr_in& address) {
-  Address result = Address::v4(0, 0, 0, 0, ntohs(address.sin_port));
-  std::memcpy(result.ip.data() + 12, &address.sin_addr, 4);
-  return result;
-}
 
 void set(int fd, int level, int option, int value) {
   (void)::setsockopt(fd, level, option, &value, sizeof value);
@@ -35,8 +21,8 @@ void set(int fd, int level, int option, int value) {
 
 }  // namespace
 
-KernelSocket::KernelSocket(std::uint32_t send_buffer, std::uint32_t receive_buffer)
-    : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
+KernelSocket::KernelSocket(bool ipv6, std::uint32_t send_buffer, std::uint32_t receive_buffer)
+    : fd_(::socket(ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
   set(fd_, IPPROTO_TCP, TCP_NODELAY, 1);
   // One that paces (bbr, a common default) would let packets leave by a timer.
   (void)::setsockopt(fd_, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
@@ -50,14 +36,14 @@ KernelSocket::~KernelSocket() {
 
 int KernelSocket::listen(const Address& address, int backlog) {
   set(fd_, SOL_SOCKET, SO_REUSEADDR, 1);
-  const sockaddr_in at = to_kernel(address);
-  if (::bind(fd_, reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) return errno;
+  const KernelAddress at(address);
+  if (::bind(fd_, &at.any, at.length) != 0) return errno;
   return ::listen(fd_, backlog) != 0 ? errno : 0;
 }
 
 int KernelSocket::connect(const Address& to) {
-  const sockaddr_in at = to_kernel(to);
-  return ::connect(fd_, reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0 ? errno : 0;
+  const KernelAddress at(to);
+  return ::connect(fd_, &at.any, at.length) != 0 ? errno : 0;
 }
 
 int KernelSocket::connected(int milliseconds) {
@@ -70,21 +56,14 @@ int KernelSocket::connected(int milliseconds) {
 }
 
 std::optional<KernelSocket> KernelSocket::accept(Address& peer) {
-  sockaddr_in from{};
-  socklen_t size = sizeof from;
-  const int fd =
-      ::accept4(fd_, reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  KernelAddress from;
+  const int fd = ::accept4(fd_, &from.any, &from.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0) return std::nullopt;
-  peer = from_kernel(from);
+  peer = from.address();
   return KernelSocket(fd);
 }
 
-Address KernelSocket::local() const {
-  sockaddr_in at{};
-  socklen_t size = sizeof at;
-  (void)::getsockname(fd_, reinterpret_cast<sockaddr*>(&at), &size);
-  return from_kernel(at);
-}
+Address KernelSocket::local() const { return local_address_of(fd_); }
 
 bool KernelSocket::readable() const {
   pollfd poll{fd_, POLLIN, 0};

@@ -22,7 +22,7 @@ namespace twinwire::oracle {
 
 class KernelSocket {
  public:
-  KernelSocket(std::uint32_t send_buffer, std::uint32_t receive_buffer);
+  KernelSocket(bool ipv6, std::uint32_t send_buffer, std::uint32_t receive_buffer);
   KernelSocket(KernelSocket&& other) noexcept
       : fd_(std::exchange(other.fd_, -1)),
         end_read_(other.end_read_),

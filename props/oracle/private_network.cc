@@ -13,13 +13,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 namespace twinwire::oracle {
 namespace {
 
 constexpr const char* wire_name = "heldwire";
-constexpr int wire_mtu = 65'535;  // so that a burst is one packet, as in the World
+constexpr int wire_mtu = 65'535;          // so that a burst is one packet, as in the World
+constexpr int wire_packets_max = 10'000;  // on it at one time
 constexpr std::size_t ip_header_min = 20;
 
 Error last_error() { return {Errc::unsupported, errno}; }
@@ -55,6 +57,25 @@ void set_address(ifreq& request, std::uint32_t ip) {
   std::memcpy(&request.ifr_addr, &address, sizeof address);
 }
 
+// Adds an IPv6 address to loopback, where none has to be shown to be unique first.
+bool add_address6(const Address& address) {
+  struct {
+    in6_addr ip;
+    std::uint32_t prefix_length;
+    int device;
+  } request{};  // in6_ifreq, whose header does not go with netinet/in.h
+  std::memcpy(&request.ip, address.ip.data(), sizeof request.ip);
+  request.prefix_length = 128;
+  request.device = static_cast<int>(::if_nametoindex("lo"));
+  const int fd = ::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  const bool done = ::ioctl(fd, SIOCSIFADDR, &request) == 0;
+  const int error = errno;
+  ::close(fd);
+  errno = error;
+  return done;
+}
+
 // Source for destination; in an ICMP error also those of the packet that it quotes.
 void turn_round(std::byte* packet, std::size_t size) {
   const auto exchange = [](std::byte* header) {
@@ -71,14 +92,50 @@ void turn_round(std::byte* packet, std::size_t size) {
 
 }  // namespace
 
+namespace {
+
+Result<void> enter_another() {
+  if (::unshare(CLONE_NEWNET) != 0 && ::unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0)
+    return last_error();
+  // The name with a colon is that of a second address.
+  const bool ready =
+      bring_up("lo") &&
+      configure("lo:1", SIOCSIFADDR, [](ifreq& r) { set_address(r, 0x0a090101); }) &&
+      configure("lo:1", SIOCSIFNETMASK, [](ifreq& r) { set_address(r, 0xffffffff); }) &&
+      add_address6(loopback_places().own6);
+  if (!ready) return last_error();
+  return {};
+}
+
+}  // namespace
+
 Result<void> enter_private_network() {
   static bool entered = false;
   if (entered) return {};
-  if (::unshare(CLONE_NEWNET) != 0 && ::unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0)
-    return last_error();
+  if (auto another = enter_another(); !another) return another;
   entered = true;
-  if (!bring_up("lo")) return last_error();
   return {};
+}
+
+Result<std::uint16_t> fresh_ports() {
+  constexpr std::uint16_t first = 1024;
+  constexpr std::uint16_t last = 32'000;  // above are those that the kernel gives
+  static std::uint16_t next = first;
+  if (next >= last) {
+    if (auto another = enter_another(); !another) return another.error();
+    next = first;
+  }
+  return std::exchange(next, static_cast<std::uint16_t>(next + 8));
+}
+
+Places loopback_places() {
+  Places places;
+  places.own4 = Address::v4(10, 9, 1, 1, 0);
+  places.own6.ip = {0xfd, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  places.far4 = Address::v4(10, 9, 1, 2, 0);
+  places.far6.ip = {0xfd, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2};
+  places.nobody4 = Address::v4(10, 9, 1, 77, 0);
+  return places;
 }
 
 Result<std::unique_ptr<HeldWire>> HeldWire::create() {
@@ -89,6 +146,7 @@ Result<std::unique_ptr<HeldWire>> HeldWire::create() {
   request.ifr_flags = IFF_TUN | IFF_NO_PI;
   if (::ioctl(fd, TUNSETIFF, &request) != 0) return last_error();
   const bool ready =
+      configure(wire_name, SIOCSIFTXQLEN, [](ifreq& r) { r.ifr_qlen = wire_packets_max; }) &&
       configure(wire_name, SIOCSIFMTU, [](ifreq& r) { r.ifr_mtu = wire_mtu; }) &&
       configure(wire_name, SIOCSIFADDR, [](ifreq& r) { set_address(r, 0x0a090001); }) &&
       configure(wire_name, SIOCSIFNETMASK, [](ifreq& r) { set_address(r, 0xffffff00); }) &&
@@ -108,6 +166,8 @@ std::size_t HeldWire::hop() {
     const bool is_ipv4 = (buffer[0] & std::byte{0xf0}) == std::byte{0x40};
     if (!is_ipv4 || static_cast<std::size_t>(n) < ip_header_min)
       continue;  // the kernel's own IPv6 talk
+    // To anybody else: there nobody is.
+    if (std::memcmp(buffer.data() + 16, far_host.ip.data() + 12, 4) != 0) continue;
     packets.emplace_back(buffer.begin(), buffer.begin() + n);
   }
   for (std::vector<std::byte>& packet : packets) {

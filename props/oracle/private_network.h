@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 
+#include "props/oracle/place.h"
 #include "transport/base/error.h"
 #include "transport/net/address.h"
 
@@ -18,9 +19,16 @@ namespace twinwire::oracle {
 inline const Address near_host = Address::v4(10, 9, 0, 1, 0);
 inline const Address far_host = Address::v4(10, 9, 0, 2, 0);
 
+// The addresses of the host over loopback: 10.9.1.1 and fd00:9::1 beside 127.0.0.1 and ::1.
+Places loopback_places();
+
 // Moves the calling thread, and those it starts from then on, into a network namespace of its own, with loopback up.
 // Once; later calls do nothing. Needs CAP_SYS_ADMIN, or user namespaces that anybody may make.
 Result<void> enter_private_network();
+
+// The first of eight ports that nobody has had in this network for the last minute: the kernel remembers. Where they
+// run out another private network is entered.
+Result<std::uint16_t> fresh_ports();
 
 class HeldWire {
  public:

@@ -1,23 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "props/oracle/private_network.h"
 #include "props/oracle/seam_runner.h"
 #include "real/ring.h"
 #include "real/ring_network.h"
 
 namespace twinwire::oracle {
-namespace {
-
-using std::chrono::microseconds;
-using std::chrono::milliseconds;
-
-// Loopback answers within the call that sends; what these leave is for the scheduler of a busy machine.
-constexpr Pace ring_pace = {.moment = milliseconds(2),
-                            .turn = microseconds(300),
-                            .hop = Duration(0),
-                            .connect = milliseconds(10),
-                            .settle = microseconds(200),
-                            .patience = milliseconds(1500)};
-
-}  // namespace
 
 Result<Outcomes> run_on_ring(const Script& script) {
   auto ring = real::Ring::create({});
@@ -28,8 +15,8 @@ Result<Outcomes> run_on_ring(const Script& script) {
     Scope root((*ring)->scheduler());
     root.spawn("script", [&] {
       run_scope((*ring)->scheduler(), [&](Scope& scope) {
-        outcomes = SeamRunner(script, network, network, Address::v4(127, 0, 0, 1, 0), ring_pace)
-                       .run(scope);
+        const Address at = loopback_places().at(script.ipv6 ? Place::loop6 : Place::loop4, 0);
+        outcomes = SeamRunner(script, network, network, at, ring_pace).run(scope);
       });
     });
     (void)(*ring)->scheduler().run();

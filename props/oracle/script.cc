@@ -55,8 +55,8 @@ std::string to_text(const Step& step) {
 }
 
 std::string to_text(const Script& script) {
-  std::string text =
-      "seed " + std::to_string(script.seed) + ", backlog " + std::to_string(script.backlog);
+  std::string text = "seed " + std::to_string(script.seed) + (script.ipv6 ? ", IPv6" : "") +
+                     ", backlog " + std::to_string(script.backlog);
   for (std::size_t side = 0; side < 2; ++side) {
     const std::string who = side == 0 ? "a" : "b";
     if (script.send_buffer[side] != 0)

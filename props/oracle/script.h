@@ -52,6 +52,7 @@ inline constexpr std::size_t connections_max = 3;
 struct Script {
   std::uint64_t seed = 0;  // that it was drawn from
   int backlog = 8;
+  bool ipv6 = false;  // not on the wire
   // Of the dialing and of the accepted side; 0: not asked for.
   std::array<std::uint32_t, 2> send_buffer{};
   std::array<std::uint32_t, 2> receive_buffer{};

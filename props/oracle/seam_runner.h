@@ -22,6 +22,21 @@ struct Pace {
       patience;  // for bytes that are known to be on their way: a closed window may have to be probed
 };
 
+// A call that gives up takes a nanosecond: far less than a hop, however many there are.
+inline constexpr Pace world_pace = {.moment = Duration(1),
+                                    .turn = Duration(1),
+                                    .hop = std::chrono::microseconds(50),
+                                    .connect = std::chrono::microseconds(100) + Duration(1),
+                                    .settle = std::chrono::seconds(2),
+                                    .patience = std::chrono::seconds(2)};
+// Loopback answers within the call that sends; what these leave is for the scheduler of a busy machine.
+inline constexpr Pace ring_pace = {.moment = std::chrono::milliseconds(2),
+                                   .turn = std::chrono::microseconds(300),
+                                   .hop = Duration(0),
+                                   .connect = std::chrono::milliseconds(10),
+                                   .settle = std::chrono::microseconds(200),
+                                   .patience = std::chrono::milliseconds(1500)};
+
 class SeamRunner {
  public:
   // `dialer` and `listener` may be the same network.

@@ -4,29 +4,18 @@
 #include "transport/base/check.h"
 
 namespace twinwire::oracle {
-namespace {
-
-constexpr Duration latency = std::chrono::microseconds(50);
-// A call that gives up takes a nanosecond: far less than a hop, however many there are.
-constexpr Pace world_pace = {.moment = Duration(1),
-                             .turn = Duration(1),
-                             .hop = latency,
-                             .connect = latency * 2 + Duration(1),
-                             .settle = std::chrono::seconds(2),
-                             .patience = std::chrono::seconds(2)};
-
-}  // namespace
 
 Outcomes run_in_world(const Script& script) {
   static StackPool stacks;
   sim::WorldOptions options;
-  options.latency = latency;
+  options.latency = world_pace.hop;
   sim::World world(options, stacks);
   sim::SimNetwork& listener = world.add_node("b");
   sim::SimNetwork& dialer = world.add_node("a");
   Outcomes outcomes;
   const sim::RunReport report = world.run([&](Scope& scope) {
-    outcomes = SeamRunner(script, dialer, listener, listener.address(4000), world_pace).run(scope);
+    const Address at = script.ipv6 ? listener.address6(4000) : listener.address(4000);
+    outcomes = SeamRunner(script, dialer, listener, at, world_pace).run(scope);
   });
   TWINWIRE_CHECK(report.ending == sim::Ending::finished && report.leaked_sockets == 0 &&
                      report.leaked_buffers == 0,

@@ -39,11 +39,16 @@ using DatagramBatch = std::vector<ReceivedDatagram>;
 
 class DatagramSocket {
  public:
+  // Frees the descriptor and the port; what has not been received is lost. No operation may be in progress.
   virtual ~DatagramSocket() = default;
 
-  // Hands datagrams to the network, in order. Success says how many it took (>= 1): not that they will arrive.
-  // Errors     too_large (the first one exceeds the MTU or 65,507 bytes; it was dropped) · refused (an earlier one met
-  //            a closed port; nothing of this call was sent) · unreachable · timed_out · canceled · no_resources
+  // Hands datagrams to the network, in order. Success says how many it took (>= 1): not that they will arrive. What
+  // failed behind them is told by the next call, if it fails again.
+  // Requires   At least one datagram.
+  // Errors     too_large (the first one, or one of its segments, exceeds the MTU or 65,507 bytes; it was dropped) ·
+  //            refused (an earlier one met a closed port; nothing of this call was sent) · unreachable (also an address
+  //            that this socket cannot have: port 0, another family, a source that is not ours) · timed_out (the
+  //            deadline had passed: nothing was sent) · canceled · no_resources
   virtual Result<std::size_t> send(std::span<const Datagram> datagrams, Deadline deadline) = 0;
 
   // At least one datagram, in order of arrival.

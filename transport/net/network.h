@@ -25,7 +25,8 @@ struct StreamOptions {
   // TCP_CONGESTION, by its name ("reno"); nullptr: the network's own. The World has none. One that paces (bbr) halves
   // what a bulk stream reaches on a local network.
   const char* congestion = nullptr;
-  Address local{};  // dial from here; all zero: let the network choose
+  Address
+      local{};  // dial from here; all zero: let the network choose; a port alone: of any address
 };
 
 struct ListenOptions {
@@ -42,7 +43,7 @@ class Network {
  public:
   virtual ~Network() = default;
 
-  // Listens on `address` (port 0: any free one). Never suspends.
+  // Listens on `address` (port 0: any free one). Never suspends. On :: it hears IPv4 as well.
   // Errors     unreachable (address in use, not ours, or not permitted; errno tells) · no_resources · unsupported
   virtual Result<std::unique_ptr<Acceptor>> listen(const Address& address,
                                                    const ListenOptions& options) = 0;
@@ -54,7 +55,7 @@ class Network {
                                                    const StreamOptions& options,
                                                    Deadline deadline) = 0;
 
-  // A datagram socket on `address` (port 0: any free one). Never suspends.
+  // A datagram socket on `address` (port 0: any free one). Never suspends. On :: it speaks IPv4 as well.
   // Errors     unreachable (address in use or not ours) · no_resources · unsupported
   virtual Result<std::unique_ptr<DatagramSocket>> bind(const Address& address,
                                                        const DatagramOptions& options) = 0;
