@@ -177,8 +177,8 @@ TEST(Storyteller, says_what_becomes_of_a_node) {
                        "server loses 2 of 5 records that were not synced",
                        "server starts again",
                        "fault: server loses power for 4 ms",
-                       "fault: client0 stands still for 5 ms; its kernel goes on",
-                       "client0 goes on: 2 fibers were woken meanwhile",
+                       "fault: client stands still for 5 ms; its kernel goes on",
+                       "client goes on: 2 fibers were woken meanwhile",
                        "from here on there are no faults",
                    }));
 }
