@@ -40,6 +40,8 @@ constexpr LawInWords laws_in_words[] = {
     {"request_once", "a request arrives once"},
     {"request_answered", "a request whose reply was sent gets it"},
     {"request_alone", "a request that fails ends nothing but itself"},
+    {"unharmed",
+     "what is told to stop, or finds no memory, costs itself and at most its connection"},
     {"exception", "no exception leaves a scenario"},
 };
 

@@ -59,6 +59,8 @@ constexpr Meaning meanings[] = {
     {sim::Site::clock_drift, "a node's calendar gains or loses; bound in ppm"},
     {sim::Site::no_descriptors, "a dial or bind finds no descriptor"},
     {sim::Site::no_memory, "the buffer pool says no"},
+    {sim::Site::cancel,
+     "a fiber that waits is told to stop, as it goes on (1) or at once (2); bound: 1 or 2"},
 };
 static_assert(std::size(meanings) == sim::site_count);
 

@@ -35,7 +35,8 @@ constexpr std::array<std::string_view, site_count> names{"wake_order",
                                                          "clock_skew",
                                                          "clock_drift",
                                                          "no_descriptors",
-                                                         "no_memory"};
+                                                         "no_memory",
+                                                         "cancel"};
 
 }  // namespace
 

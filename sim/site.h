@@ -44,8 +44,9 @@ enum class Site : std::uint8_t {
   clock_drift,        // its calendar gains (even) or loses (odd) c ppm
   no_descriptors,     // c = 1: a dial or bind finds no descriptor; entity: the socket
   no_memory,          // c = 1: the pool says no; occurrence: nth allocation
+  cancel,  // a fiber that waits is told to stop: sim/suspensions.h; entity: fiber; occurrence: its wakes
 };
-inline constexpr std::size_t site_count = static_cast<std::size_t>(Site::no_memory) + 1;
+inline constexpr std::size_t site_count = static_cast<std::size_t>(Site::cancel) + 1;
 
 // What a choice concerns: all, one node, two nodes, or what one sends to another. So narrow may a rule be; in the order
 // of FaultRule::Scope.
@@ -53,7 +54,8 @@ enum class Reach : std::uint8_t { world, node, link, direction };
 constexpr Reach reach_of(Site site) noexcept {
   switch (site) {
     case Site::wake_order:
-    case Site::no_memory: return Reach::world;
+    case Site::no_memory:
+    case Site::cancel: return Reach::world;
     case Site::accept_failure:
     case Site::isolation:
     case Site::clock_skew:

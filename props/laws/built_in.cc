@@ -4,6 +4,7 @@
 #include "props/laws/scenarios/farewell.h"
 #include "props/laws/scenarios/impostors.h"
 #include "props/laws/scenarios/limits.h"
+#include "props/laws/scenarios/operations.h"
 #include "props/laws/scenarios/ping_pong.h"
 #include "props/laws/scenarios/requests.h"
 #include "props/laws/scenarios/strict_reader.h"
@@ -22,6 +23,7 @@ Registry built_in_scenarios() {
   registry.add<Unread>();
   registry.add<Impostors>();
   registry.add<Requests>();
+  registry.add<Operations>();
   registry.add<PingPong>();
   return registry;
 }
