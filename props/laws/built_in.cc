@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "props/laws/registry.h"
 #include "props/laws/scenarios/accepting.h"
+#include "props/laws/scenarios/exchange.h"
 #include "props/laws/scenarios/farewell.h"
 #include "props/laws/scenarios/impostors.h"
 #include "props/laws/scenarios/limits.h"
@@ -23,6 +24,7 @@ Registry built_in_scenarios() {
   registry.add<Impostors>();
   registry.add<Requests>();
   registry.add<PingPong>();
+  registry.add<Exchange>();
   return registry;
 }
 
