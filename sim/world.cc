@@ -22,6 +22,7 @@ namespace {
 
 std::array<bool, site_count> sites_of(const WorldOptions& options) {
   std::array<bool, site_count> may_strike{};
+  if (options.census != nullptr) may_strike.fill(true);
   for (std::size_t i = 0; i < site_count; ++i)
     may_strike[i] = options.faults.may_strike(static_cast<Site>(i));
   for (const Decision& edit : options.edits) may_strike[static_cast<std::size_t>(edit.site)] = true;
@@ -44,6 +45,7 @@ World::World(const WorldOptions& options, StackPool& stacks)
       fabric_(std::make_unique<Fabric>(*this)) {
   decisions_.record(options.record);
   decisions_.tell(options.decision_sink);
+  decisions_.count_all(options.census);
   buffers_->set_poison(true);
   for (const FaultRule& rule : options_.faults.rules)
     scheduled_trips_ = scheduled_trips_ || (rule.is_scheduled() && stands_at_byte(rule.site));

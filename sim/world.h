@@ -50,6 +50,7 @@ struct WorldOptions {
   std::vector<Decision> edits;  // choices that override what `base` would give
   bool record = false;          // keep every choice other than 0 (Decisions::recorded)
   DecisionSink* decision_sink = nullptr;
+  Census* census = nullptr;  // told of every choice that could have been another one
   TraceSink* trace = nullptr;
   Watcher* watcher = nullptr;                        // told of suspensions and allocations
   Duration latency = std::chrono::microseconds(50);  // one way, before any fault

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "props/laws/registry.h"
 #include "props/laws/scenarios/accepting.h"
+#include "props/laws/scenarios/exchange.h"
 #include "props/laws/scenarios/farewell.h"
 #include "props/laws/scenarios/impostors.h"
 #include "props/laws/scenarios/limits.h"
@@ -25,6 +26,7 @@ Registry built_in_scenarios() {
   registry.add<Requests>();
   registry.add<Operations>();
   registry.add<PingPong>();
+  registry.add<Exchange>();
   return registry;
 }
 

@@ -22,7 +22,14 @@ struct Traffic {
 
   template <Transport T>
   static void run(Env& env) {
-    Run<T> run(env);
+    TrafficPlan plan = traffic_plan_of(env.seed());
+    if (env.shaping()) reshape(plan, env);
+    run_plan<T>(env, std::move(plan));
+  }
+  // The same for a plan of the caller's.
+  template <Transport T>
+  static void run_plan(Env& env, TrafficPlan plan) {
+    Run<T> run(env, std::move(plan));
     run.all();
   }
 
@@ -47,9 +54,9 @@ struct Traffic {
   template <Transport T>
   class Run {
    public:
-    explicit Run(Env& env)
+    Run(Env& env, TrafficPlan plan)
         : env_(&env),
-          plan_(plan_of(env)),
+          plan_(std::move(plan)),
           any_order_(may_yield_in_any_order<T> &&
                      env.shape("any_order", scramble(mix(env.seed(), 0xa0)) % 4 == 1 ? 1 : 0) != 0),
           server_(env.node("server"), env.judge(), env.origins()) {
@@ -81,12 +88,6 @@ struct Traffic {
 
    private:
     Scheduler& scheduler() { return server_.scheduler(); }
-
-    static TrafficPlan plan_of(Env& env) {
-      TrafficPlan plan = traffic_plan_of(env.seed());
-      if (env.shaping()) reshape(plan, env);
-      return plan;
-    }
 
     typename T::Options with_buffers(typename T::Options options, const ConnPlan& conn) const {
       if constexpr (may_yield_in_any_order<T>) options.any_order = any_order_;
