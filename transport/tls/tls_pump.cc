@@ -59,7 +59,7 @@ void TlsCore::pump_in() {
       continue;
     }
     if (!bytes) {
-      lower_ended_ = true;
+      lower_ended_ = bytes.error() != Errc::canceled;  // else it goes on, and nobody listens
       return fail(bytes.error());
     }
     if (bytes->empty()) {
