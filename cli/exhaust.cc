@@ -96,10 +96,13 @@ exhaustive::Plan make_plan(const Tool& tool, const exhaustive::Mode& mode, std::
 
 void print_tallies(const exhaustive::Plan& plan, const std::vector<CaseTally>& tallies) {
   std::vector<std::vector<std::string>> rows{{"fault", "cases", "bit", "passed", "broken"}};
+  rows[0].insert(rows[0].end(), plan.outcomes.begin(), plan.outcomes.end());
   CaseTally sum{};
   const auto add = [&](const std::string& name, const CaseTally& tally) {
     rows.push_back({name, with_commas(tally.cases), with_commas(tally.bit),
                     with_commas(tally.passed), with_commas(tally.cases - tally.passed)});
+    for (std::size_t n = 0; n < plan.outcomes.size(); ++n)
+      rows.back().push_back(with_commas(tally.outcomes[n]));
   };
   for (std::size_t i = 0; i < tallies.size(); ++i) {
     if (tallies[i].cases == 0) continue;
@@ -107,6 +110,8 @@ void print_tallies(const exhaustive::Plan& plan, const std::vector<CaseTally>& t
     sum.cases += tallies[i].cases;
     sum.bit += tallies[i].bit;
     sum.passed += tallies[i].passed;
+    for (std::size_t n = 0; n < plan.outcomes.size(); ++n)
+      sum.outcomes[n] += tallies[i].outcomes[n];
   }
   add("all", sum);
   std::printf("%s", format_table(rows, true).c_str());

@@ -69,6 +69,7 @@ void ExhaustCrew::run_case(Slot& slot, const exhaustive::Case& one, std::uint64_
   ++tally.cases;
   tally.bit += judgement.bit ? 1 : 0;
   tally.passed += judgement.passed() ? 1 : 0;
+  if (judgement.outcome < plan_->outcomes.size()) ++tally.outcomes[judgement.outcome];
   if (!judgement.passed())
     slot.hunt.note(std::to_string(one.kind) + " " + judgement.key, judgement.detail, offset);
 }
@@ -121,6 +122,8 @@ std::vector<CaseTally> ExhaustCrew::tallies() const {
       sum[kind].cases += slots_[i].tallies[kind].cases;
       sum[kind].bit += slots_[i].tallies[kind].bit;
       sum[kind].passed += slots_[i].tallies[kind].passed;
+      for (std::size_t n = 0; n < exhaustive::outcomes_max; ++n)
+        sum[kind].outcomes[n] += slots_[i].tallies[kind].outcomes[n];
     }
   return sum;
 }

@@ -21,6 +21,7 @@ struct CaseTally {
   std::uint64_t cases;  // that were run
   std::uint64_t bit;
   std::uint64_t passed;
+  std::array<std::uint64_t, exhaustive::outcomes_max> outcomes;
 };
 
 struct CaseFailure {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "props/exhaustive/mode.h"
 
+#include <algorithm>
+
 namespace twinwire::exhaustive {
 
 laws::WorldRun run_of(const laws::Registry& registry, std::size_t transport, const Base& base) {
@@ -26,6 +28,9 @@ Judgement judge(const Plan& plan, const Case& one, const laws::Verdict& verdict)
   Judgement judgement{.key = verdict.failure_key(),
                       .detail = verdict.detail,
                       .bit = verdict.report.counts[static_cast<std::size_t>(fault)].bit != 0};
+  judgement.outcome = static_cast<std::size_t>(
+      std::find(plan.outcomes.begin(), plan.outcomes.end(), verdict.outcome) -
+      plan.outcomes.begin());
   const Kind& kind = plan.kinds[one.kind];
   if (!judgement.passed() || judgement.bit || !kind.must_bite) return judgement;
   judgement.key = "no_bite";

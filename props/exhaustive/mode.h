@@ -45,9 +45,12 @@ struct Plan {
   std::vector<Case> cases;
   std::vector<std::string>
       notes;  // a line each below the table: what was learned, what was left out and why
+  // What Verdict::outcome may say, where the mode counts it; at most outcomes_max.
+  std::vector<std::string> outcomes;
   std::string complaint;  // a benign run that fails: nothing can be learned from it
 };
 inline constexpr std::size_t kinds_max = 64;
+inline constexpr std::size_t outcomes_max = 4;
 
 struct Mode {
   std::string_view name;
@@ -69,6 +72,7 @@ struct Judgement {
   std::string key;  // "pass", a failure key of the run, or "no_bite"
   std::string detail;
   bool bit = false;
+  std::size_t outcome = 0;  // index into Plan::outcomes, or their number
   bool passed() const noexcept { return key == "pass"; }
 };
 Judgement judge(const Plan& plan, const Case& one, const laws::Verdict& verdict);

@@ -57,7 +57,8 @@ struct Operations {
     explicit Run(Env& env)
         : env_(&env),
           harm_(env.judge(), static_cast<std::size_t>(env.knob("allowance", 0, 0, 1000))),
-          server_(env.node("server"), env.judge(), env.origins()) {}
+          server_(env.node("server"), env.judge(), env.origins()),
+          first_message_(env.knob("accept_after_first_message", 0, 0, 1) != 0) {}
 
     void all() {
       run_scope(scheduler(), [&](Scope& background) {
@@ -66,14 +67,15 @@ struct Operations {
         if (!listener && harm_.expects_shortage()) return;
         if (!env_->listens(listener)) return;
         run_scope(scheduler(), [&](Scope& servers) {
-          const FiberHandle serving = servers.spawn("server", [&] { serve_all(*listener); });
+          const FiberHandle accepting =
+              servers.spawn("server.accepting", [&] { accept_all(*listener, servers); });
           run_scope(scheduler(), [&](Scope& clients) {
             clients.spawn("client", [&] { visit("client", thorough(), listener->local()); });
             clients.spawn("neighbour", [&] { visit("neighbour", brief(), listener->local()); });
           });
           perform(scheduler(), "after", [&] { visit("after", brief(), listener->local()); });
           over_ = true;
-          scheduler().cancel(serving);
+          scheduler().cancel(accepting);
         });
         background.cancel();
       });
@@ -90,9 +92,10 @@ struct Operations {
     bool told() { return scheduler().cancel_pending(); }
 
     // Small buffers, so that everything that can suspend does.
-    static typename T::Options with_limits(typename T::Options options) {
+    typename T::Options with_limits(typename T::Options options) const {
       options.stream.send_buffer = 8 * 1024;
       options.stream.receive_buffer = 8 * 1024;
+      options.accept_after_first_message = first_message_;
       if constexpr (has_requests<T>) options.requests_window = 4;
       if constexpr (requires { options.ping_interval; }) {
         options.ping_interval = std::chrono::milliseconds(2);
@@ -140,27 +143,25 @@ struct Operations {
 
     // --- The server's side ---------------------------------------------------------------------------------------
 
-    void serve_all(typename T::Listener& listener) {
-      run_scope(scheduler(), [&](Scope& conns) {
-        for (;;) {
-          Result<std::pair<typename T::Conn, Address>> accepted = Errc::canceled;
-          const bool accept_told = perform(scheduler(), "server.accept",
-                                           [&] { accepted = listener.accept(Deadline::never()); });
-          if (told()) {
-            if (!over_) harm_.server_goes();
-            return;
-          }
-          if (!accepted) {
-            harm_.accept_failed(accepted.error(), accept_told);
-            if (harm_.server_gone()) return;
-            continue;
-          }
-          conns.spawn("server.conn",
+    void accept_all(typename T::Listener& listener, Scope& servers) {
+      for (;;) {
+        Result<std::pair<typename T::Conn, Address>> accepted = Errc::canceled;
+        const bool accept_told = perform(scheduler(), "server.accept",
+                                         [&] { accepted = listener.accept(Deadline::never()); });
+        if (told()) {
+          if (!over_) harm_.server_goes();
+          return;
+        }
+        if (!accepted) {
+          harm_.accept_failed(accepted.error(), accept_told);
+          if (harm_.server_gone()) return;
+          continue;
+        }
+        servers.spawn("server.conn",
                       [&, conn = std::move(accepted->first), peer = accepted->second]() mutable {
                         serve(std::move(conn), peer);
                       });
-        }
-      });
+      }
     }
 
     void serve(typename T::Conn conn, const Address& peer) {
@@ -175,6 +176,7 @@ struct Operations {
     Env* env_;
     Harm harm_;
     TapNetwork server_;
+    bool first_message_;
     bool over_ = false;
   };
 };
