@@ -44,11 +44,11 @@ TEST_P(PlantedOperations, are_caught_by_the_mode) {
 }
 
 constexpr Caught caught[] = {
-    {"cancel", "tcp", "lose_bytes_when_read_stops", "law_broken:read_checks"},
+    {"cancel", "tcp", "lose_bytes_when_read_stops", "law_broken:unharmed"},
     {"cancel", "tcp", "keep_connection_after_failure", "law_broken:drop"},
     {"cancel", "tcp", "drain_batch_on_failure", "law_broken:batch_kept"},
     {"cancel", "tcp", "reader_waits_for_dead_writer", "law_broken:reader_wakes"},
-    {"cancel", "tls", "canceled_read_loses_plaintext", "law_broken:read_checks"},
+    {"cancel", "tls", "canceled_read_loses_plaintext", "law_broken:prefix"},
     {"cancel", "ws", "ws_reader_sleeps_when_dropped", "law_broken:reader_wakes"},
     {"memory", "tcp", "lose_bytes_when_read_stops", "law_broken:read_checks"},
     {"memory", "tcp", "keep_connection_after_failure", "law_broken:drop"},
