@@ -11,25 +11,31 @@ struct Variant {
   std::int64_t closes;
   bool only_12 = false;
   bool mutual = false;
-  bool tickets = false;
   bool one_stream = false;
   bool any_order = false;
+  std::int64_t send_buffer = 0;
 };
 
 constexpr std::array plain_variants{
     Variant{"the client closes", 0},
-    Variant{"the server closes", 1},
+    Variant{.name = "small buffers, the server closes", .closes = 1, .send_buffer = 700},
     Variant{"both close", 2},
 };
 constexpr std::array tls_variants{
     Variant{"TLS 1.3, the client closes", 0},
-    Variant{"TLS 1.3 with client certificate, the server closes", 1, false, true},
-    Variant{"TLS 1.2, both close", 2, true},
+    Variant{.name = "TLS 1.3 with client certificate, small buffers, the server closes",
+            .closes = 1,
+            .mutual = true,
+            .send_buffer = 700},
+    Variant{.name = "TLS 1.2, both close", .closes = 2, .only_12 = true},
 };
 constexpr std::array quic_variants{
     Variant{"a stream for each message, the client closes", 0},
-    Variant{"one stream, client certificate, the server closes", 1, false, true, false, true},
-    Variant{"any order, both close", 2, false, false, false, false, true},
+    Variant{.name = "one stream, client certificate, the server closes",
+            .closes = 1,
+            .mutual = true,
+            .one_stream = true},
+    Variant{.name = "any order, both close", .closes = 2, .any_order = true},
 };
 
 Base base_of(const Variant& variant, bool encrypted, bool datagrams) {
@@ -38,10 +44,11 @@ Base base_of(const Variant& variant, bool encrypted, bool datagrams) {
     base.knobs.push_back({name, value});
   };
   set("closes", variant.closes);
+  if (variant.send_buffer != 0) set("send_buffer", variant.send_buffer);
   if (encrypted) {
     set("tls.only_12", variant.only_12 ? 1 : 0);
     set("tls.mutual", variant.mutual ? 1 : 0);
-    set("tls.tickets", variant.tickets ? 1 : 0);
+    set("tls.tickets", 0);
     set("tls.key_updates", 0);
   }
   if (datagrams) {

@@ -28,9 +28,4 @@ Survey survey(laws::WorldRun run, StackPool& stacks) {
   return result;
 }
 
-std::string complaint_of(const Base& base, const laws::Verdict& verdict) {
-  if (verdict.kind == laws::VerdictKind::pass) return {};
-  return verdict.failure_key() + ", " + base.name + ": " + verdict.detail;
-}
-
 }  // namespace twinwire::exhaustive

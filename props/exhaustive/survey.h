@@ -25,7 +25,4 @@ struct Survey {
 // Runs that world with a census.
 Survey survey(laws::WorldRun run, StackPool& stacks);
 
-// "bases closes=1 ...: law_broken:prefix, ..." where the benign run fails; else empty.
-std::string complaint_of(const Base& base, const laws::Verdict& verdict);
-
 }  // namespace twinwire::exhaustive

@@ -38,14 +38,23 @@ struct Exchange {
   }
 
  private:
+  // Longer than the news of a fault takes: so there are batches that meet a connection which has failed.
+  static constexpr Duration pause = std::chrono::microseconds(200);
+  static constexpr Duration stop_after = std::chrono::milliseconds(400);
+
   static TrafficPlan plan_of(Env& env) {
     // 0: the client closes, and the server when it has read the end; 1: the other way round; 2: both at once.
     const std::int64_t closes = env.knob("closes", 0, 0, 2);
     TrafficPlan plan;
     ConnPlan& conn = plan.conns.emplace_back();
     // Bodies: a header of 256 bytes comes before each.
-    conn.client.batches = {{.bodies = {0, 1}}, {.bodies = {1244}}};
-    conn.server.batches = {{.bodies = {1244, 0}}, {.bodies = {1}}};
+    conn.client.batches = {{.bodies = {0, 1}}, {.bodies = {1244}, .pause = pause}};
+    conn.server.batches = {{.bodies = {1244, 0}}, {.bodies = {1}, .pause = pause}};
+    // 0: as large as usual; else so small that a batch waits in the middle of a message.
+    conn.send_buffer = static_cast<std::size_t>(env.knob("send_buffer", 0, 0, 1 << 20));
+    // Nobody waits in one read for long: what was read of a message must not be lost.
+    conn.client.reader = {.stop_percent = 100, .stop_after = stop_after};
+    conn.server.reader = {.stop_percent = 100, .stop_after = stop_after, .by_cancel = true};
     conn.client.end = closes == 1 ? SideEnd::follow : SideEnd::close_after_peer;
     conn.server.end = closes == 0 ? SideEnd::follow : SideEnd::close_after_peer;
     return plan;
