@@ -46,6 +46,7 @@ struct Exchange {
     // 0: the client closes, and the server when it has read the end; 1: the other way round; 2: both at once.
     const std::int64_t closes = env.knob("closes", 0, 0, 2);
     TrafficPlan plan;
+    plan.serve_at_once = true;
     ConnPlan& conn = plan.conns.emplace_back();
     // Bodies: a header of 256 bytes comes before each.
     conn.client.batches = {{.bodies = {0, 1}}, {.bodies = {1244}, .pause = pause}};

@@ -163,6 +163,7 @@ struct Traffic {
 
     // Which plan an accepted connection follows is known once its client's dial has returned.
     std::size_t pair_of(const Address& seen) {
+      if (plan_.serve_at_once) return 0;
       const Address peer = server_.origin(seen);
       const Deadline patience = server_.clock().in(std::chrono::seconds(5));
       for (;;) {
