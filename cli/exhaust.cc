@@ -222,6 +222,10 @@ void run_part(const Tool& tool, const ExhaustArguments& options, unsigned jobs, 
 ExitCode exhaust(const Tool& tool, const ExhaustArguments& options) {
   const auto modes = modes_named(options.mode);
   const auto transports = transports_named(options.transport);
+  if (tool.registry->find("exchange") == nullptr)
+    bad_usage(
+        "this tool does not have the scenario 'exchange', which is what exhaust breaks; begin with "
+        "built_in_scenarios()");
   (void)options.hang_after_parsed();
   require_plant(tool, options.plant);
   const unsigned jobs = options.jobs != 0 ? options.jobs : processors();
