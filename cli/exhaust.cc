@@ -4,7 +4,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 
 #include "cli/capsule.h"
@@ -13,7 +12,6 @@
 #include "cli/planted_tool.h"
 #include "cli/progress.h"
 #include "cli/report.h"
-#include "cli/reproduce.h"
 #include "cli/run_spec.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
@@ -117,8 +115,15 @@ void print_tallies(const exhaustive::Plan& plan, const std::vector<CaseTally>& t
   std::printf("%s", format_table(rows, true).c_str());
 }
 
+// What the child that runs a case again tells.
+struct Ran {
+  Pulse pulse;
+  std::uint64_t hash;
+  std::uint64_t steps;
+};
+
 // The first case of a kind of failure once more, alone, kept as a capsule that is made of its decisions.
-std::string keep_case(const ExhaustArguments& options, std::size_t transport,
+std::string keep_case(const Tool& tool, const ExhaustArguments& options, std::size_t transport,
                       const exhaustive::Plan& plan, const CaseFailure& failure) {
   const exhaustive::Case& one = plan.cases[failure.first];
   const exhaustive::Base& base = plan.bases[one.base];
@@ -131,16 +136,29 @@ std::string keep_case(const ExhaustArguments& options, std::size_t transport,
   Capsule capsule = make_capsule(spec, base.seed, failure.key, failure.detail);
   capsule.of_decisions = true;
   capsule.decisions = one.edits;
-  // What it says of the run itself is written by a child: it may die of it.
-  const std::string folder = options.capsules;
-  std::string path = capsule_path(capsule, folder);
+  // A run that comes to its end has a hash. It is made in a child, which may die of it instead.
+  Shared<Ran> ran;
+  Child child(
+      {.pulse = &ran->pulse, .hang_after = options.hang_after_parsed(), .capture_stderr = true},
+      [&] {
+        const laws::Verdict verdict =
+            run_watched(exhaustive::run_of(*tool.registry, transport, plan, one), ran->pulse);
+        ran->hash = verdict.report.hash;
+        ran->steps = verdict.report.steps;
+        return 0;
+      });
+  if (child.wait().kind == Death::Kind::ended) {
+    capsule.hash = ran->hash;
+    capsule.cost = ran->steps;
+  }
+  // Many cases of one seed may fail alike: each has its number.
+  std::string path = capsule_path(capsule, options.capsules);
   path.insert(path.rfind(".capsule"), "-" + std::to_string(failure.first));
   try {
-    std::filesystem::create_directories(folder);
     write_capsule(capsule, path);
-  } catch (const std::exception& error) {
+  } catch (const Failure& unwritable) {
     std::fflush(stdout);
-    std::fprintf(stderr, "twinwire: %s\n", error.what());
+    std::fprintf(stderr, "twinwire: %s\n", unwritable.what());
     return {};
   }
   return path;
@@ -154,7 +172,7 @@ void report_failure(const Tool& tool, const ExhaustArguments& options, std::size
               failure.count == 1 ? "1 case" : (with_commas(failure.count) + " cases").c_str(),
               failure.first, base.name.empty() ? "" : (" (" + base.name + ")").c_str(),
               indented(failure.detail).c_str());
-  const std::string path = keep_case(options, transport, plan, failure);
+  const std::string path = keep_case(tool, options, transport, plan, failure);
   if (!path.empty()) std::printf("  %s replay %s\n", tool.name.c_str(), path.c_str());
 }
 
@@ -209,6 +227,10 @@ void run_part(const Tool& tool, const ExhaustArguments& options, unsigned jobs, 
 ExitCode exhaust(const Tool& tool, const ExhaustArguments& options) {
   const auto modes = modes_named(options.mode);
   const auto transports = transports_named(options.transport);
+  if (tool.registry->find("exchange") == nullptr)
+    bad_usage(
+        "this tool does not have the scenario 'exchange', which is what exhaust breaks; begin with "
+        "built_in_scenarios()");
   (void)options.hang_after_parsed();
   require_plant(tool, options.plant);
   const unsigned jobs = options.jobs != 0 ? options.jobs : processors();

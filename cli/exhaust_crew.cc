@@ -30,7 +30,8 @@ ExhaustCrew::ExhaustCrew(const Tool& tool, std::size_t transport, const exhausti
       plan_(&plan),
       hang_after_(hang_after),
       chosen_(choose_cases(plan, every)),
-      slots_(jobs) {
+      slots_(jobs),
+      jobs_(jobs) {
   chunk_ = std::clamp<std::uint64_t>(chosen_.size() / (std::uint64_t{jobs} * 16), 1, chunk_most);
   workers_.resize(jobs);
   for (std::size_t i = 0; i < jobs; ++i) start(i);
@@ -111,13 +112,13 @@ bool ExhaustCrew::working() const noexcept {
 
 std::uint64_t ExhaustCrew::done() const noexcept {
   std::uint64_t sum = 0;
-  for (std::size_t i = 0; i < workers_.size(); ++i) sum += slots_[i].hunt.done.load();
+  for (std::size_t i = 0; i < jobs_; ++i) sum += slots_[i].hunt.done.load();
   return sum;
 }
 
 std::vector<CaseTally> ExhaustCrew::tallies() const {
   std::vector<CaseTally> sum(plan_->kinds.size());
-  for (std::size_t i = 0; i < workers_.size(); ++i)
+  for (std::size_t i = 0; i < jobs_; ++i)
     for (std::size_t kind = 0; kind < sum.size(); ++kind) {
       sum[kind].cases += slots_[i].tallies[kind].cases;
       sum[kind].bit += slots_[i].tallies[kind].bit;
@@ -130,7 +131,7 @@ std::vector<CaseTally> ExhaustCrew::tallies() const {
 
 std::vector<CaseFailure> ExhaustCrew::failures() const {
   std::map<std::string, CaseFailure> merged;
-  for (std::size_t i = 0; i < workers_.size(); ++i) {
+  for (std::size_t i = 0; i < jobs_; ++i) {
     const HuntSlot& slot = slots_[i].hunt;
     for (std::uint32_t n = 0; n < slot.note_count.load(); ++n) {
       const FailureNote& note = slot.notes[n];
@@ -155,7 +156,7 @@ std::vector<CaseFailure> ExhaustCrew::failures() const {
 }
 
 bool ExhaustCrew::too_many_failures() const noexcept {
-  for (std::size_t i = 0; i < workers_.size(); ++i)
+  for (std::size_t i = 0; i < jobs_; ++i)
     if (slots_[i].hunt.note_count.load() == HuntSlot::notes_max) return true;
   return false;
 }

@@ -68,6 +68,7 @@ class ExhaustCrew {
   std::vector<std::uint32_t> chosen_;  // indices of cases, in the order of the plan
   Shared<HuntBoard> board_;
   Shared<Slot> slots_;
+  std::size_t jobs_;
   std::vector<std::unique_ptr<Child>> workers_;
 };
 

@@ -22,10 +22,10 @@ namespace {
 
 std::array<bool, site_count> sites_of(const WorldOptions& options) {
   std::array<bool, site_count> may_strike{};
-  if (options.census != nullptr) may_strike.fill(true);
   for (std::size_t i = 0; i < site_count; ++i)
     may_strike[i] = options.faults.may_strike(static_cast<Site>(i));
   for (const Decision& edit : options.edits) may_strike[static_cast<std::size_t>(edit.site)] = true;
+  if (options.census != nullptr) may_strike.fill(true);  // asked for, so that they are told of
   return may_strike;
 }
 

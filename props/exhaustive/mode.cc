@@ -24,13 +24,13 @@ laws::WorldRun run_of(const laws::Registry& registry, std::size_t transport, con
 }
 
 Judgement judge(const Plan& plan, const Case& one, const laws::Verdict& verdict) {
-  const sim::Site fault = one.edits.back().site;
-  Judgement judgement{.key = verdict.failure_key(),
-                      .detail = verdict.detail,
-                      .bit = verdict.report.counts[static_cast<std::size_t>(fault)].bit != 0};
+  Judgement judgement{.key = verdict.failure_key(), .detail = verdict.detail};
   judgement.outcome = static_cast<std::size_t>(
       std::find(plan.outcomes.begin(), plan.outcomes.end(), verdict.outcome) -
       plan.outcomes.begin());
+  if (one.edits.empty()) return judgement;
+  const auto fault = static_cast<std::size_t>(one.edits.back().site);
+  judgement.bit = verdict.report.counts[fault].bit != 0;
   const Kind& kind = plan.kinds[one.kind];
   if (!judgement.passed() || judgement.bit || !kind.must_bite) return judgement;
   judgement.key = "no_bite";

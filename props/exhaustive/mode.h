@@ -35,19 +35,20 @@ struct Kind {
 struct Case {
   std::uint16_t base = 0;  // of Plan::bases
   std::uint16_t kind = 0;  // of Plan::kinds
-  std::vector<sim::Decision>
-      edits;  // the last is the fault that is to bite; those before it make room for it
+  // The last is the fault that is to bite; those before it make room for it. None: the benign run itself.
+  std::vector<sim::Decision> edits;
 };
 
 struct Plan {
   std::vector<Base> bases;
   std::vector<Kind> kinds;  // at most kinds_max
   std::vector<Case> cases;
-  std::vector<std::string>
-      notes;  // a line each below the table: what was learned, what was left out and why
   // What Verdict::outcome may say, where the mode counts it; at most outcomes_max.
   std::vector<std::string> outcomes;
-  std::string complaint;  // a benign run that fails: nothing can be learned from it
+  // A line each below the table: what was learned, what was left out and why.
+  std::vector<std::string> notes;
+  // Why nothing could be learned; else empty. A benign run that fails is better told as a case without edits.
+  std::string complaint;
 };
 inline constexpr std::size_t kinds_max = 64;
 inline constexpr std::size_t outcomes_max = 4;

@@ -24,13 +24,15 @@ struct Traffic {
   static void run(Env& env) {
     TrafficPlan plan = traffic_plan_of(env.seed());
     if (env.shaping()) reshape(plan, env);
-    run_plan<T>(env, std::move(plan));
+    (void)run_plan<T>(env, std::move(plan));
   }
-  // The same for a plan of the caller's.
+  // The same for a plan of the caller's. Whether all of it came to be: every connection, every message, and of those who
+  // were to close each with success.
   template <Transport T>
-  static void run_plan(Env& env, TrafficPlan plan) {
+  static bool run_plan(Env& env, TrafficPlan plan) {
     Run<T> run(env, std::move(plan));
     run.all();
+    return run.came_through();
   }
 
  private:
@@ -84,6 +86,16 @@ struct Traffic {
       // A drop never suspends: the packet that tells of it leaves with the pump's next turn, perhaps still to come.
       if constexpr (over_datagrams<T>) (void)scheduler().sleep_for(std::chrono::milliseconds(1));
       for (std::size_t i = 0; i < pairs_.size(); ++i) judge_pair(*pairs_[i]);
+    }
+
+    bool came_through() const {
+      return std::all_of(pairs_.begin(), pairs_.end(), [&](const auto& pair) {
+        const ConnPlan& plan = plan_.conns[static_cast<std::size_t>(&pair - pairs_.data())];
+        const auto closed = [](const SideOutcome& side) { return side.close && *side.close; };
+        return pair->server_began && closed(pair->client) && closed(pair->server) &&
+               pair->up.yielded_count() == message_count(plan.client) &&
+               pair->down.yielded_count() == message_count(plan.server);
+      });
     }
 
    private:
@@ -151,6 +163,7 @@ struct Traffic {
 
     // Which plan an accepted connection follows is known once its client's dial has returned.
     std::size_t pair_of(const Address& seen) {
+      if (plan_.serve_at_once) return 0;
       const Address peer = server_.origin(seen);
       const Deadline patience = server_.clock().in(std::chrono::seconds(5));
       for (;;) {
