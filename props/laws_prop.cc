@@ -39,6 +39,7 @@ std::vector<Cell> cells() {
                                           {"farewell", 1000},
                                           {"unread", 300},
                                           {"impostors", 100},
+                                          {"operations", 100},
                                           {"ping_pong", 200}})
       all.push_back({scenario, transport, static_cast<int>(props::seed_count(seeds / share, 10))});
   }
