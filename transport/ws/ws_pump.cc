@@ -83,7 +83,7 @@ bool WsCore::wait_for_reader() {
   if (closing) return true;
   if (room.wait(scheduler, Deadline::never(), "a reader, or room for what arrived") ==
       Wake::canceled) {
-    drop({Errc::broken, 0}, true);  // the user was not told to stop
+    drop({Errc::canceled, 0}, true);
     return false;
   }
   return !dropped_;
@@ -116,8 +116,7 @@ bool WsCore::read_failed(Error error) {
     arrivals.wake_one(scheduler);
     if (wait_for_reader() && !closing) return true;
   }
-  // Told to stop was this fiber, by whoever ends the network; to the user the connection is broken.
-  drop(error == Errc::canceled ? Error{Errc::broken, 0} : error, true);
+  drop(error, true);
   return false;
 }
 
