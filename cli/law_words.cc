@@ -44,6 +44,8 @@ constexpr LawInWords laws_in_words[] = {
     {"log_once", "nothing is in the log twice"},
     {"log_order", "the log has each client's messages in order, without a gap"},
     {"log_delivered", "once the faults have ended, everything is delivered within a bound"},
+    {"unharmed",
+     "what is told to stop, or finds no memory, costs itself and at most its connection"},
     {"exception", "no exception leaves a scenario"},
 };
 

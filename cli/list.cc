@@ -71,6 +71,8 @@ constexpr Meaning meanings[] = {
     {sim::Site::short_backlog, "a listener's backlog is short; bound: how many it holds"},
     {sim::Site::short_datagram_queue,
      "a datagram socket's buffer is small; bound: times 512 bytes above 16 KiB"},
+    {sim::Site::cancel,
+     "a fiber that waits is told to stop, as it goes on (1) or at once (2); bound: 1 or 2"},
 };
 static_assert(std::size(meanings) == sim::site_count);
 

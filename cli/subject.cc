@@ -20,10 +20,10 @@ Subject of_capsule(const Tool& tool, RunOptions& options, const std::string& pat
   subject.capsule = load_capsule(path);
   const Capsule& capsule = *subject.capsule;
   if (options.any_of_a_spec())
-    throw Failure(
-        ExitCode::bad_usage,
-        "a capsule says itself what is run; leave out --scenario, --transport, --fault, --swarm, --all-faults, "
-        "--no-faults, --set and --plant");
+    throw Failure(ExitCode::bad_usage,
+                  "a capsule says itself what is run; leave out --scenario, --transport, --fault, "
+                  "--swarm, --all-faults, "
+                  "--no-faults, --set and --plant");
   subject.seed = capsule.seed;
   subject.transport = capsule.transport;
   subject.plant = capsule.plant;

@@ -57,6 +57,7 @@ ExitCode parse_and_run(const Tool& tool) {
   add_diff(app, tool, code);
   add_minimise(app, tool, code);
   add_story(app, tool, code);
+  add_exhaust(app, tool, code);
   add_plants(app, tool, code);
   add_bench(app, tool, code);
   add_serve(app, tool, code);

@@ -19,6 +19,7 @@ void add_trace(CLI::App& app, const Tool& tool, ExitCode& code);
 void add_diff(CLI::App& app, const Tool& tool, ExitCode& code);
 void add_minimise(CLI::App& app, const Tool& tool, ExitCode& code);
 void add_story(CLI::App& app, const Tool& tool, ExitCode& code);
+void add_exhaust(CLI::App& app, const Tool& tool, ExitCode& code);
 void add_plants(CLI::App& app, const Tool& tool, ExitCode& code);
 void add_bench(CLI::App& app, const Tool& tool, ExitCode& code);
 void add_bench_transports(CLI::App& bench, ExitCode& code);  // a verb of bench

@@ -101,7 +101,7 @@ TEST(CliUsage, help_names_the_verbs_and_the_exit_codes) {
   const Ended ended = run_tool_in(folder.path(), tool_path(), "--help");
   EXPECT_EQ(ended.exit_code, 0);
   for (const char* part : {"list", "run", "hunt", "merge", "replay", "trace", "diff", "plants",
-                           "bench", "serve", "load", "5 nondeterminism"})
+                           "exhaust", "bench", "serve", "load", "5 nondeterminism"})
     EXPECT_NE(ended.out.find(part), std::string::npos) << part;
   EXPECT_EQ(run_tool_in(folder.path(), tool_path(), "hunt --help").exit_code, 0);
 }

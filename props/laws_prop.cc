@@ -41,6 +41,7 @@ std::vector<Cell> cells() {
                                           {"impostors", 100},
                                           {"recovery", 200},
                                           {"restarts", 400},
+                                          {"operations", 100},
                                           {"ping_pong", 200}})
       all.push_back({scenario, transport, static_cast<int>(props::seed_count(seeds / share, 10))});
   }

@@ -23,6 +23,7 @@ Decisions::Decisions(std::uint64_t seed, Base base, std::vector<Decision> edits)
     return std::tuple(key(a), a.choice) < std::tuple(key(b), b.choice);
   });
   used_.assign(edits_.size(), false);
+  looks_up_ = !edits_.empty();
 }
 
 std::size_t Decisions::edits_used() const noexcept {
@@ -31,6 +32,8 @@ std::size_t Decisions::edits_used() const noexcept {
 
 std::uint64_t Decisions::choose_slow(Site site, const Fault& fault, EntityId entity,
                                      std::uint64_t occurrence, std::uint64_t bound) noexcept {
+  if (census_ != nullptr) [[unlikely]]
+    census_->on_asked(site, entity, occurrence, bound);
   std::uint64_t choice = 0;
   bool edited = false;
   if (!edits_.empty()) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "sim/census.h"
 #include "sim/fault_plan.h"
 #include "sim/run_hash.h"
 #include "sim/site.h"
@@ -56,7 +57,7 @@ class Decisions {
   // `bound` is what the site allows there.
   std::uint64_t choose(Site site, const Fault& fault, EntityId entity, std::uint64_t occurrence,
                        std::uint64_t bound = UINT64_MAX) noexcept {
-    if (fault.ppm == 0 && edits_.empty()) return 0;
+    if (fault.ppm == 0 && !looks_up_) return 0;
     return choose_slow(site, fault, entity, occurrence, bound);
   }
   // To be told where a choice other than 0 changed what a caller saw.
@@ -72,6 +73,11 @@ class Decisions {
   void record(bool on) noexcept { recording_ = on; }
   const std::vector<Decision>& recorded() const noexcept { return recorded_; }
   void tell(DecisionSink* sink) noexcept { sink_ = sink; }
+  // Tells of every choice that is asked for, also where it is 0.
+  void count_all(Census* census) noexcept {
+    census_ = census;
+    looks_up_ = looks_up_ || census != nullptr;
+  }
   // How many of the edits were asked for. A capsule whose keys no longer occur is stale.
   std::size_t edits_used() const noexcept;
   std::size_t edits_given() const noexcept { return edits_.size(); }
@@ -86,7 +92,9 @@ class Decisions {
   std::uint64_t seed_;
   Base base_;
   bool recording_ = false;
+  bool looks_up_ = false;  // a choice may be other than 0 where its fault is off, or is told of
   DecisionSink* sink_ = nullptr;
+  Census* census_ = nullptr;
   std::vector<Decision> edits_;  // sorted by key
   std::vector<bool> used_;
   std::vector<Decision> recorded_;

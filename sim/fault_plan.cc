@@ -98,6 +98,8 @@ FaultPlan FaultPlan::none() noexcept {
   FaultPlan plan;
   for (const SwarmRange& range : swarm_ranges) plan[range.site].bound = range.bound_high;
   plan[Site::wake_order] = {certain, std::uint64_t{1} << 32};
+  // No swarm has it: a scenario must say what becomes of whoever is told to stop.
+  plan[Site::cancel].bound = 2;
   return plan;
 }
 

@@ -43,7 +43,8 @@ constexpr std::array<std::string_view, site_count> names{"wake_order",
                                                          "split",
                                                          "timer_drift",
                                                          "short_backlog",
-                                                         "short_datagram_queue"};
+                                                         "short_datagram_queue",
+                                                         "cancel"};
 
 }  // namespace
 

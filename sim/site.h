@@ -52,8 +52,9 @@ enum class Site : std::uint8_t {
   timer_drift,           // its monotonic clock gains (even) or loses (odd) c ppm; entity: node
   short_backlog,         // a listener's backlog holds c - 1 connections, and one; entity: listener
   short_datagram_queue,  // a datagram socket's buffer holds 16 KiB and c times 512 bytes; entity: socket
+  cancel,  // a fiber that waits is told to stop: sim/suspensions.h; entity: fiber; occurrence: its wakes
 };
-inline constexpr std::size_t site_count = static_cast<std::size_t>(Site::short_datagram_queue) + 1;
+inline constexpr std::size_t site_count = static_cast<std::size_t>(Site::cancel) + 1;
 
 // What a choice concerns: all, one node, two nodes, or what one sends to another. So narrow may a rule be; in the order
 // of FaultRule::Scope.
@@ -62,7 +63,8 @@ constexpr Reach reach_of(Site site) noexcept {
   switch (site) {
     case Site::wake_order:
     case Site::split:
-    case Site::no_memory: return Reach::world;
+    case Site::no_memory:
+    case Site::cancel: return Reach::world;
     case Site::accept_failure:
     case Site::isolation:
     case Site::clock_skew:

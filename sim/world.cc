@@ -26,6 +26,7 @@ std::array<bool, site_count> sites_of(const WorldOptions& options) {
   for (std::size_t i = 0; i < site_count; ++i)
     may_strike[i] = options.faults.may_strike(static_cast<Site>(i));
   for (const Decision& edit : options.edits) may_strike[static_cast<std::size_t>(edit.site)] = true;
+  if (options.census != nullptr) may_strike.fill(true);  // asked for, so that they are told of
   return may_strike;
 }
 
@@ -38,6 +39,7 @@ World::World(const WorldOptions& options, StackPool& stacks)
       own_buffers_(options.buffers == nullptr ? std::make_unique<BufferPool>() : nullptr),
       buffers_(options.buffers == nullptr ? own_buffers_.get() : options.buffers),
       buffers_in_use_before_(buffers_->blocks_in_use()),
+      watches_suspensions_(may_strike(Site::cancel) || options.watcher != nullptr),
       scheduler_(*this, stacks,
                  SchedulerOptions{
                      .orders_wakes = true, .runs_per_turn = 1024, .root_entity = root_entity}),
@@ -45,10 +47,11 @@ World::World(const WorldOptions& options, StackPool& stacks)
   settle_chances();
   decisions_.record(options.record);
   decisions_.tell(options.decision_sink);
+  decisions_.count_all(options.census);
   buffers_->set_poison(true);
   for (const FaultRule& rule : options_.faults.rules)
     scheduled_trips_ = scheduled_trips_ || (rule.is_scheduled() && stands_at_byte(rule.site));
-  if (may_strike(Site::no_memory)) buffers_->set_gate(this);
+  if (may_strike(Site::no_memory) || options_.watcher != nullptr) buffers_->set_gate(this);
 }
 
 void World::settle_chances() {
@@ -87,13 +90,14 @@ Address World::origin_of(const Address& seen) const noexcept { return fabric_->o
 bool World::turn(TimePoint until, bool idle) {
   if (options_.pause != nullptr) [[unlikely]]
     options_.pause->pause();
+  if (watches_suspensions_ && suspensions_.settle()) idle = false;
   if (steps_ > options_.steps_max) {
     over_ = true;
     ending_ = Ending::out_of_steps;
     scheduler_.stop();
   }
   if (!idle || over_) return true;
-  const TimePoint next = std::min(until, events_.earliest());
+  const TimePoint next = std::min({until, events_.earliest(), suspensions_.earliest()});
   if (next == TimePoint::never()) return false;
   if (next.ns > options_.time_max.count()) {
     over_ = true;
@@ -102,6 +106,7 @@ bool World::turn(TimePoint until, bool idle) {
     return true;
   }
   now_ = std::max(now_, next);
+  suspensions_.fire(now_);
   // Everything due now happens before a fiber runs: simultaneous events are simultaneous.
   while (!events_.empty() && events_.earliest() <= now_) {
     auto& event = static_cast<EventSource&>(*events_.top());
@@ -116,6 +121,9 @@ std::uint64_t World::wake_priority(EntityId fiber, std::uint64_t nth_wake) noexc
 }
 
 bool World::admit(std::size_t bytes) noexcept {
+  if (options_.watcher != nullptr)
+    options_.watcher->on_allocation(scheduler_.in_fiber() ? &scheduler_.current() : nullptr,
+                                   allocations_, bytes);
   if (choose(Site::no_memory, {}, root_entity, allocations_++, 1) == 0) return true;
   decisions_.bit(Site::no_memory);
   if (tracing()) tell("memory", "none is left for " + std::to_string(bytes) + " bytes");
@@ -123,6 +131,8 @@ bool World::admit(std::size_t bytes) noexcept {
 }
 
 void World::on_run(const Fiber& fiber) noexcept {
+  if (watches_suspensions_) [[unlikely]]
+    suspensions_.before_run(fiber);
   // The order bit where a fiber runs after one that was woken later.
   const bool overtaken = fiber.ready_order < latest_run_;
   if (overtaken) {

@@ -21,6 +21,7 @@
 
 #include "sim/decisions.h"
 #include "sim/fault_plan.h"
+#include "sim/suspensions.h"
 #include "sim/trace.h"
 #include "transport/base/time_heap.h"
 #include "transport/fiber/scope.h"
@@ -51,7 +52,9 @@ struct WorldOptions {
   std::vector<Decision> edits;  // choices that override what `base` would give
   bool record = false;          // keep every choice other than 0 (Decisions::recorded)
   DecisionSink* decision_sink = nullptr;
+  Census* census = nullptr;  // told of every choice that could have been another one
   TraceSink* trace = nullptr;
+  Watcher* watcher = nullptr;                        // told of suspensions and allocations
   Duration latency = std::chrono::microseconds(50);  // one way, before any fault
   std::size_t send_buffer = 64 * 1024;               // of a socket that does not ask otherwise
   std::size_t receive_buffer = 64 * 1024;
@@ -219,6 +222,8 @@ class World final : public Host, private AllocationGate {
   bool over_ = false;             // a limit was passed
   Ending ending_ = Ending::finished;
   TimeHeap events_;
+  bool watches_suspensions_;
+  Suspensions suspensions_{*this};
   Scheduler scheduler_;
   std::unique_ptr<Fabric> fabric_;  // what connects the nodes
   std::vector<std::unique_ptr<Node>> nodes_;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "props/laws/registry.h"
 #include "props/laws/scenarios/accepting.h"
+#include "props/laws/scenarios/exchange.h"
 #include "props/laws/scenarios/farewell.h"
 #include "props/laws/scenarios/impostors.h"
 #include "props/laws/scenarios/limits.h"
+#include "props/laws/scenarios/operations.h"
 #include "props/laws/scenarios/ping_pong.h"
 #include "props/laws/scenarios/recovery.h"
 #include "props/laws/scenarios/requests.h"
@@ -25,8 +27,10 @@ Registry built_in_scenarios() {
   registry.add<Impostors>();
   registry.add<Requests>();
   registry.add<Recovery>();
+  registry.add<Operations>();
   registry.add<PingPong>();
   registry.add<Restarts>();
+  registry.add<Exchange>();
   return registry;
 }
 

@@ -103,6 +103,10 @@ class Env {
     told_ = std::move(told);
   }
 
+  // What became of what the run was about, in a word, for whoever counts over many runs.
+  void outcome(std::string_view word) { outcome_ = word; }
+  const std::string& outcome() const noexcept { return outcome_; }
+
   Scope& scope() noexcept { return *scope_; }
   Judge& judge() noexcept { return *judge_; }
   std::uint64_t seed() const noexcept { return seed_; }
@@ -128,6 +132,7 @@ class Env {
   void was_read(std::string_view name, std::int64_t value);
   void tell_shape(std::string_view name, std::int64_t value, std::int64_t plain, bool knob);
 
+  std::string outcome_;
   Scope* scope_;
   Judge* judge_;
   std::uint64_t seed_;

@@ -92,6 +92,7 @@ Verdict run_in_world(const WorldRun& run, StackPool& stacks) {
     run.scenario->bodies[run.transport](env);
     // The scenario's fibers may go on after its body: they are joined before the knobs are read off.
     scope.join();
+    verdict.outcome = env.outcome();
     verdict.knobs_read = env.knobs_read();
     verdict.knobs_unread = env.knobs_unread();
   });

@@ -54,6 +54,8 @@ struct ConnPlan {
 struct TrafficPlan {
   std::vector<ConnPlan> conns;
   bool accept_after_first_message = false;
+  // There is one connection, and its server does not wait to know which: it begins together with the handshake's end.
+  bool serve_at_once = false;
 };
 
 // The plan of a seed: rapidcheck's generators, driven by the seed alone. The properties and hunt share it.

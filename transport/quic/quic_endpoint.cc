@@ -244,7 +244,8 @@ Address QuicEndpoint::source(const Address& local) const noexcept {
 
 bool QuicEndpoint::send(std::span<const Datagram> datagrams, QuicConnection& connection) {
   const std::shared_ptr<DatagramSocket> socket = socket_;  // which may be replaced meanwhile
-  while (!datagrams.empty() && socket != nullptr) {
+  if (socket == nullptr) return false;  // nobody receives any more: the connection is over
+  while (!datagrams.empty()) {
     auto taken = socket->send(datagrams, Deadline::never());
     if (taken) {
       datagrams = datagrams.subspan(*taken);

@@ -53,7 +53,8 @@ class QuicEndpoint final : public std::enable_shared_from_this<QuicEndpoint> {
   Address local() const noexcept { return local_; }
   // What Datagram::local is to be for packets from `local`.
   Address source(const Address& local) const noexcept;
-  // Hands datagrams to the socket. What it does not take is lost, as datagrams may be. False: canceled.
+  // Hands datagrams to the socket. What it does not take is lost, as datagrams may be. False: canceled,
+  // here or in who receives.
   bool send(std::span<const Datagram> datagrams, QuicConnection& connection);
   // A dialer's: from now on a socket at `local` sends and receives in place of the one before, if the engine agrees.
   // Errors     as Network::bind and QuicEngine::migrate

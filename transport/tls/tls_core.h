@@ -44,6 +44,7 @@ class TlsCore : public std::enable_shared_from_this<TlsCore> {
   BufferPool& buffers() noexcept { return *buffers_; }
 
  private:
+  // Who closes waits for the end below as well: a reset in its place may have destroyed what the peer had not read.
   bool at_end() const noexcept { return engine_->peer_ended() && (!shut_ || lower_ended_); }
   void fail(Error why) noexcept;
   Error drop_write(Error why) noexcept;
@@ -74,7 +75,7 @@ class TlsCore : public std::enable_shared_from_this<TlsCore> {
   bool left_ = false;
   bool shutting_ = false;     // shutdown_write() was called
   bool shut_ = false;         // ... and has succeeded
-  bool lower_ended_ = false;  // the stream below ended, in order or not
+  bool lower_ended_ = false;  // the stream below ended, in order
   bool turn_taken_ = false;
   TimePoint next_key_update_;
 #ifdef TWINWIRE_PLANTS

@@ -58,10 +58,7 @@ void TlsCore::pump_in() {
       if (!scheduler_->sleep_for(shortage_pause)) return fail({Errc::broken, 0});
       continue;
     }
-    if (!bytes) {
-      lower_ended_ = true;
-      return fail(bytes.error());
-    }
+    if (!bytes) return fail(bytes.error());
     if (bytes->empty()) {
       lower_ended_ = true;
       // Whoever cuts the connection cannot forge the good-bye: without it something may be missing.

@@ -49,6 +49,8 @@ void WsCore::wake_everybody() noexcept {
 
 void WsCore::drop(Error why, bool after_inbox) noexcept {
   if (dropped_) return;  // the first reason stays, for both halves
+  // Of a fiber of the connection's own, whom the network's end told to stop. No user was.
+  if (after_inbox && why == Errc::canceled) why = {Errc::broken, 0};
   if (!write_error) write_error = why;
   const Error seen{why.code == Errc::invalid ? Errc::invalid : Errc::broken, why.os_errno};
   if (after_inbox) {

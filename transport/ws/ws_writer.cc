@@ -184,6 +184,8 @@ Result<void> WsWriter::close(Duration grace) {
   if (core.write_error) return *core.write_error;
   const Deadline deadline = core.clock.in(grace);
   core.closing = true;
+  // From here on, and however this ends: what a reader has been told stays.
+  if (!core.read_error) core.read_error = Error{Errc::closed, 0};
   core.inbox.clear();
   core.arrivals.wake_all(core.scheduler);
   core.room.wake_all(core.scheduler);

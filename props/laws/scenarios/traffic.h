@@ -22,8 +22,17 @@ struct Traffic {
 
   template <Transport T>
   static void run(Env& env) {
-    Run<T> run(env);
+    TrafficPlan plan = traffic_plan_of(env.seed());
+    if (env.shaping()) reshape(plan, env);
+    (void)run_plan<T>(env, std::move(plan));
+  }
+  // The same for a plan of the caller's. Whether all of it came to be: every connection, every message, and of those who
+  // were to close each with success.
+  template <Transport T>
+  static bool run_plan(Env& env, TrafficPlan plan) {
+    Run<T> run(env, std::move(plan));
     run.all();
+    return run.came_through();
   }
 
  private:
@@ -47,9 +56,9 @@ struct Traffic {
   template <Transport T>
   class Run {
    public:
-    explicit Run(Env& env)
+    Run(Env& env, TrafficPlan plan)
         : env_(&env),
-          plan_(plan_of(env)),
+          plan_(std::move(plan)),
           any_order_(may_yield_in_any_order<T> &&
                      env.shape("any_order", scramble(mix(env.seed(), 0xa0)) % 4 == 1 ? 1 : 0) != 0),
           server_(env.node("server"), env.judge(), env.origins()) {
@@ -79,14 +88,18 @@ struct Traffic {
       for (std::size_t i = 0; i < pairs_.size(); ++i) judge_pair(*pairs_[i]);
     }
 
+    bool came_through() const {
+      return std::all_of(pairs_.begin(), pairs_.end(), [&](const auto& pair) {
+        const ConnPlan& plan = plan_.conns[static_cast<std::size_t>(&pair - pairs_.data())];
+        const auto closed = [](const SideOutcome& side) { return side.close && *side.close; };
+        return pair->server_began && closed(pair->client) && closed(pair->server) &&
+               pair->up.yielded_count() == message_count(plan.client) &&
+               pair->down.yielded_count() == message_count(plan.server);
+      });
+    }
+
    private:
     Scheduler& scheduler() { return server_.scheduler(); }
-
-    static TrafficPlan plan_of(Env& env) {
-      TrafficPlan plan = traffic_plan_of(env.seed());
-      if (env.shaping()) reshape(plan, env);
-      return plan;
-    }
 
     typename T::Options with_buffers(typename T::Options options, const ConnPlan& conn) const {
       if constexpr (may_yield_in_any_order<T>) options.any_order = any_order_;
@@ -150,6 +163,7 @@ struct Traffic {
 
     // Which plan an accepted connection follows is known once its client's dial has returned.
     std::size_t pair_of(const Address& seen) {
+      if (plan_.serve_at_once) return 0;
       const Address peer = server_.origin(seen);
       const Deadline patience = server_.clock().in(std::chrono::seconds(5));
       for (;;) {
