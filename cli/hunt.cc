@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "cli/corpus.h"
+#include "cli/hunt_account.h"
 #include "cli/hunt_crew.h"
 #include "cli/hunt_findings.h"
 #include "cli/interrupt.h"
@@ -30,6 +31,7 @@ struct HuntArguments : RunOptions {
   std::string capsules = "capsules";
   std::string corpus;
   bool hashes = false;
+  AccountOptions account;
 
   Duration time_max() const {
     if (time.empty()) return Duration::zero();
@@ -49,6 +51,7 @@ HuntPlan make_plan(const HuntArguments& options, unsigned jobs) {
   HuntPlan plan;
   plan.spec = options.spec;
   plan.first_seed = options.first_seed;
+  plan.resample_every = options.account.resample_every;
   plan.count = options.seeds != 0     ? options.seeds
                : options.time.empty() ? default_seeds
                                       : UINT64_MAX / 2;
@@ -104,16 +107,6 @@ Outcome watch(HuntCrew& crew, const HuntPlan& plan, const HuntArguments& options
   return {real_now() - start, interrupt.count() > 0};
 }
 
-void print_faults(const HuntCrew& crew) {
-  const FaultTallies faults = crew.faults();
-  std::printf("\n%s", format_faults(faults, crew.done()).c_str());
-  std::string never;
-  for (std::size_t i = 0; i < sim::site_count; ++i)
-    if (faults[i].count.struck != 0 && faults[i].count.bit == 0)
-      never += " " + std::string(sim::name(static_cast<sim::Site>(i)));
-  if (!never.empty()) std::printf("struck and never bit:%s\n", never.c_str());
-}
-
 void require_knobs(const HuntCrew& crew, const RunSpec& spec) {
   for (std::size_t i = 0; i < std::min<std::size_t>(64, spec.knobs.size()); ++i)
     if (crew.done() != 0 && (crew.knobs_read() >> i & 1) == 0)
@@ -145,13 +138,13 @@ ExitCode hunt(const Tool& tool, HuntArguments& options) {
               format_duration(outcome.took).c_str(),
               with_commas(static_cast<std::uint64_t>(static_cast<double>(done) / seconds)).c_str(),
               hex16(crew.hash_sum()).c_str());
-  print_faults(crew);
+  const ExitCode account = report_account(crew, plan, options.account);
   require_knobs(crew, plan.spec);
   auto failures = crew.failures();
   if (const std::uint64_t most = options.failures_max(); most != 0 && failures.size() > most)
     failures.resize(most);
-  return report_findings(tool, plan, failures, {options.capsules, options.corpus},
-                         options.hang_after_parsed());
+  return graver(account, report_findings(tool, plan, failures, {options.capsules, options.corpus},
+                                         options.hang_after_parsed()));
 }
 
 }  // namespace
@@ -183,6 +176,7 @@ void add_hunt(CLI::App& app, const Tool& tool, ExitCode& code) {
       ->default_str(default_corpus)
       ->type_name("FOLDER");
   verb->add_flag("--hashes", options->hashes, "print each seed and the hash of its run");
+  add_account_options(*verb, options->account);
   verb->callback([&tool, &code, options] { code = hunt(tool, *options); });
 }
 

@@ -6,6 +6,7 @@
 #include "sim/fabric.h"
 #include "sim/lie.h"
 #include "sim/sim_acceptor.h"
+#include "transport/base/sometimes.h"
 
 namespace twinwire::sim {
 namespace {
@@ -87,6 +88,7 @@ void Connection::abort(unsigned side) {
   End& end = ends_[side];
   if (end.aborted) return;
   end.aborted = true;
+  if (links_[1 - side].readable() > 0) world_->reached(Sometimes::closed_with_bytes_unread);
   links_[1 - side].discard_received();
   if (end.dead) return;
   links_[side].discard_unsent();
@@ -113,6 +115,7 @@ void Connection::open_arrived() {
     acceptor->enqueue(*this);
     return;
   }
+  world_->reached(Sometimes::listener_gone_before_connection);
   // The listener is gone: its kernel does not know this connection.
   ends_[1].detached = true;
   links_[1].send_reset(false);

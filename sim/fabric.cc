@@ -8,6 +8,7 @@
 #include "sim/sim_datagram.h"
 #include "sim/sim_network.h"
 #include "sim/sim_stream.h"
+#include "transport/base/sometimes.h"
 
 namespace twinwire::sim {
 namespace {
@@ -53,7 +54,9 @@ SimDatagram* Fabric::datagram_socket(const Address& address) const noexcept {
   for (const Renamed& renamed : renamed_) {
     if (renamed.gone) continue;
     if (renamed.seen == address) return host->datagram_socket(renamed.own.port);
-    if (renamed.own == address) return nullptr;
+    if (renamed.own != address) continue;
+    world_->reached(Sometimes::datagram_to_forgotten_address);
+    return nullptr;
   }
   return host->datagram_socket(address.port);
 }

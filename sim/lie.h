@@ -34,10 +34,16 @@ namespace twinwire::sim {
   X(listener_forgets_waiting, "a listener that closes leaves waiting connections up")          \
   X(accepted_at_once, "the listener has a connection when the dialer has it")
 
+// Those about faults, which no comparison with a kernel shows: the accounting of faults must (docs/faults.md).
+#define TWINWIRE_FAULT_LIES(X)                                                     \
+  X(short_read_does_nothing, "short_read strikes, and everything is handed out")   \
+  X(datagram_loss_does_nothing, "datagram_loss strikes, and the datagram arrives") \
+  X(reset_is_only_counted, "reset counts as having bitten, and nobody sees one")
+
 enum class Lie : unsigned char {
   none,
 #define TWINWIRE_LIE_ID(name, what) name,
-  TWINWIRE_LIES(TWINWIRE_LIE_ID)
+  TWINWIRE_LIES(TWINWIRE_LIE_ID) TWINWIRE_FAULT_LIES(TWINWIRE_LIE_ID)
 #undef TWINWIRE_LIE_ID
 };
 

@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "sim/fabric.h"
+#include "sim/lie.h"
 #include "sim/sim_network.h"
+#include "transport/base/sometimes.h"
 
 namespace twinwire::sim {
 namespace {
@@ -116,7 +118,8 @@ void SimDatagram::damage(FlyingDatagram& flying, Pair& to, std::uint64_t nth) {
     to.size_max = 1199 + limit;  // QUIC needs 1,200 (RFC 9000, section 14)
     to.hole_bit = false;
   }
-  if (world.choose(Site::datagram_loss, place, to.entity, nth, 1) != 0)
+  if (world.choose(Site::datagram_loss, place, to.entity, nth, 1) != 0 &&
+      !LIE(datagram_loss_does_nothing))
     return lose(Site::datagram_loss);
   if (nth < to.burst_until && mix(to.burst_key, nth) % 8 != 0)
     return lose(Site::datagram_burst, !std::exchange(to.burst_bit, true));
@@ -166,6 +169,7 @@ void SimDatagram::fly(Block* block, std::size_t begin, std::size_t size, const D
   flying.ecn = datagram.ecn;
   flying.pair = to.entity;
   flying.duplicate = false;
+  flying.nth = nth;
   flying.fault = Site::wake_order;
   flying.counts = true;
   flying.lost = false;
@@ -196,6 +200,7 @@ void SimDatagram::fly(Block* block, std::size_t begin, std::size_t size, const D
   copy.lost = false;
   copy.delayed = false;
   copy.duplicate = true;
+  copy.nth = nth;
   world.schedule(copy, arrival + again);
 }
 
@@ -248,9 +253,18 @@ bool SimDatagram::deliver(FlyingDatagram& datagram) {
   World& world = network_->world();
   // A glued datagram's parts share a block: each pays for its bytes, and at least for the smallest block.
   const std::size_t cost = std::max<std::size_t>(datagram.size, 512);
-  if (received_cost_ + cost > receive_buffer_) return false;
+  if (received_cost_ + cost > receive_buffer_) {
+    world.reached(Sometimes::datagram_buffer_full);
+    return false;
+  }
   received_cost_ += cost;
   was_spoken_to_ = true;
+  if (datagram.pair == newest_pair_ && datagram.nth < newest_nth_) {
+    world.reached(Sometimes::datagram_overtaken);
+  } else {
+    newest_pair_ = datagram.pair;
+    newest_nth_ = datagram.nth;
+  }
   const std::uint64_t value = digest({datagram.block->data + datagram.begin, datagram.size});
   world.step(
       Step::datagram, datagram.pair, value,

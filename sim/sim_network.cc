@@ -9,6 +9,7 @@
 #include "sim/sim_acceptor.h"
 #include "sim/sim_datagram.h"
 #include "sim/sim_stream.h"
+#include "transport/base/sometimes.h"
 
 namespace twinwire::sim {
 namespace {
@@ -207,6 +208,7 @@ Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked,
     const bool full = LIE(backlog_one_short) ? acceptor->filled() >= acceptor->options().backlog
                                              : acceptor->full() && !LIE(backlog_without_bound);
     if (full) {
+      world_->reached(Sometimes::backlog_full);
       tell("backlog full: the SYN is dropped");
       continue;
     }
@@ -219,6 +221,7 @@ Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked,
     }
     Connection& connection = fabric_->connect(entity, from, to, options, listener_options, serial);
     lease.kept = true;
+    if (seconds != 0) world_->reached(Sometimes::connected_by_later_syn);
     connection.link(0).send_open();
     return std::make_unique<SimStream>(connection, 0);
   }

@@ -41,6 +41,7 @@ World::World(const WorldOptions& options, StackPool& stacks)
                  SchedulerOptions{
                      .orders_wakes = true, .runs_per_turn = 1024, .root_entity = root_entity}),
       fabric_(std::make_unique<Fabric>(*this)) {
+  scheduler_.count_reached(&reached_);
   decisions_.record(options.record);
   decisions_.tell(options.decision_sink);
   buffers_->set_poison(true);
@@ -154,6 +155,8 @@ RunReport World::finish(Scope& root) {
   report.steps = steps_;
   report.at = now_;
   report.counts = decisions_.counts();
+  report.on = may_strike_;
+  report.reached = reached_;
   report.leaked_buffers = buffers_->blocks_in_use() - buffers_in_use_before_;
   report.leaked_sockets = sockets;
   return report;

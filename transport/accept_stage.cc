@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "transport/base/plant.h"
+#include "transport/base/sometimes.h"
 
 namespace twinwire {
 namespace {
@@ -54,10 +55,12 @@ void AcceptLoop::run(std::unique_ptr<Acceptor> acceptor) {
 
 void AcceptLoop::accept_all(Acceptor& acceptor) {
   for (;;) {
-    while (sink_->ready() >= options_.ready_max)
+    while (sink_->ready() >= options_.ready_max) {
+      network_->scheduler().reached(Sometimes::accept_held_back);
       if (room.wait(network_->scheduler(), Deadline::never(), "room among accepted connections") ==
           Wake::canceled)
         return;
+    }
     auto stream = acceptor.accept(Deadline::never());
     if (!stream) {
       if (stream.error() == Errc::canceled) return;
@@ -80,6 +83,7 @@ Result<void> AcceptLoop::pause_after(const Error& error) {
   if (errors_in_a_row_++ == 0) backoff_ = backoff_first;
   if (error != Errc::no_resources && errors_in_a_row_ <= errors_at_once) return {};
   if (PLANT(accept_spins_without_descriptors)) return {};
+  network_->scheduler().reached(Sometimes::accept_paused);
   const Duration pause = error == Errc::no_resources ? make_room() : backoff_;
   auto slept = network_->scheduler().sleep_for(pause);
   backoff_ = std::min(2 * backoff_, backoff_max);
@@ -140,6 +144,8 @@ void AcceptLoop::run_handshake(std::unique_ptr<ByteStream> stream, const bool& e
   const auto done = sink_->handshake(std::move(stream), {deadline, &why});
   if (done) return;
   ++counters.handshakes_failed;
+  if (done.error() == Errc::timed_out)
+    network_->scheduler().reached(Sometimes::handshake_timed_out);
   refused(peer, done.error(), why, evicted);
   // The peer's failures are the peer's; a shortage is for the caller to know.
   if (done.error() == Errc::no_resources) report(done.error());
@@ -168,6 +174,7 @@ bool AcceptLoop::evict_oldest(TimePoint latest, std::size_t kept) noexcept {
     unfinished_.erase(at);
     if (ended) continue;
     ++counters.handshakes_evicted;
+    network_->scheduler().reached(Sometimes::handshake_evicted);
     *oldest.evicted = true;
     network_->scheduler().cancel(oldest.fiber);
     return true;

@@ -10,6 +10,8 @@
 
 #include "props/laws/fit_world.h"
 #include "props/laws/judge.h"
+#include "transport/base/mix.h"
+#include "transport/base/sometimes.h"
 #include "transport/fiber/scope.h"
 #include "transport/net/network.h"
 #include "transport/tls/tls_config.h"
@@ -63,6 +65,21 @@ class Env {
     if (listened_to()) note(who, text());
   }
   virtual bool listened_to() const noexcept { return false; }
+
+  // What the program saw of the run: results of calls, messages, ends; never when. Told folds what passes through it; a
+  // scenario that calls a transport past it adds its own. `who` and `what` tell one result from another, so that the
+  // order among fibers does not count. Two runs with equal outcomes were alike to the program (resample.h).
+  void saw(std::uint64_t who, std::uint64_t what, std::uint64_t result) noexcept {
+    outcome_ += mix(mix(who, what), result + 1);
+  }
+  static std::uint64_t key_of(std::string_view who) noexcept {
+    std::uint64_t key = 0xcbf29ce484222325ULL;
+    for (const char c : who) key = (key ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+    return key;
+  }
+  std::uint64_t outcome() const noexcept { return outcome_; }
+  // A state that must come now and then was reached; counted in the World.
+  void reached(Sometimes state) noexcept { scope_->scheduler().reached(state); }
 
   // Draws that give the scenario its shape. Streamed from the seed, apart from every network's own randomness.
   // Uniform in [0, bound). The nth draw can be set as the knob "drawN"; the knob "draws" says how many come from the
@@ -120,6 +137,7 @@ class Env {
   Judge* judge_;
   std::uint64_t seed_;
   std::uint64_t draws_ = 0;
+  std::uint64_t outcome_ = 0;
   std::vector<Knob> set_;
   std::vector<Knob> read_;
   bool shaping_;

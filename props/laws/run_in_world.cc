@@ -85,6 +85,7 @@ Verdict run_in_world(const WorldRun& run, StackPool& stacks) {
     scope.join();
     verdict.knobs_read = env.knobs_read();
     verdict.knobs_unread = env.knobs_unread();
+    verdict.outcome = env.outcome();
   });
   const sim::RunReport& report = verdict.report;
   if (report.failure) judge.violate("exception", what(report.failure));
@@ -105,6 +106,8 @@ Verdict run_in_world(const WorldRun& run, StackPool& stacks) {
     verdict.law = name(report.ending);
     verdict.detail = describe(report);
   }
+  if (verdict.kind != VerdictKind::pass)
+    verdict.outcome = mix(verdict.outcome, Env::key_of(verdict.failure_key()));
   if (run.options.record) verdict.decisions = world.decisions().recorded();
   verdict.edits_used = world.decisions().edits_used();
   return verdict;

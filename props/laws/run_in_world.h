@@ -35,6 +35,7 @@ struct Verdict {
   std::vector<std::string> knobs_unread;
   std::vector<sim::Decision> decisions;  // where options.record was on: every choice other than 0
   std::size_t edits_used = 0;
+  std::uint64_t outcome = 0;  // what the program saw (Env::saw), and the verdict
 
   // What broke, in terms that survive minimising: "law_broken:prefix".
   std::string failure_key() const;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "transport/base/error.h"
+#include "transport/base/sometimes_counts.h"
 #include "transport/base/time_heap.h"
 #include "transport/fiber/fiber.h"
 #include "transport/fiber/stack_pool.h"
@@ -116,6 +117,13 @@ class Scheduler {
     if (fiber.shields == 0) wake(fiber, Wake::canceled);
   }
 
+  // A state that a suite of tests must reach now and then was reached. Counted where somebody counts.
+  void reached(Sometimes state) noexcept {
+    if (reached_ != nullptr) ++(*reached_)[static_cast<std::size_t>(state)];
+  }
+  // `counts` outlives what it is told of; nullptr: nobody counts.
+  void count_reached(SometimesCounts* counts) noexcept { reached_ = counts; }
+
   TimePoint now() noexcept { return host_->now(); }
   std::size_t live() const noexcept { return live_count_; }
   std::uint64_t runs() const noexcept { return runs_; }  // how often a fiber was resumed
@@ -162,6 +170,7 @@ class Scheduler {
   Host* host_;
   StackPool* stacks_;
   SchedulerOptions options_;
+  SometimesCounts* reached_ = nullptr;
   Fiber* current_ = nullptr;
   bool stop_requested_ = false;
 
