@@ -2,6 +2,7 @@
 #include "cli/hunt_account.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -13,9 +14,6 @@
 
 namespace twinwire::cli {
 namespace {
-
-// Fewer may miss a state by chance: then nobody is told, unless he asked.
-constexpr std::uint64_t seeds_for_states = 1000;
 
 bool print_toothless(const FaultTallies& faults, std::size_t transport) {
   const auto found = laws::toothless(faults, transport, {});
@@ -40,8 +38,8 @@ void print_states(const laws::SometimesTallies& states) {
 }
 
 bool print_missing(const laws::SometimesTallies& states, std::size_t transport,
-                   const std::string& scenario) {
-  const auto missing = laws::missing(states, transport, scenario);
+                   const std::string& scenario, std::uint64_t seeds) {
+  const auto missing = laws::missing(states, transport, scenario, seeds);
   for (const Sometimes state : missing) {
     const laws::SometimesEntry& entry = laws::entry_of(state);
     std::printf("never reached: %s (%s)\n", std::string(entry.name).c_str(),
@@ -74,11 +72,13 @@ ExitCode report_account(const HuntCrew& crew, const HuntPlan& plan, const Accoun
   const bool all_bit = print_toothless(faults, transport);
   const laws::SometimesTallies states = crew.states();
   print_states(states);
-  // What a swarm reaches in many seeds, a plan of one's own, or a few seeds, need not.
+  // What a swarm reaches in many seeds, a plan of one's own, or a few seeds, need not; unless that is required.
   const bool swarm = plan.spec.base == RunSpec::Base::swarm && plan.spec.knobs.empty();
   bool all_came = true;
-  if (options.require_states || (swarm && crew.done() >= seeds_for_states))
-    all_came = print_missing(states, transport, plan.spec.scenario);
+  if (options.require_states || swarm)
+    all_came = print_missing(
+        states, transport, plan.spec.scenario,
+        options.require_states ? std::max(crew.done(), laws::usual_seeds) : crew.done());
   if ((all_bit || !options.require_bites) && (all_came || !options.require_states))
     return ExitCode::pass;
   std::printf("\nthe hunt has tested less than was required of it\n");

@@ -64,7 +64,7 @@ int run_hunt_worker(const Tool& tool, const HuntPlan& plan, HuntBoard& board, Hu
     run.options.seed = plan.seed(offset);
     run.options.faults = plan.spec.plan(run.options.seed);
     const bool resampled = plan.resample_every != 0 && offset % plan.resample_every == 0;
-    run.options.record = resampled;
+    run.options.record = run.outcome = resampled;
     const laws::Verdict verdict = laws::run_in_world(run, stacks);
     laws::count_faults(slot.faults, verdict.report);
     laws::count_states(slot.states, verdict.report.reached);

@@ -26,7 +26,7 @@ inline Account account_of(const laws::ScenarioEntry& scenario, std::size_t trans
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     run.options.seed = seed;
     run.options.faults = sim::FaultPlan::swarm(seed);
-    run.options.record = resample_every != 0 && seed % resample_every == 0;
+    run.options.record = run.outcome = resample_every != 0 && seed % resample_every == 0;
     const laws::Verdict verdict = laws::run_in_world(run, stacks);
     laws::count_faults(account.faults, verdict.report);
     laws::count_states(account.states, verdict.report.reached);
@@ -47,7 +47,7 @@ inline laws::FaultTally worth_of(sim::Site site, const laws::ScenarioEntry& scen
   laws::WorldRun run;
   run.scenario = &scenario;
   run.transport = transport;
-  run.options.record = true;
+  run.options.record = run.outcome = true;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     run.options.seed = seed;
     run.options.faults = sim::FaultPlan::swarm(seed);

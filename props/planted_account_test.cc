@@ -38,7 +38,8 @@ class PlantedAccount : public testing::Test {
   }
   static bool misses(const Account& account, std::string_view transport, std::string_view scenario,
                      Sometimes state) {
-    const auto missing = laws::missing(account.states, index(transport), scenario);
+    const auto missing =
+        laws::missing(account.states, index(transport), scenario, laws::usual_seeds);
     return std::find(missing.begin(), missing.end(), state) != missing.end();
   }
 

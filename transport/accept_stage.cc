@@ -55,7 +55,7 @@ void AcceptLoop::run(std::unique_ptr<Acceptor> acceptor) {
 
 void AcceptLoop::accept_all(Acceptor& acceptor) {
   for (;;) {
-    while (sink_->ready() >= options_.ready_max) {
+    while (sink_->ready() >= options_.ready_max && !PLANT(ready_without_bound)) {
       network_->scheduler().reached(Sometimes::accept_held_back);
       if (room.wait(network_->scheduler(), Deadline::never(), "room among accepted connections") ==
           Wake::canceled)

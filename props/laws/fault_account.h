@@ -23,7 +23,7 @@ using FaultTallies = std::array<FaultTally, sim::site_count>;
 void count_faults(FaultTallies& tallies, const sim::RunReport& report) noexcept;
 void add(FaultTallies& to, const FaultTallies& more) noexcept;
 
-// Whether a fault can meet that transport at all: streams know no loss of datagrams, and who has no certificates asks for
+// Whether a fault can meet that transport at all: streams lose no datagrams, and who has no certificates asks for
 // no date. `transport`: index into Transports.
 bool meets(sim::Site site, std::size_t transport) noexcept;
 

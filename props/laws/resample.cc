@@ -34,6 +34,7 @@ std::optional<sim::Decision> decision_to_take_out(std::uint64_t seed,
 Verdict run_without(WorldRun run, const sim::Decision& decision, StackPool& stacks) {
   run.options.edits.push_back(decision);
   run.options.edits.back().choice = 0;
+  run.outcome = true;
   return run_in_world(run, stacks);
 }
 

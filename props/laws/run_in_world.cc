@@ -80,6 +80,7 @@ Verdict run_in_world(const WorldRun& run, StackPool& stacks) {
   verdict.report = world.run([&](Scope& scope) {
     WorldEnv env(world, scope, judge, run.knobs);
     if (run.on_shape) env.on_shape(run.on_shape);
+    env.keep_outcome(run.outcome);
     run.scenario->bodies[run.transport](env);
     // The scenario's fibers may go on after its body: they are joined before the knobs are read off.
     scope.join();

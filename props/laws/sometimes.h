@@ -13,12 +13,15 @@
 
 namespace twinwire::laws {
 
+inline constexpr std::uint64_t usual_seeds = 1000;
+
 struct SometimesEntry {
   Sometimes state;
   std::string_view name;
-  std::string_view what;      // a sentence that was true at that instant
-  std::string_view scenario;  // in which a swarm of some hundred seeds reaches it
-  std::uint32_t transports;   // a bit for each of Transports
+  std::string_view what;              // a sentence that was true at that instant
+  std::string_view scenario;          // in which a swarm reaches it
+  std::uint32_t transports;           // a bit for each of Transports
+  std::uint64_t seeds = usual_seeds;  // so many seeds do not miss it by chance
 };
 
 // In the order of Sometimes.
@@ -37,8 +40,8 @@ using SometimesTallies = std::array<SometimesTally, sometimes_count>;
 void count_states(SometimesTallies& tallies, const SometimesCounts& reached) noexcept;
 void add(SometimesTallies& to, const SometimesTallies& more) noexcept;
 
-// Those that are due there and never came.
+// Those that are due there within so many seeds, and never came.
 std::vector<Sometimes> missing(const SometimesTallies& tallies, std::size_t transport,
-                               std::string_view scenario);
+                               std::string_view scenario, std::uint64_t seeds);
 
 }  // namespace twinwire::laws

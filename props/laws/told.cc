@@ -4,8 +4,7 @@
 namespace twinwire::laws {
 
 void Told::note_batch(const Result<void>& sent) noexcept {
-  if (sent && batch_size_ == batch_messages_max) env_->reached(Sometimes::batch_of_512);
-  if (sent) return;
+  if (sent) return env_->reached(Sometimes::batch_of_512);
   if (sent.error() == Errc::timed_out) env_->reached(Sometimes::batch_ran_out_of_time);
   if (sent.error() == Errc::canceled) env_->reached(Sometimes::batch_canceled);
 }

@@ -54,7 +54,8 @@ class Told {
   }
   void ended(const Result<void>& sent) {
     saw(What::sent, batches_, sent ? 0 : code(sent.error()));
-    note_batch(sent);
+    if (!sent || batch_size_ == batch_messages_max) [[unlikely]]
+      note_batch(sent);
     env_->tell(who_, [&] { return "batch " + number(batches_) + " " + outcome(sent); });
   }
   void got(const Message& message) {
@@ -95,7 +96,9 @@ class Told {
   void note_message(const Message& message) noexcept {
     // More than both buffers of a connection of the World hold.
     if (message.size() > 128 * 1024) env_->reached(Sometimes::message_larger_than_buffers);
-    if (std::exchange(stopped_, false)) env_->reached(Sometimes::read_after_stopped_read);
+    if (!stopped_) return;
+    stopped_ = false;
+    env_->reached(Sometimes::read_after_stopped_read);
   }
 
   static std::string number(std::size_t n) { return std::to_string(n); }

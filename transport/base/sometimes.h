@@ -3,7 +3,7 @@
 // nothing where the situation that would break it never comes. These are such situations, by name.
 //
 // Whoever is in one says so: scheduler.reached(Sometimes::tls_key_update). The World counts; on the Ring nobody does,
-// and it costs a branch, at places where a connection seldom is. What each means, and over which transports and in which
+// and it costs a branch, at places where a connection seldom is. What each means, over which transports and in which
 // scenario it must come: props/laws/sometimes.cc.
 #pragma once
 
