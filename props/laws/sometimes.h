@@ -13,6 +13,7 @@
 
 namespace twinwire::laws {
 
+inline constexpr std::uint64_t often_seeds = 300;
 inline constexpr std::uint64_t usual_seeds = 1000;
 
 struct SometimesEntry {
