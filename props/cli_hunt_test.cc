@@ -167,7 +167,7 @@ TEST(CliHunt, a_fault_that_is_on_and_does_nothing_is_named_and_fails_where_bites
   const std::string arguments = "hunt --scenario calm --seeds 1000 --fault clog=0.5";
   const Ended told = run_test_tool(folder.path(), arguments);
   EXPECT_EQ(told.exit_code, 0) << told.out << told.err;
-  EXPECT_NE(told.out.find("on and never drawn: clog\n"), std::string::npos) << told.out;
+  EXPECT_NE(told.out.find("on and never drawn: wake_order clog\n"), std::string::npos) << told.out;
   const Ended required = run_test_tool(folder.path(), arguments + " --require-bites");
   EXPECT_EQ(required.exit_code, 7) << required.out << required.err;
 }

@@ -28,6 +28,12 @@ void note_cut(World& world, std::span<const iovec> pieces, std::size_t total, st
   }
 }
 
+// Bytes wait for a side that has ended, or is dead.
+void note_late_read(World& world, const End& end) {
+  if (end.dead && end.os_errno == ECONNRESET) world.reached(Sometimes::bytes_read_after_reset);
+  if (end.shut && !end.dead) world.reached(Sometimes::read_after_own_end);
+}
+
 }  // namespace
 
 SimStream::SimStream(Connection& connection, unsigned side) noexcept
@@ -119,8 +125,8 @@ Result<bool> SimStream::wait_readable(Deadline deadline) {
   for (;;) {
     if (LIE(half_close_ends_both) && end.shut) return false;
     if (link.readable() > 0) {
-      if (end.dead && end.os_errno == ECONNRESET) world.reached(Sometimes::bytes_read_after_reset);
-      if (end.shut && !end.dead) world.reached(Sometimes::read_after_own_end);
+      if (end.dead || end.shut) [[unlikely]]
+        note_late_read(world, end);
       return true;
     }
     if (end.aborted) return failure(false);
