@@ -17,13 +17,17 @@ enum class ExitCode : std::uint8_t {
   nondeterminism = 5,  // two runs of one seed differ
   environment =
       6,  // this machine or the peer lacks something: io_uring, a free port, a connection that lasts
+  untested =
+      7,  // nothing failed, and what was to be tested did not happen: a fault never bit, a state never came
 };
 
 // The same as text, for --help.
 inline constexpr const char* exit_code_help =
     "Exit codes: 0 pass, 1 law broken, 2 bad usage or bad input, 3 no progress, 4 crash, 5 "
     "nondeterminism,\n"
-    "            6 the environment lacks something (io_uring, a free port, a peer)";
+    "            6 the environment lacks something (io_uring, a free port, a peer), 7 untested: a "
+    "fault\n"
+    "            never bit, or a state never came";
 
 // Ends a verb with one sentence on standard error. For a person: what is wrong, and what to do about it.
 class Failure : public std::runtime_error {
@@ -44,14 +48,15 @@ constexpr ExitCode graver(ExitCode a, ExitCode b) noexcept {
   constexpr auto rank = [](ExitCode code) {
     switch (code) {
       case ExitCode::pass: return 0;
-      case ExitCode::law_broken: return 1;
-      case ExitCode::no_progress: return 2;
-      case ExitCode::crash: return 3;
-      case ExitCode::nondeterminism: return 4;
-      case ExitCode::environment: return 5;
-      case ExitCode::bad_usage: return 6;
+      case ExitCode::untested: return 1;
+      case ExitCode::law_broken: return 2;
+      case ExitCode::no_progress: return 3;
+      case ExitCode::crash: return 4;
+      case ExitCode::nondeterminism: return 5;
+      case ExitCode::environment: return 6;
+      case ExitCode::bad_usage: return 7;
     }
-    return 6;
+    return 7;
   };
   return rank(a) >= rank(b) ? a : b;
 }

@@ -8,6 +8,7 @@
 
 #include "cli/build_id.h"
 #include "cli/corpus.h"
+#include "cli/hunt_account.h"
 #include "cli/hunt_crew.h"
 #include "cli/hunt_findings.h"
 #include "cli/hunt_report.h"
@@ -35,6 +36,7 @@ struct HuntArguments : RunOptions {
   bool hashes = false;
   std::string shard;    // empty: all seeds
   std::string results;  // empty: no file of them
+  AccountOptions account;
 
   Duration time_max() const {
     if (time.empty()) return Duration::zero();
@@ -74,6 +76,7 @@ HuntPlan make_plan(const HuntArguments& options, unsigned jobs) {
   const SeedRange seeds = own_seeds(options);
   HuntPlan plan;
   plan.spec = options.spec;
+  plan.resample_every = options.account.resample_every;
   plan.first_seed = seeds.first;
   plan.count = seeds.count;
   plan.before = seeds.first - options.first_seed;
@@ -150,6 +153,7 @@ HuntResult result_of(const HuntCrew& crew, const Outcome& outcome, const HuntArg
   result.took = outcome.took;
   result.hash_sum = crew.hash_sum();
   put_faults(result, crew.faults());
+  put_states(result, crew.states());
   put_knobs_read(result, crew.knobs_read());
   return result;
 }
@@ -191,6 +195,7 @@ ExitCode hunt(const Tool& tool, HuntArguments& options) {
                     hex16(crew.hashes()[i]).c_str());
   HuntResult result = result_of(crew, outcome, options);
   print_result(result, outcome.interrupted() ? "interrupted after " : "ran        ");
+  const ExitCode account = report_account(result, options.account);
   // One shard may be too small to read a knob that the others read: there the merge complains.
   if (options.shard.empty()) require_knobs_read(result);
   auto failures = crew.failures();
@@ -198,9 +203,10 @@ ExitCode hunt(const Tool& tool, HuntArguments& options) {
     failures.resize(most);
   Findings findings = report_findings(tool, plan, failures, {options.capsules, options.corpus},
                                       options.hang_after_parsed());
-  if (options.results.empty()) return findings.code;
+  const ExitCode code = graver(account, findings.code);
+  if (options.results.empty()) return code;
   result.failures = std::move(findings.failures);
-  return graver(findings.code, save_result(result, crew, options.results));
+  return graver(code, save_result(result, crew, options.results));
 }
 
 }  // namespace
@@ -237,6 +243,7 @@ void add_hunt(CLI::App& app, const Tool& tool, ExitCode& code) {
       ->default_str(default_corpus)
       ->type_name("FOLDER");
   verb->add_flag("--hashes", options->hashes, "print each seed and the hash of its run");
+  add_account_options(*verb, options->account);
   verb->callback([&tool, &code, options] { code = hunt(tool, *options); });
 }
 

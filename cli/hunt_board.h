@@ -13,6 +13,7 @@
 
 #include "cli/child.h"
 #include "cli/report.h"
+#include "props/laws/sometimes.h"
 
 namespace twinwire::cli {
 
@@ -22,6 +23,9 @@ struct FailureNote {
   std::array<char, 1900> detail;
   std::uint64_t first_offset;        // of the lowest seed: workers take seeds in rising order
   std::atomic<std::uint64_t> count;  // of seeds
+  // Of the first seed: whether it failed only once more without a decision (HuntPlan::resample_every), and which.
+  bool again;
+  sim::Decision taken_out;
 };
 
 struct alignas(128) HuntSlot {
@@ -32,14 +36,18 @@ struct alignas(128) HuntSlot {
       offset;  // the seed that is being run, counted from the first; or the next to run
   std::atomic<std::uint64_t> chunk_end;
   std::atomic<std::uint64_t> done;  // seeds finished
+  std::atomic<bool> again;          // that seed runs once more, without this decision
+  sim::Decision taken_out;
   std::atomic<std::uint64_t> hash_sum;
   std::atomic<std::uint64_t> knobs_read;  // a bit for each of the first 64 knobs that were set
   FaultTallies faults;
+  laws::SometimesTallies states;
   std::atomic<std::uint32_t> note_count;
   std::array<FailureNote, notes_max> notes;
 
-  // Worker: one more seed failed with that key.
-  void note(std::string_view key, std::string_view detail, std::uint64_t at) noexcept;
+  // Worker: one more seed failed with that key; `without`: the decision without which it did, or nullptr.
+  void note(std::string_view key, std::string_view detail, std::uint64_t at,
+            const sim::Decision* without = nullptr) noexcept;
 };
 
 struct HuntBoard {
@@ -47,8 +55,8 @@ struct HuntBoard {
   alignas(128) std::atomic<std::uint64_t> limit;  // offsets from here on need not be run any more
 };
 
-inline void HuntSlot::note(std::string_view key, std::string_view detail,
-                           std::uint64_t at) noexcept {
+inline void HuntSlot::note(std::string_view key, std::string_view detail, std::uint64_t at,
+                           const sim::Decision* without) noexcept {
   const auto fill = [](auto& to, std::string_view from) {
     const std::size_t n = std::min(from.size(), to.size() - 1);
     std::memcpy(to.data(), from.data(), n);
@@ -62,6 +70,8 @@ inline void HuntSlot::note(std::string_view key, std::string_view detail,
     fill(notes[i].key, key);
     fill(notes[i].detail, detail);
     notes[i].first_offset = at;
+    notes[i].again = without != nullptr;
+    if (without != nullptr) notes[i].taken_out = *without;
     notes[i].count.store(0);
     note_count.store(known + 1);
   }

@@ -17,6 +17,7 @@ void merge(std::map<std::string, HuntFailure>& into, const HuntFailure& failure)
   known.offset = failure.offset;
   known.seed = failure.seed;
   known.detail = failure.detail;
+  known.taken_out = failure.taken_out;
 }
 
 }  // namespace
@@ -62,7 +63,8 @@ void HuntCrew::note_death(std::size_t worker, const Death& death) {
   std::string detail = death.sentence();
   if (!death.said.empty()) detail += "; it said:\n" + death.said;
   merge(deaths_, {death.kind == Death::Kind::ended ? "crash:exit" : death.failure_key(), detail,
-                  plan_.seed(offset), offset, 1});
+                  plan_.seed(offset), offset, 1,
+                  slot.again.exchange(false) ? std::optional(slot.taken_out) : std::nullopt});
   slot.offset.store(offset + 1);
   ++died_;
 }
@@ -105,8 +107,9 @@ std::vector<HuntFailure> HuntCrew::failures() const {
     const HuntSlot& slot = slots_[i];
     for (std::uint32_t n = 0; n < slot.note_count.load(); ++n) {
       const FailureNote& note = slot.notes[n];
-      merge(merged, {note.key.data(), note.detail.data(), plan_.seed(note.first_offset),
-                     note.first_offset, note.count.load()});
+      merge(merged,
+            {note.key.data(), note.detail.data(), plan_.seed(note.first_offset), note.first_offset,
+             note.count.load(), note.again ? std::optional(note.taken_out) : std::nullopt});
     }
   }
   std::vector<HuntFailure> failures;
@@ -119,15 +122,13 @@ std::vector<HuntFailure> HuntCrew::failures() const {
 
 FaultTallies HuntCrew::faults() const noexcept {
   FaultTallies sum{};
-  for (std::size_t i = 0; i < jobs_; ++i) {
-    for (std::size_t site = 0; site < sim::site_count; ++site) {
-      const FaultTally& tally = slots_[i].faults[site];
-      sum[site].count.drawn += tally.count.drawn;
-      sum[site].count.struck += tally.count.struck;
-      sum[site].count.bit += tally.count.bit;
-      sum[site].seeds_bit += tally.seeds_bit;
-    }
-  }
+  for (std::size_t i = 0; i < jobs_; ++i) laws::add(sum, slots_[i].faults);
+  return sum;
+}
+
+laws::SometimesTallies HuntCrew::states() const noexcept {
+  laws::SometimesTallies sum{};
+  for (std::size_t i = 0; i < jobs_; ++i) laws::add(sum, slots_[i].states);
   return sum;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,8 @@ struct HuntFailure {
   std::uint64_t seed = 0;  // the lowest that failed so
   std::uint64_t offset = 0;
   std::uint64_t count = 0;  // of seeds
+  std::optional<sim::Decision>
+      taken_out;  // without which the lowest failed, where it passed with it
 };
 
 class HuntCrew {
@@ -40,6 +43,7 @@ class HuntCrew {
   std::vector<SeedRange> ran() const;
   std::vector<HuntFailure> failures() const;  // by lowest seed
   FaultTallies faults() const noexcept;
+  laws::SometimesTallies states() const noexcept;
   std::uint64_t hash_sum() const noexcept;
   std::uint64_t knobs_read() const noexcept;
   const std::uint64_t* hashes() const noexcept { return hashes_ ? &(*hashes_)[0] : nullptr; }

@@ -34,18 +34,25 @@ Kept run_again(const Tool& tool, const HuntPlan& plan, const HuntFailure& failur
   const bool died = hung || code_of(failure.key) == ExitCode::crash;
   Capsule capsule = make_capsule(plan.spec, failure.seed, failure.key, failure.detail);
   const std::string path = capsule_path(capsule, folder);
-  const bool kept_here = died && !keep(capsule, folder).empty();
+  // ... and a seed does not say which decision it ran without.
+  const bool kept_here = died && !failure.taken_out && !keep(capsule, folder).empty();
   if (hung) return {failure.key, kept_here ? path : ""};
 
   Shared<Again> again;
   Child child({.pulse = &again->pulse, .hang_after = hang_after, .capture_stderr = died}, [&] {
     laws::WorldRun run = plan.spec.world_run(tool, failure.seed);
     run.options.record = true;
+    if (failure.taken_out) {
+      run.options.edits.push_back(*failure.taken_out);
+      run.options.edits.back().choice = 0;
+    }
     const laws::Verdict verdict = run_watched(run, again->pulse);
     const std::string key = verdict.failure_key();
     key.copy(again->key.data(), again->key.size() - 1);
     if (died) return 0;
     Capsule whole = make_capsule(plan.spec, failure.seed, verdict);
+    // What the seed gives is not the run without one of its decisions.
+    whole.of_decisions = failure.taken_out.has_value();
     // A failure that depends on more than the seed is kept as it was met.
     whole.key = failure.key;
     whole.detail = failure.detail;
@@ -109,7 +116,9 @@ Findings report_findings(const Tool& tool, const HuntPlan& plan,
           "  run alone, this seed gives %s: it depends on more than the seed (try replay "
           "--verify)\n",
           again.key.c_str());
-    std::printf("%s", reproduce_lines(tool, plan.spec, failure.seed, again.path).c_str());
+    std::printf("%s", failure.taken_out
+                          ? reproduce_resampled(tool, plan.spec, failure.seed, again.path).c_str()
+                          : reproduce_lines(tool, plan.spec, failure.seed, again.path).c_str());
     std::fflush(stdout);
     if (!folders.corpus.empty() && again.key == failure.key && !again.path.empty())
       put_into_corpus(tool, again.path, folders.corpus, hang_after);

@@ -12,6 +12,7 @@ namespace {
 
 constexpr Seal hunt_seal{"result of a hunt", "twinwire-hunt", hunt_result_format};
 constexpr std::string_view fault_prefix = "fault.";
+constexpr std::string_view state_prefix = "state.";
 constexpr std::string_view knob_prefix = "knob.";
 
 class ResultReader {
@@ -76,8 +77,11 @@ class ResultReader {
     } else if (word == "transport") {
       spec.transport = rest;
     } else if (word == "chance") {
-      if (rest != "swarm" && rest != "none") bad_line("says neither 'swarm' nor 'none'");
-      spec.base = rest == "swarm" ? RunSpec::Base::swarm : RunSpec::Base::none;
+      if (rest != "swarm" && rest != "all" && rest != "none")
+        bad_line("says neither 'swarm' nor 'all' nor 'none'");
+      spec.base = rest == "swarm" ? RunSpec::Base::swarm
+                  : rest == "all" ? RunSpec::Base::all
+                                  : RunSpec::Base::none;
     } else if (word == "setting") {
       spec.faults.emplace_back(rest);
     } else if (word == "knob") {
@@ -193,7 +197,9 @@ std::string encode(const HuntResult& result) {
   for (const auto& [what, version] : result.versions) line("version " + what, version);
   line("scenario", spec.scenario);
   line("transport", spec.transport);
-  line("chance", spec.base == RunSpec::Base::swarm ? "swarm" : "none");
+  line("chance", spec.base == RunSpec::Base::swarm ? "swarm"
+                 : spec.base == RunSpec::Base::all ? "all"
+                                                   : "none");
   for (const std::string& fault : spec.faults) line("setting", fault);
   for (const laws::Knob& knob : spec.knobs) line("knob", to_text({knob}));
   if (!spec.plant.empty()) line("plant", spec.plant);
@@ -225,9 +231,10 @@ HuntResult decode_hunt_result(std::string_view text, std::string_view name) {
 void put_faults(HuntResult& result, const FaultTallies& faults) {
   for (std::size_t i = 0; i < sim::site_count; ++i) {
     const FaultTally& tally = faults[i];
-    if (tally.count.drawn == 0) continue;
+    if (tally.count.drawn == 0 && tally.seeds_on == 0) continue;
     result.counters[std::string(fault_prefix) + std::string(sim::name(static_cast<sim::Site>(i)))] =
-        {tally.count.drawn, tally.count.struck, tally.count.bit, tally.seeds_bit};
+        {tally.count.drawn, tally.count.struck, tally.count.bit, tally.seeds_bit,
+         tally.seeds_on,    tally.reruns,       tally.changed};
   }
 }
 
@@ -236,12 +243,35 @@ FaultTallies faults_of(const HuntResult& result) {
   for (const auto& [name, values] : result.counters) {
     if (!name.starts_with(fault_prefix)) continue;
     const auto site = sim::site_named(std::string_view(name).substr(fault_prefix.size()));
-    if (!site || values.size() != 4)
+    if (!site || values.size() != 7)
       bad_usage("this build has no fault that counts as '" + name +
                 "': merge with the build that hunted");
-    faults[static_cast<std::size_t>(*site)] = {{values[0], values[1], values[2]}, values[3]};
+    faults[static_cast<std::size_t>(*site)] = {.count = {values[0], values[1], values[2]},
+                                               .seeds_on = values[4],
+                                               .seeds_bit = values[3],
+                                               .reruns = values[5],
+                                               .changed = values[6]};
   }
   return faults;
+}
+
+void put_states(HuntResult& result, const laws::SometimesTallies& states) {
+  for (const laws::SometimesEntry& entry : laws::sometimes_list()) {
+    const laws::SometimesTally& tally = states[static_cast<std::size_t>(entry.state)];
+    if (tally.times != 0)
+      result.counters[std::string(state_prefix) + std::string(entry.name)] = {tally.times,
+                                                                              tally.seeds};
+  }
+}
+
+laws::SometimesTallies states_of(const HuntResult& result) {
+  laws::SometimesTallies states{};
+  for (const laws::SometimesEntry& entry : laws::sometimes_list()) {
+    const auto at = result.counters.find(std::string(state_prefix) + std::string(entry.name));
+    if (at != result.counters.end() && at->second.size() == 2)
+      states[static_cast<std::size_t>(entry.state)] = {at->second[0], at->second[1]};
+  }
+  return states;
 }
 
 void put_knobs_read(HuntResult& result, std::uint64_t bits) {

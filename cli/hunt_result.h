@@ -6,7 +6,7 @@
 //   version compiler g++ 12.2.0           and what it was made of
 //   scenario traffic
 //   transport tcp
-//   chance swarm                          what the faults start from: swarm or none
+//   chance swarm                          what the faults start from: swarm, all or none
 //   setting short_write=0.1:20            each fault that was given on top
 //   knob connections=3                    each that was given
 //   plant resume_at_wrong_offset          left out where there was none
@@ -16,7 +16,9 @@
 //   ended time                            why others did not: time, failures or interrupt; left out where all ran
 //   took 1234567890                       nanoseconds
 //   hash 0123456789abcdef                 the sum of all seeds' hashes, each mixed with its seed
-//   counter fault.short_write 812 90 75 9 drawn, struck, bit, seeds in which it bit
+//   counter fault.short_write 812 90 75 9 40 2 1   drawn, struck, bit; seeds in which it bit and in which it was on;
+//                                         re-runs without one decision of it, and those that went another way
+//   counter state.backlog_full 3 2        times, and in how many seeds
 //   counter knob.connections 1            above 0 where a run read it
 //   failure 35 2 law_broken:prefix        lowest seed, number of seeds, key
 //   capsule capsules/traffic-tcp-35.capsule  of the failure above; left out where none could be kept
@@ -38,6 +40,7 @@
 #include "cli/report.h"
 #include "cli/run_spec.h"
 #include "cli/shard.h"
+#include "props/laws/sometimes.h"
 #include "transport/base/time.h"
 
 namespace twinwire::cli {
@@ -74,9 +77,11 @@ std::string encode(const HuntResult& result);
 // Throws Failure(bad_usage) with one sentence, as a capsule's decode() does.
 HuntResult decode_hunt_result(std::string_view text, std::string_view name);
 
-// Faults and knobs as counters, and back. Throws Failure(bad_usage) where this build does not have that fault.
+// Faults, states and knobs as counters, and back. Throws Failure(bad_usage) where this build does not have that fault.
 void put_faults(HuntResult& result, const FaultTallies& faults);
 FaultTallies faults_of(const HuntResult& result);
+void put_states(HuntResult& result, const laws::SometimesTallies& states);
+laws::SometimesTallies states_of(const HuntResult& result);
 void put_knobs_read(HuntResult& result, std::uint64_t bits);
 // The first knob that was given and that no run read, or nullptr.
 const laws::Knob* unread_knob(const HuntResult& result);

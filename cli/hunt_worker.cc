@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "cli/text.h"
+#include "props/laws/resample.h"
 #include "transport/base/mix.h"
 
 namespace twinwire::cli {
@@ -14,15 +15,23 @@ void add(std::atomic<std::uint64_t>& to, std::uint64_t value) noexcept {
   to.store(to.load(std::memory_order_relaxed) + value, std::memory_order_relaxed);
 }
 
-void count_faults(HuntSlot& slot, const sim::RunReport& report) noexcept {
-  for (std::size_t i = 0; i < sim::site_count; ++i) {
-    const sim::SiteCount& count = report.counts[i];
-    FaultTally& tally = slot.faults[i];
-    tally.count.drawn += count.drawn;
-    tally.count.struck += count.struck;
-    tally.count.bit += count.bit;
-    tally.seeds_bit += count.bit != 0 ? 1 : 0;
-  }
+// Once more, without one of its decisions. A failure of that run is one, too: such a run is as good as any other.
+void resample(HuntSlot& slot, const laws::WorldRun& run, const laws::Verdict& whole,
+              StackPool& stacks, std::uint64_t offset) {
+  const auto taken_out = laws::decision_to_take_out(run.options.seed, whole.decisions);
+  if (!taken_out) return;
+  slot.taken_out = *taken_out;
+  slot.again.store(true);
+  const laws::Verdict without = laws::run_without(run, *taken_out, stacks);
+  slot.again.store(false);
+  FaultTally& tally = slot.faults[static_cast<std::size_t>(taken_out->site)];
+  ++tally.reruns;
+  if (without.outcome != whole.outcome) ++tally.changed;
+  if (without.kind != laws::VerdictKind::pass && whole.kind == laws::VerdictKind::pass)
+    slot.note(without.failure_key(),
+              "run once more, without a decision on " + std::string(sim::name(taken_out->site)) +
+                  ":\n" + without.detail,
+              offset, &*taken_out);
 }
 
 void note_knobs(HuntSlot& slot, const RunSpec& spec, const laws::Verdict& verdict) {
@@ -54,13 +63,18 @@ int run_hunt_worker(const Tool& tool, const HuntPlan& plan, HuntBoard& board, Hu
 
     run.options.seed = plan.seed(offset);
     run.options.faults = plan.spec.plan(run.options.seed);
+    // Counted through all shards, so that together they run the same seeds twice as the whole hunt does.
+    const std::uint64_t nth = plan.before + offset;
+    const bool resampled = plan.resample_every != 0 && nth % plan.resample_every == 0;
+    run.options.record = run.outcome = resampled;
     const laws::Verdict verdict = laws::run_in_world(run, stacks);
-    count_faults(slot, verdict.report);
+    laws::count_faults(slot.faults, verdict.report);
+    laws::count_states(slot.states, verdict.report.reached);
     if (!plan.spec.knobs.empty()) note_knobs(slot, plan.spec, verdict);
     if (verdict.kind != laws::VerdictKind::pass)
       slot.note(verdict.failure_key(), verdict.detail, offset);
-    // Counted through all shards, so that together they run the same seeds twice as the whole hunt does.
-    if (plan.verify_every != 0 && (plan.before + offset) % plan.verify_every == 0) {
+    if (resampled) resample(slot, run, verdict, stacks, offset);
+    if (plan.verify_every != 0 && nth % plan.verify_every == 0) {
       const laws::Verdict again = laws::run_in_world(run, stacks);
       if (again.report.hash != verdict.report.hash)
         slot.note(

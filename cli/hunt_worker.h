@@ -17,6 +17,8 @@ struct HuntPlan {
   std::uint64_t chunk = 64;  // claimed at one time
   std::uint64_t verify_every =
       256;  // one seed in so many runs twice, and must give the same hash; 0: none
+  // One seed in so many runs once more without one of its decisions (resample.h), to see what faults change; 0: none.
+  std::uint64_t resample_every = 64;
 
   std::uint64_t seed(std::uint64_t offset) const noexcept { return first_seed + offset; }
 };

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "cli/hunt_account.h"
 #include "cli/hunt_findings.h"
 #include "cli/hunt_report.h"
 #include "cli/hunt_sum.h"
@@ -23,6 +24,7 @@ struct MergeArguments {
   std::vector<std::string> files;
   std::string results;
   bool partial = false;
+  AccountOptions account;
 };
 
 std::vector<NamedResult> load_results(const std::vector<std::string>& files) {
@@ -79,13 +81,14 @@ ExitCode merge_results(const Tool& tool, const MergeArguments& options) {
   std::printf("hunt       %s\nfiles      %zu; the time is that of all of them, one after another\n",
               sum.spec.arguments().c_str(), results.size());
   print_result(sum, "ran        ");
+  const ExitCode account = report_account(sum, options.account);
   const ExitCode found = print_failures(tool, sum);
   const ExitCode missed = print_missing(missing_seeds(sum, results), options, sum);
   if (!options.results.empty()) {
     write_whole_file(options.results, encode(sum), "result of the hunt");
     std::printf("\nresults    %s\n", options.results.c_str());
   }
-  return graver(found, missed);
+  return graver(graver(account, found), missed);
 }
 
 }  // namespace
@@ -97,6 +100,7 @@ void add_merge(CLI::App& app, const Tool& tool, ExitCode& code) {
   verb->add_option("files", options->files, "the files that --results wrote")->required();
   verb->add_option("--results", options->results, "keep the sum as a file of the same kind")
       ->type_name("FILE");
+  add_requirements(*verb, options->account);
   verb->add_flag("--partial", options->partial,
                  "seeds that nobody ran are named, and change nothing of the exit code");
   verb->callback([&tool, &code, options] { code = merge_results(tool, *options); });

@@ -59,14 +59,21 @@ void print_verdict(const laws::Verdict& verdict) {
 
 std::string format_faults(const FaultTallies& tallies, std::uint64_t seeds) {
   std::vector<std::vector<std::string>> rows{{"fault", "drawn", "struck", "bit"}};
-  if (seeds != 0) rows[0].emplace_back("seeds in which it bit");
+  if (seeds != 0) {
+    rows[0].emplace_back("seeds in which it bit");
+    rows[0].emplace_back("changed the outcome of");
+  }
   for (std::size_t i = 0; i < sim::site_count; ++i) {
     const FaultTally& tally = tallies[i];
     if (tally.count.drawn == 0) continue;
     rows.push_back({std::string(sim::name(static_cast<sim::Site>(i))),
                     with_commas(tally.count.drawn), with_commas(tally.count.struck),
                     with_commas(tally.count.bit)});
-    if (seeds != 0) rows.back().push_back(with_commas(tally.seeds_bit));
+    if (seeds == 0) continue;
+    rows.back().push_back(with_commas(tally.seeds_bit));
+    rows.back().push_back(tally.reruns == 0 ? "-"
+                                            : with_commas(tally.changed) + " of " +
+                                                  with_commas(tally.reruns) + " re-runs");
   }
   return rows.size() == 1 ? "no fault was drawn\n" : format_table(rows, true);
 }

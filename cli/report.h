@@ -2,13 +2,12 @@
 // What the tool prints about a run: what went in, what came out, what the faults did.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 
 #include "cli/exit_code.h"
 #include "cli/run_spec.h"
-#include "sim/decisions.h"
+#include "props/laws/fault_account.h"
 
 namespace twinwire::cli {
 
@@ -25,11 +24,8 @@ void print_verdict(const laws::Verdict& verdict);
 // "  detail, each line set in"
 std::string indented(const std::string& text);
 
-struct FaultTally {
-  sim::SiteCount count;
-  std::uint64_t seeds_bit = 0;
-};
-using FaultTallies = std::array<FaultTally, sim::site_count>;
+using laws::FaultTallies;
+using laws::FaultTally;
 // Those that were drawn at all. `seeds`: of a hunt; 0: of one run, and the column of seeds is left out.
 std::string format_faults(const FaultTallies& tallies, std::uint64_t seeds);
 

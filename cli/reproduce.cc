@@ -22,4 +22,12 @@ std::string reproduce_lines(const Tool& tool, const RunSpec& spec, std::uint64_t
   return text;
 }
 
+std::string reproduce_resampled(const Tool& tool, const RunSpec& spec, std::uint64_t seed,
+                                const std::string& capsule_path) {
+  std::string text = "  " + tool.name + " hunt --first-seed " + std::to_string(seed) +
+                     " --seeds 1 --resample 1 " + spec.arguments() + "\n";
+  if (!capsule_path.empty()) text += "  " + tool.name + " replay " + capsule_path + "\n";
+  return text;
+}
+
 }  // namespace twinwire::cli

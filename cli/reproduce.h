@@ -16,4 +16,8 @@ std::string keep(const Capsule& capsule, const std::string& folder);
 std::string reproduce_lines(const Tool& tool, const RunSpec& spec, std::uint64_t seed,
                             const std::string& capsule_path);
 
+// The same of a seed that failed when it ran without one of its decisions (HuntPlan::resample_every).
+std::string reproduce_resampled(const Tool& tool, const RunSpec& spec, std::uint64_t seed,
+                                const std::string& capsule_path);
+
 }  // namespace twinwire::cli

@@ -162,6 +162,45 @@ TEST(CliHunt, a_knob_that_no_seed_reads_is_bad_usage) {
                       2, "read the knob 'dpeth'");
 }
 
+TEST(CliHunt, a_fault_that_is_on_and_does_nothing_is_named_and_fails_where_bites_are_required) {
+  const TemporaryFolder folder;
+  const std::string arguments = "hunt --scenario calm --seeds 1000 --fault clog=0.5";
+  const Ended told = run_test_tool(folder.path(), arguments);
+  EXPECT_EQ(told.exit_code, 0) << told.out << told.err;
+  EXPECT_NE(told.out.find("on and never drawn: wake_order clog\n"), std::string::npos) << told.out;
+  const Ended required = run_test_tool(folder.path(), arguments + " --require-bites");
+  EXPECT_EQ(required.exit_code, 7) << required.out << required.err;
+}
+
+TEST(CliHunt, a_state_that_never_comes_fails_where_states_are_required) {
+  const TemporaryFolder folder;
+  const std::string arguments = "hunt --scenario traffic --seeds 20 --no-faults";
+  const Ended told = run_tool_in(folder.path(), tool_path(), arguments);
+  EXPECT_EQ(told.exit_code, 0) << told.out << told.err;
+  EXPECT_EQ(told.out.find("never reached"), std::string::npos) << told.out;
+  const Ended required = run_tool_in(folder.path(), tool_path(), arguments + " --require-states");
+  EXPECT_EQ(required.exit_code, 7) << required.out << required.err;
+  EXPECT_NE(required.out.find("never reached: lost_and_sent_again"), std::string::npos)
+      << required.out;
+}
+
+TEST(CliHunt, what_only_a_rerun_without_a_fault_breaks_is_a_failure_that_can_be_made_again) {
+  const TemporaryFolder folder;
+  const std::string arguments = "hunt --scenario needy --seeds 40 --fault no_memory=1 --resample ";
+  EXPECT_EQ(run_test_tool(folder.path(), arguments + "0").exit_code, 0);
+  const Ended hunt = run_test_tool(folder.path(), arguments + "1");
+  EXPECT_EQ(hunt.exit_code, 1) << hunt.out << hunt.err;
+  EXPECT_NE(hunt.out.find("run once more, without a decision on no_memory"), std::string::npos)
+      << hunt.out;
+  for (const char* verb : {" hunt --first-seed ", " replay "}) {
+    const auto lines = lines_with(hunt.out, verb);
+    ASSERT_EQ(lines.size(), 1U) << hunt.out;
+    const Ended again =
+        Process(folder.path(), words(lines[0]), {{"TWINWIRE_TEST_TOOL", "1"}}).wait();
+    EXPECT_EQ(again.exit_code, 1) << lines[0] << "\n" << again.out << again.err;
+  }
+}
+
 }  // namespace
 }  // namespace twinwire::props
 

@@ -78,6 +78,19 @@ struct Unsteady : Misbehaving<Unsteady> {
   }
 };
 
+// Breaks a law unless memory runs out: what it shows only a run without that fault can show.
+struct Needy {
+  static constexpr std::string_view name = "needy";
+  static constexpr std::string_view summary = "breaks a law where memory does not run out";
+  template <Transport T>
+  static void run(laws::Env& env) {
+    Block* block = env.node("somewhere").buffers().allocate(100);
+    if (block == nullptr) return;
+    Slice(block, block->data, 0).release();
+    env.judge().violate("memory", "there was memory");
+  }
+};
+
 inline int tests_or_tool(int argc, char** argv) {
   if (std::getenv("TWINWIRE_TEST_TOOL") != nullptr) {
     laws::Registry registry;
@@ -87,6 +100,7 @@ inline int tests_or_tool(int argc, char** argv) {
     registry.add<Hanging>();
     registry.add<Deadlocked>();
     registry.add<Unsteady>();
+    registry.add<Needy>();
     return cli::tool_main(argc, argv, registry);
   }
   ::testing::InitGoogleTest(&argc, argv);

@@ -7,6 +7,7 @@
 #include "sim/lie.h"
 #include "sim/sim_acceptor.h"
 #include "sim/sim_network.h"
+#include "transport/base/sometimes.h"
 
 namespace twinwire::sim {
 namespace {
@@ -90,6 +91,7 @@ void Connection::abort(unsigned side) {
   End& end = ends_[side];
   if (end.aborted) return;
   end.aborted = true;
+  if (links_[1 - side].readable() > 0) world_->reached(Sometimes::closed_with_bytes_unread);
   links_[1 - side].discard_received();
   if (end.dead) return;
   links_[side].discard_unsent();
@@ -182,6 +184,7 @@ void Connection::open_arrived() {
     return;
   }
   if (ends_[1].detached) return;  // its kernel lost power meanwhile
+  world_->reached(Sometimes::listener_gone_before_connection);
   // The listener is gone: its kernel does not know this connection.
   ends_[1].detached = true;
   links_[1].send_reset(false);

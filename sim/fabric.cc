@@ -8,6 +8,7 @@
 #include "sim/sim_datagram.h"
 #include "sim/sim_network.h"
 #include "sim/sim_stream.h"
+#include "transport/base/sometimes.h"
 
 namespace twinwire::sim {
 namespace {
@@ -54,7 +55,9 @@ SimDatagram* Fabric::datagram_socket(const Spot& spot) const noexcept {
   for (const Renamed& renamed : renamed_) {
     if (renamed.gone) continue;
     if (renamed.seen == address) return host->datagram_socket(shown(renamed.own, spot.realm));
-    if (renamed.own == address) return nullptr;
+    if (renamed.own != address) continue;
+    world_->reached(Sometimes::datagram_to_forgotten_address);
+    return nullptr;
   }
   return host->datagram_socket(shown(spot));
 }

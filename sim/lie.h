@@ -65,12 +65,18 @@ namespace twinwire::sim {
   X(time_wait_stops_listeners, "a listener cannot have a port on which connections linger")   \
   X(dial_from_any_is_narrow, "a dial from a port of any address disturbs that address alone") \
   X(dial_from_served_port, "a dial may come from a port that accepted connections have")
+// Those about faults, which no comparison with a kernel shows: the accounting of faults must (docs/faults.md).
+#define TWINWIRE_FAULT_LIES(X)                                                     \
+  X(short_read_does_nothing, "short_read strikes, and everything is handed out")   \
+  X(datagram_loss_does_nothing, "datagram_loss strikes, and the datagram arrives") \
+  X(reset_is_only_counted, "reset counts as having bitten, and nobody sees one")
 
 enum class Lie : unsigned char {
   none,
 #define TWINWIRE_LIE_ID(name, what) name,
   TWINWIRE_LIES(TWINWIRE_LIE_ID) TWINWIRE_DATAGRAM_LIES(TWINWIRE_LIE_ID)
       TWINWIRE_ADDRESS_LIES(TWINWIRE_LIE_ID) TWINWIRE_PORT_LIES(TWINWIRE_LIE_ID)
+          TWINWIRE_FAULT_LIES(TWINWIRE_LIE_ID)
 #undef TWINWIRE_LIE_ID
 };
 

@@ -9,6 +9,7 @@
 #include "sim/connection.h"
 #include "sim/fabric.h"
 #include "sim/lie.h"
+#include "transport/base/sometimes.h"
 
 namespace twinwire::sim {
 namespace {
@@ -232,7 +233,10 @@ void Link::transmit() {
   while (has_unsent()) {
     const std::size_t index = received_ + in_flight_;
     const std::uint64_t window = edge_ - sent_;
-    if (window == 0) break;
+    if (window == 0) {
+      world_->reached(Sometimes::window_closed);
+      break;
+    }
     if (segments_[index].size > window) {
       Segment rest = segments_[index];
       rest.begin += static_cast<std::uint32_t>(window);
@@ -378,6 +382,7 @@ void Link::deliver_fin() {
     return;
   }
   ended_ = true;
+  if (reverse().fin_sent_ && !reverse().ended_) world_->reached(Sometimes::ends_crossed);
   world_->step(Step::fin, entity_, delivered_, who_,
                [this] { return "delivered the end at offset " + std::to_string(delivered_); });
   connection_->wake_reader(1 - side_);
@@ -417,6 +422,7 @@ void Link::returned() {
   take_returns();
   if (timeout_at_ <= world_->now()) {
     timeout_at_ = TimePoint::never();
+    world_->reached(Sometimes::given_up_after_silence);
     connection_->die(side_, ETIMEDOUT);
     return;
   }
@@ -465,6 +471,7 @@ std::size_t Link::prepare_read() {
     total += segments_[count++].size;
   Block* merged = world_->buffers().allocate(total);
   if (merged == nullptr) return front.size;
+  world_->reached(Sometimes::segments_merged);
   std::size_t at = 0;
   for (std::size_t i = 0; i < count; ++i) {
     Segment& part = segments_[i];

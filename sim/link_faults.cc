@@ -7,7 +7,9 @@
 
 #include "sim/connection.h"
 #include "sim/fabric.h"
+#include "sim/lie.h"
 #include "sim/link.h"
+#include "transport/base/sometimes.h"
 
 namespace twinwire::sim {
 namespace {
@@ -54,6 +56,7 @@ Duration Link::hold_up(std::size_t size) {
     return held;
   }
   if (resent_ <= world_->now()) resent_ = world_->now() + again;
+  world_->reached(Sometimes::lost_and_sent_again);
   return held + again;
 }
 
@@ -130,7 +133,12 @@ void Link::trip(std::uint32_t size) {
   const Site site = trip_site_;
   const std::uint64_t at = trip_at_;
   trip_at_ = UINT64_MAX;
+  if (site == Site::reset && LIE(reset_is_only_counted)) {
+    world_->decisions().bit(site);
+    return size > 0 ? deliver() : deliver_fin();
+  }
   if (at > delivered_) {
+    world_->reached(Sometimes::cut_inside_segment);
     // What lies before the fault still arrives; the rest is a segment of its own.
     const auto whole = static_cast<std::uint32_t>(at - delivered_);
     Segment rest = segments_[received_];

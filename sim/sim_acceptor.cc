@@ -7,6 +7,7 @@
 #include "sim/lie.h"
 #include "sim/sim_network.h"
 #include "sim/sim_stream.h"
+#include "transport/base/sometimes.h"
 
 namespace twinwire::sim {
 
@@ -79,6 +80,7 @@ Result<std::unique_ptr<ByteStream>> SimAcceptor::accept(Deadline deadline) {
     connection.detach(1);
     return Error{Errc::broken, ECONNABORTED};
   }
+  if (connection.accepts_tried > 1) world.reached(Sometimes::descriptors_out_and_back);
   world.step(Step::accepted, connection.entity(), 0, who, [] { return std::string("accepted"); });
   return std::make_unique<SimStream>(connection, 1);
 }

@@ -9,6 +9,7 @@
 #include "sim/fabric.h"
 #include "sim/lie.h"
 #include "sim/sim_network.h"
+#include "transport/base/sometimes.h"
 
 namespace twinwire::sim {
 namespace {
@@ -130,7 +131,8 @@ void SimDatagram::damage(FlyingDatagram& flying, Pair& to, std::uint64_t nth) {
     to.size_max = 1199 + limit;  // QUIC needs 1,200 (RFC 9000, section 14)
     to.hole_bit = false;
   }
-  if (world.choose(Site::datagram_loss, place, to.entity, nth, 1) != 0)
+  if (world.choose(Site::datagram_loss, place, to.entity, nth, 1) != 0 &&
+      !LIE(datagram_loss_does_nothing))
     return lose(Site::datagram_loss);
   const bool calm = world.is_calm();
   if (!calm && nth < to.burst_until && mix(to.burst_key, nth) % 8 != 0)
@@ -182,6 +184,7 @@ void SimDatagram::fly(Block* block, std::size_t begin, std::size_t size, const D
   flying.ecn = datagram.ecn;
   flying.pair = to.entity;
   flying.duplicate = false;
+  flying.nth = nth;
   flying.fault = Site::wake_order;
   flying.counts = true;
   flying.lost = false;
@@ -212,6 +215,7 @@ void SimDatagram::fly(Block* block, std::size_t begin, std::size_t size, const D
   copy.lost = false;
   copy.delayed = false;
   copy.duplicate = true;
+  copy.nth = nth;
   world.schedule(copy, arrival + again);
 }
 
@@ -302,11 +306,18 @@ bool SimDatagram::deliver(FlyingDatagram& datagram) {
     release(received_.front().block);
     received_.pop_front();
   } else if (!room) {
+    world.reached(Sometimes::datagram_buffer_full);
     return false;
   }
   if (datagram.size == 0 && LIE(empty_datagram_lost)) return true;
   received_cost_ += cost;
   was_spoken_to_ = true;
+  if (datagram.pair == newest_pair_ && datagram.nth < newest_nth_) {
+    world.reached(Sometimes::datagram_overtaken);
+  } else {
+    newest_pair_ = datagram.pair;
+    newest_nth_ = datagram.nth;
+  }
   const std::uint64_t value = digest({datagram.block->data + datagram.begin, datagram.size});
   world.step(Step::datagram, datagram.pair, value,
              world.tracing() ? to_string(shown(datagram.from)) + ">" + to_string(shown(datagram.to))

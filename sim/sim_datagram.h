@@ -41,6 +41,7 @@ class FlyingDatagram final : public EventSource {
   bool lost = false;
   bool delayed = false;
   bool duplicate = false;
+  std::uint64_t nth = 0;  // of its pair
   FlyingDatagram* next_made = nullptr;
   FlyingDatagram* next_idle = nullptr;
 
@@ -120,6 +121,9 @@ class SimDatagram final : public DatagramSocket {
   bool was_spoken_to_ = false;
   std::size_t receive_buffer_;
   std::size_t buffer_asked_;
+  // The youngest that came from where the last one came from.
+  EntityId newest_pair_ = 0;
+  std::uint64_t newest_nth_ = 0;
   RingBuffer<Received> received_;
   std::size_t received_cost_ =
       0;  // what the blocks of received_ hold, as the kernel counts buffers and not bytes

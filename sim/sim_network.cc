@@ -10,6 +10,7 @@
 #include "sim/sim_acceptor.h"
 #include "sim/sim_datagram.h"
 #include "sim/sim_stream.h"
+#include "transport/base/sometimes.h"
 
 namespace twinwire::sim {
 namespace {
@@ -282,6 +283,7 @@ Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked,
                                              : acceptor->full() && !LIE(backlog_without_bound);
     if (full) {
       acceptor->dropped_one();
+      world_->reached(Sometimes::backlog_full);
       tell("backlog full: the SYN is dropped");
       continue;
     }
@@ -296,6 +298,7 @@ Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked,
     lease.kept = true;
     connection.end(0).realm = source->realm;
     connection.end(1).realm = target.realm;
+    if (seconds != 0) world_->reached(Sometimes::connected_by_later_syn);
     connection.link(0).send_open();
     return std::make_unique<SimStream>(connection, 0);
   }

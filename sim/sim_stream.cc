@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "sim/lie.h"
+#include "transport/base/sometimes.h"
 
 namespace twinwire::sim {
 namespace {
@@ -14,6 +15,23 @@ std::string shortened(std::string_view what, std::uint64_t taken, std::size_t of
                       std::uint64_t offset) {
   return std::string(what) + ": " + std::to_string(taken) + " of " + std::to_string(of) +
          " bytes at offset " + std::to_string(offset);
+}
+
+// Where a write that took `n` bytes of the pieces was cut.
+void note_cut(World& world, std::span<const iovec> pieces, std::size_t total, std::size_t n) {
+  if (pieces.size() < 2) return;
+  if (n > total - pieces.back().iov_len) return world.reached(Sometimes::write_cut_in_last_piece);
+  for (const iovec& piece : pieces) {
+    if (n == 0) return world.reached(Sometimes::write_cut_between_pieces);
+    if (n < piece.iov_len) return;
+    n -= piece.iov_len;
+  }
+}
+
+// Bytes wait for a side that has ended, or is dead.
+void note_late_read(World& world, const End& end) {
+  if (end.dead && end.os_errno == ECONNRESET) world.reached(Sometimes::bytes_read_after_reset);
+  if (end.shut && !end.dead) world.reached(Sometimes::read_after_own_end);
 }
 
 }  // namespace
@@ -69,11 +87,14 @@ Result<std::size_t> SimStream::write(std::span<const iovec> pieces, Deadline dea
     if (room > 0) break;
     end.writer = &scheduler.current();
     link.set_writer_waiting(true);
+    world.reached(Sometimes::writer_waited_for_room);
     const Wake wake = scheduler.park(deadline, "room in a send buffer");
     if (connection_ == nullptr) return Errc::canceled;
     end.writer = nullptr;
     link.set_writer_waiting(false);
-    if (wake != Wake::ready && !end.dead && link.room() == 0) return to_errc(wake);
+    if (wake == Wake::ready) continue;
+    if (!end.dead && link.room() == 0) return to_errc(wake);
+    if (!end.dead) world.reached(Sometimes::success_raced_stop);
   }
   std::size_t n = std::min(total, room);
   if (n > 1) {
@@ -89,6 +110,10 @@ Result<std::size_t> SimStream::write(std::span<const iovec> pieces, Deadline dea
   if (n == room && n < total && world.tracing())
     world.tell(link.who(), shortened("takes", n, total, link.written()) + ": its buffer is full");
   const std::size_t taken = link.send(pieces, n);
+  if (taken < total) [[unlikely]] {
+    note_cut(world, pieces, total, taken);
+    if (taken < n) world.reached(Sometimes::memory_short_inside_write);
+  }
   if (taken == 0) return Error{Errc::no_resources, ENOBUFS};
   return taken;
 }
@@ -104,7 +129,11 @@ Result<bool> SimStream::wait_readable(Deadline deadline) {
   TWINWIRE_CHECK(end.reader == nullptr, "another read is in progress");
   for (;;) {
     if (LIE(half_close_ends_both) && end.shut) return false;
-    if (link.readable() > 0) return true;
+    if (link.readable() > 0) {
+      if (end.dead || end.shut) [[unlikely]]
+        note_late_read(world, end);
+      return true;
+    }
     if (end.aborted) return failure(false);
     // A failure that was told stands, also where the peer's end had arrived before it.
     const bool failed =
@@ -118,8 +147,9 @@ Result<bool> SimStream::wait_readable(Deadline deadline) {
     const Wake wake = scheduler.park(deadline, "bytes to read");
     if (connection_ == nullptr) return Errc::canceled;
     end.reader = nullptr;
-    if (wake != Wake::ready && link.readable() == 0 && !link.ended() && !end.dead)
-      return to_errc(wake);
+    if (wake == Wake::ready) continue;
+    if (link.readable() == 0 && !link.ended() && !end.dead) return to_errc(wake);
+    if (link.readable() > 0) world.reached(Sometimes::success_raced_stop);
   }
 }
 
@@ -129,7 +159,7 @@ std::size_t SimStream::shorten_read(std::size_t available) {
   const Link& link = connection_->link(1 - side_);
   const std::uint64_t choice =
       world.choose(Site::short_read, link.place(), link.entity(), link.consumed(), available - 1);
-  if (choice == 0) [[likely]]
+  if (choice == 0 || LIE(short_read_does_nothing)) [[likely]]
     return available;
   world.decisions().bit(Site::short_read);
   if (world.tracing())

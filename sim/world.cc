@@ -45,6 +45,7 @@ World::World(const WorldOptions& options, StackPool& stacks)
                      .orders_wakes = true, .runs_per_turn = 1024, .root_entity = root_entity}),
       fabric_(std::make_unique<Fabric>(*this)) {
   settle_chances();
+  scheduler_.count_reached(&reached_);
   decisions_.record(options.record);
   decisions_.tell(options.decision_sink);
   decisions_.count_all(options.census);
@@ -123,7 +124,7 @@ std::uint64_t World::wake_priority(EntityId fiber, std::uint64_t nth_wake) noexc
 bool World::admit(std::size_t bytes) noexcept {
   if (options_.watcher != nullptr)
     options_.watcher->on_allocation(scheduler_.in_fiber() ? &scheduler_.current() : nullptr,
-                                   allocations_, bytes);
+                                    allocations_, bytes);
   if (choose(Site::no_memory, {}, root_entity, allocations_++, 1) == 0) return true;
   decisions_.bit(Site::no_memory);
   if (tracing()) tell("memory", "none is left for " + std::to_string(bytes) + " bytes");
@@ -185,6 +186,8 @@ RunReport World::finish(Scope& root) {
   report.steps = steps_;
   report.at = now_;
   report.counts = decisions_.counts();
+  report.on = may_strike_;
+  report.reached = reached_;
   report.leaked_buffers = buffers_->blocks_in_use() - buffers_in_use_before_;
   report.leaked_sockets = sockets;
   return report;

@@ -86,6 +86,8 @@ struct RunReport {
   std::uint64_t steps = 0;
   TimePoint at;  // virtual time of the end
   std::array<SiteCount, site_count> counts{};
+  std::array<bool, site_count> on{};  // faults that could strike, in this plan
+  SometimesCounts reached{};          // transport/base/sometimes.h
   std::vector<StuckFiber> stuck;
   std::size_t leaked_buffers = 0;  // blocks still referenced after every fiber ended
   std::size_t leaked_sockets = 0;  // streams, acceptors and datagram sockets not destroyed
@@ -129,6 +131,7 @@ class World final : public Host, private AllocationGate {
 
   TimePoint now() noexcept override { return now_; }
   Scheduler& scheduler() noexcept { return scheduler_; }
+  void reached(Sometimes state) noexcept { scheduler_.reached(state); }
   Decisions& decisions() noexcept { return decisions_; }
   const WorldOptions& options() const noexcept { return options_; }
   BufferPool& buffers() noexcept { return *buffers_; }
@@ -224,6 +227,7 @@ class World final : public Host, private AllocationGate {
   TimeHeap events_;
   bool watches_suspensions_;
   Suspensions suspensions_{*this};
+  SometimesCounts reached_{};
   Scheduler scheduler_;
   std::unique_ptr<Fabric> fabric_;  // what connects the nodes
   std::vector<std::unique_ptr<Node>> nodes_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "transport/base/plant.h"
+#include "transport/base/sometimes.h"
 
 namespace twinwire {
 namespace {
@@ -54,10 +55,12 @@ void AcceptLoop::run(std::unique_ptr<Acceptor> acceptor) {
 
 void AcceptLoop::accept_all(Acceptor& acceptor) {
   for (;;) {
-    while (sink_->ready() >= options_.ready_max)
+    while (sink_->ready() >= options_.ready_max && !PLANT(ready_without_bound)) {
+      network_->scheduler().reached(Sometimes::accept_held_back);
       if (room.wait(network_->scheduler(), Deadline::never(), "room among accepted connections") ==
           Wake::canceled)
         return;
+    }
     auto stream = acceptor.accept(Deadline::never());
     if (!stream) {
       if (stream.error() == Errc::canceled) return;
@@ -83,6 +86,7 @@ Result<void> AcceptLoop::pause_after(const Error& error) {
   if (PLANT(accept_sleeps_after_shortage) && error == Errc::no_resources &&
       room.wait(network_->scheduler(), Deadline::never(), "room") == Wake::canceled)
     return Errc::canceled;
+  network_->scheduler().reached(Sometimes::accept_paused);
   const Duration pause = error == Errc::no_resources ? make_room() : backoff_;
   auto slept = network_->scheduler().sleep_for(pause);
   backoff_ = std::min(2 * backoff_, backoff_max);
@@ -143,6 +147,8 @@ bool AcceptLoop::run_handshake(std::unique_ptr<ByteStream> stream, const bool& e
   const auto done = sink_->handshake(std::move(stream), {deadline, &why});
   if (done) return true;
   ++counters.handshakes_failed;
+  if (done.error() == Errc::timed_out)
+    network_->scheduler().reached(Sometimes::handshake_timed_out);
   refused(peer, done.error(), why, evicted);
   // The peer's failures are the peer's; a shortage is for the caller to know.
   if (done.error() == Errc::no_resources) report(done.error());
@@ -172,6 +178,7 @@ bool AcceptLoop::evict_oldest(TimePoint latest, std::size_t kept) noexcept {
     unfinished_.erase(at);
     if (ended) continue;
     ++counters.handshakes_evicted;
+    network_->scheduler().reached(Sometimes::handshake_evicted);
     *oldest.evicted = true;
     network_->scheduler().cancel(oldest.fiber);
     return true;

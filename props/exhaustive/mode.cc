@@ -26,7 +26,7 @@ laws::WorldRun run_of(const laws::Registry& registry, std::size_t transport, con
 Judgement judge(const Plan& plan, const Case& one, const laws::Verdict& verdict) {
   Judgement judgement{.key = verdict.failure_key(), .detail = verdict.detail};
   judgement.outcome = static_cast<std::size_t>(
-      std::find(plan.outcomes.begin(), plan.outcomes.end(), verdict.outcome) -
+      std::find(plan.outcomes.begin(), plan.outcomes.end(), verdict.course) -
       plan.outcomes.begin());
   if (one.edits.empty()) return judgement;
   const auto fault = static_cast<std::size_t>(one.edits.back().site);

@@ -43,7 +43,7 @@ struct Plan {
   std::vector<Base> bases;
   std::vector<Kind> kinds;  // at most kinds_max
   std::vector<Case> cases;
-  // What Verdict::outcome may say, where the mode counts it; at most outcomes_max.
+  // What Verdict::course may say, where the mode counts it; at most outcomes_max.
   std::vector<std::string> outcomes;
   // A line each below the table: what was learned, what was left out and why.
   std::vector<std::string> notes;

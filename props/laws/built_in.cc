@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "props/laws/registry.h"
 #include "props/laws/scenarios/accepting.h"
+#include "props/laws/scenarios/crowd.h"
 #include "props/laws/scenarios/exchange.h"
 #include "props/laws/scenarios/farewell.h"
 #include "props/laws/scenarios/impostors.h"
@@ -21,6 +22,7 @@ Registry built_in_scenarios() {
   registry.add<Traffic>();
   registry.add<StrictReader>();
   registry.add<Accepting>();
+  registry.add<Crowd>();
   registry.add<Limits>();
   registry.add<Farewell>();
   registry.add<Unread>();

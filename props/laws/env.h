@@ -11,6 +11,8 @@
 #include "props/laws/fit_world.h"
 #include "props/laws/judge.h"
 #include "sim/disk.h"
+#include "transport/base/mix.h"
+#include "transport/base/sometimes.h"
 #include "transport/fiber/scope.h"
 #include "transport/net/network.h"
 #include "transport/tls/tls_config.h"
@@ -76,6 +78,23 @@ class Env {
   }
   virtual bool listened_to() const noexcept { return false; }
 
+  // What the program saw of the run: results of calls, messages, ends; never when. Told folds what passes through it; a
+  // scenario that calls a transport past it adds its own. `who` and `what` tell one result from another, so that the
+  // order among fibers does not count. Two runs with equal outcomes were alike to the program (resample.h).
+  void saw(std::uint64_t who, std::uint64_t what, std::uint64_t result) noexcept {
+    if (keeps_outcome_) [[unlikely]]
+      outcome_ += mix(mix(who, what), result + 1);
+  }
+  static std::uint64_t key_of(std::string_view who) noexcept {
+    std::uint64_t key = 0xcbf29ce484222325ULL;
+    for (const char c : who) key = (key ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+    return key;
+  }
+  std::uint64_t outcome() const noexcept { return outcome_; }
+  void keep_outcome(bool on) noexcept { keeps_outcome_ = on; }
+  // A state that must come now and then was reached; counted in the World.
+  void reached(Sometimes state) noexcept { scope_->scheduler().reached(state); }
+
   // Draws that give the scenario its shape. Streamed from the seed, apart from every network's own randomness.
   // Uniform in [0, bound). The nth draw can be set as the knob "drawN"; the knob "draws" says how many come from the
   // seed, those after them being 0.
@@ -104,8 +123,8 @@ class Env {
   }
 
   // What became of what the run was about, in a word, for whoever counts over many runs.
-  void outcome(std::string_view word) { outcome_ = word; }
-  const std::string& outcome() const noexcept { return outcome_; }
+  void went(std::string_view word) { course_ = word; }
+  const std::string& course() const noexcept { return course_; }
 
   Scope& scope() noexcept { return *scope_; }
   Judge& judge() noexcept { return *judge_; }
@@ -132,11 +151,13 @@ class Env {
   void was_read(std::string_view name, std::int64_t value);
   void tell_shape(std::string_view name, std::int64_t value, std::int64_t plain, bool knob);
 
-  std::string outcome_;
+  std::string course_;
   Scope* scope_;
   Judge* judge_;
   std::uint64_t seed_;
   std::uint64_t draws_ = 0;
+  bool keeps_outcome_ = false;
+  std::uint64_t outcome_ = 0;
   std::vector<Knob> set_;
   std::vector<Knob> read_;
   bool shaping_;

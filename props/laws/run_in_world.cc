@@ -89,12 +89,14 @@ Verdict run_in_world(const WorldRun& run, StackPool& stacks) {
   verdict.report = world.run([&](Scope& scope) {
     WorldEnv env(world, scope, judge, run.knobs);
     if (run.on_shape) env.on_shape(run.on_shape);
+    env.keep_outcome(run.outcome);
     run.scenario->bodies[run.transport](env);
     // The scenario's fibers may go on after its body: they are joined before the knobs are read off.
     scope.join();
     verdict.outcome = env.outcome();
     verdict.knobs_read = env.knobs_read();
     verdict.knobs_unread = env.knobs_unread();
+    verdict.course = env.course();
   });
   const sim::RunReport& report = verdict.report;
   if (report.failure) judge.violate("exception", what(report.failure));
@@ -115,6 +117,8 @@ Verdict run_in_world(const WorldRun& run, StackPool& stacks) {
     verdict.law = name(report.ending);
     verdict.detail = describe(report);
   }
+  if (verdict.kind != VerdictKind::pass)
+    verdict.outcome = mix(verdict.outcome, Env::key_of(verdict.failure_key()));
   if (run.options.record) verdict.decisions = world.decisions().recorded();
   verdict.edits_used = world.decisions().edits_used();
   return verdict;

@@ -17,6 +17,7 @@ struct WorldRun {
   std::size_t transport = 0;  // index into Transports
   std::vector<Knob> knobs;
   std::function<void(const Shape&)> on_shape;  // Env::on_shape
+  bool outcome = false;                        // keep what the program sees (Verdict::outcome)
   sim::WorldOptions options;                   // seed, faults, edits, trace ...
 };
 
@@ -35,7 +36,9 @@ struct Verdict {
   std::vector<std::string> knobs_unread;
   std::vector<sim::Decision> decisions;  // where options.record was on: every choice other than 0
   std::size_t edits_used = 0;
-  std::string outcome;  // Env::outcome
+  std::string course;  // Env::went
+  // Where it was to be kept: what the program saw (Env::saw), and the verdict.
+  std::uint64_t outcome = 0;
 
   // What broke, in terms that survive minimising: "law_broken:prefix".
   std::string failure_key() const;

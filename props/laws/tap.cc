@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <string>
 
+#include "transport/base/sometimes.h"
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -30,10 +32,23 @@ bool allowed(const iovec& piece, const StreamRecord& record, std::size_t& from) 
   return inside(piece, *record.in_flight, from);
 }
 
+bool ends_with_piece(std::span<const iovec> pieces, std::size_t written) noexcept {
+  for (const iovec& piece : pieces) {
+    if (written == piece.iov_len) return true;
+    if (written < piece.iov_len) return false;
+    written -= piece.iov_len;
+  }
+  return false;
+}
+
 class TapStream final : public ByteStream {
  public:
-  TapStream(std::unique_ptr<ByteStream> inner, std::shared_ptr<StreamRecord> record, Judge& judge)
-      : inner_(std::move(inner)), record_(std::move(record)), judge_(&judge) {}
+  TapStream(std::unique_ptr<ByteStream> inner, std::shared_ptr<StreamRecord> record, Judge& judge,
+            Scheduler& scheduler)
+      : inner_(std::move(inner)),
+        record_(std::move(record)),
+        judge_(&judge),
+        scheduler_(&scheduler) {}
   ~TapStream() override { record_->destroyed = true; }
 
   Result<std::size_t> write(std::span<const iovec> pieces, Deadline deadline) override {
@@ -53,13 +68,19 @@ class TapStream final : public ByteStream {
     auto written = inner_->write(pieces, deadline);
     if (!written) {
       record.write_failed = true;
+      if (cut_ != Cut::nowhere) scheduler_->reached(Sometimes::batch_failed_half_written);
+      if (cut_ == Cut::between_pieces) scheduler_->reached(Sometimes::write_failed_between_pieces);
       return written;
     }
     judge_->check(*written >= 1 && *written <= total, "byte_seam", [&] {
       return "write took " + std::to_string(*written) + " of " + std::to_string(total) + " bytes";
     });
     record.accepted += *written;
-    if (*written < total) ++record.short_writes;
+    cut_ = Cut::nowhere;
+    if (*written < total) {
+      ++record.short_writes;
+      cut_ = ends_with_piece(pieces, *written) ? Cut::between_pieces : Cut::inside_piece;
+    }
     return written;
   }
   Result<Slice> read(Deadline deadline) override {
@@ -95,7 +116,10 @@ class TapStream final : public ByteStream {
   std::unique_ptr<ByteStream> inner_;
   std::shared_ptr<StreamRecord> record_;
   std::size_t found_at_ = 0;
+  // Where the last write stopped short.
+  enum class Cut : std::uint8_t { nowhere, between_pieces, inside_piece } cut_ = Cut::nowhere;
   Judge* judge_;
+  Scheduler* scheduler_;
 };
 
 class TapAcceptor final : public Acceptor {
@@ -204,7 +228,7 @@ std::unique_ptr<ByteStream> TapNetwork::tap(std::unique_ptr<ByteStream> stream) 
   record->local = stream->local();
   record->peer = stream->peer();
   records_->push_back(record);
-  return std::make_unique<TapStream>(std::move(stream), std::move(record), *judge_);
+  return std::make_unique<TapStream>(std::move(stream), std::move(record), *judge_, scheduler());
 }
 
 std::size_t TapNetwork::live_streams() const noexcept {

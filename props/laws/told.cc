@@ -3,6 +3,12 @@
 
 namespace twinwire::laws {
 
+void Told::note_batch(const Result<void>& sent) noexcept {
+  if (sent) return env_->reached(Sometimes::batch_of_512);
+  if (sent.error() == Errc::timed_out) env_->reached(Sometimes::batch_ran_out_of_time);
+  if (sent.error() == Errc::canceled) env_->reached(Sometimes::batch_canceled);
+}
+
 std::string Told::described(const Batch& batch) {
   if (batch.empty()) return "no message";
   std::string text = number(batch.size()) + (batch.size() == 1 ? " message of " : " messages of ");

@@ -151,7 +151,7 @@ class TrafficSide {
       if (short_of_memory) (void)scheduler().sleep_for(std::chrono::milliseconds(1));
       if (told_to_stop && !scheduler().cancel_pending() &&
           network_->clock().now() < patience_ends) {
-        told_.does("is told to stop reading, and reads again");
+        told_.reading_stopped();
         continue;
       }
       told_.reading_ended(error);

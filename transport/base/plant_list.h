@@ -47,6 +47,7 @@ namespace twinwire::plant {
   X(accept_waits_for_handshake, "the handshake runs inside the accept loop", "accept")          \
   X(handshake_without_timeout, "a mute peer's handshake never ends", "accept")                  \
   X(handshakes_without_bound, "unfinished handshakes pile up", "accept")                        \
+  X(ready_without_bound, "connections that nobody accepts pile up", "accept")                   \
   X(evict_newest_handshake, "at the bound the newest handshake makes room", "accept")           \
   X(accept_error_ends_listener, "one failed accept ends the listener", "accept")                \
   X(accept_spins_without_descriptors, "accept spins while descriptors are out", "accept")       \

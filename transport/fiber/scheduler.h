@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "transport/base/error.h"
+#include "transport/base/sometimes_counts.h"
 #include "transport/base/time_heap.h"
 #include "transport/fiber/fiber.h"
 #include "transport/fiber/stack_pool.h"
@@ -116,6 +117,13 @@ class Scheduler {
     if (fiber.shields == 0) wake(fiber, Wake::canceled);
   }
 
+  // A state that a suite of tests must reach now and then was reached. Counted where somebody counts.
+  void reached(Sometimes state) noexcept {
+    if (reached_ != nullptr) ++(*reached_)[static_cast<std::size_t>(state)];
+  }
+  // `counts` outlives what it is told of; nullptr: nobody counts.
+  void count_reached(SometimesCounts* counts) noexcept { reached_ = counts; }
+
   // As the current fiber's clock has it.
   TimePoint now() noexcept { return local(host_->now()); }
   TimePoint local(TimePoint host) const noexcept {
@@ -174,6 +182,7 @@ class Scheduler {
   Host* host_;
   StackPool* stacks_;
   SchedulerOptions options_;
+  SometimesCounts* reached_ = nullptr;
   Fiber* current_ = nullptr;
   bool stop_requested_ = false;
 

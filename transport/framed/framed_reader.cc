@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "transport/base/plant.h"
+#include "transport/base/sometimes.h"
 #include "transport/framed/framed_conn.h"
 #include "transport/framed/framed_core.h"
 
@@ -63,20 +64,30 @@ Error end_by_close(FramedCore& core) {
   return *core.read_error;
 }
 
+void note_stop(FramedCore& core) noexcept {
+  if (core.decoder.end_of_stream() == Errc::broken)
+    core.scheduler().reached(Sometimes::read_stopped_inside_frame);
+}
+
 // Final errors end the connection; the others leave everything as it was.
 Error read_failed(FramedCore& core, Error error) {
   switch (error.code) {
     case Errc::timed_out:
     case Errc::no_resources:
+      note_stop(core);
       if (PLANT(lose_bytes_when_read_stops)) core.decoder.discard();
       return error;
     case Errc::canceled:
+      note_stop(core);
       if (PLANT(lose_bytes_when_read_stops)) core.decoder.discard();
+      if (!core.closing) return error;
       // close() has interrupted this read to take over the stream.
-      return core.closing ? end_by_close(core) : error;
+      core.scheduler().reached(Sometimes::close_took_over_read);
+      return end_by_close(core);
     case Errc::closed: core.read_error = error; return error;
     default:
       if (core.read_error) {  // dropped on this side while we waited
+        core.scheduler().reached(Sometimes::reader_woken_by_drop);
         if (PLANT(reader_waits_for_dead_writer))
           (void)core.reader_left.wait(core.scheduler(), Deadline::never(), "a writer that is dead");
         return *core.read_error;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "transport/base/plant.h"
+#include "transport/base/sometimes.h"
 #include "transport/quic/quic_endpoint.h"
 
 namespace twinwire {
@@ -60,10 +61,10 @@ Result<void> QuicConnection::start(const QuicInitial* initial) {
 // --- The engine's notes ----------------------------------------------------------------------------------------------
 
 void QuicConnection::on_bytes(QuicStream stream, std::span<const std::byte> bytes, bool end) {
-  if (stream.carries_messages())
-    inbound_.on_bytes(stream.number, bytes, end);
-  else
-    exchanges_.on_bytes(stream, bytes, end);
+  if (!stream.carries_messages()) return exchanges_.on_bytes(stream, bytes, end);
+  inbound_.on_bytes(stream.number, bytes, end);
+  if (end && inbound_.waits_for_older(stream.number))
+    endpoint_->services().scheduler->reached(Sometimes::quic_message_overtaken);
 }
 void QuicConnection::on_reset(QuicStream stream) {
   if (stream.carries_messages())
@@ -116,10 +117,14 @@ void QuicConnection::on_written(const Piece& piece, std::size_t bytes) {
     exchanges_.on_written(piece.stream, bytes);
 }
 void QuicConnection::on_blocked(const Piece& piece) {
+  endpoint_->services().scheduler->reached(Sometimes::quic_credit_exhausted);
   if (piece.stream.carries_messages())
     outbound_.on_blocked();
   else
     exchanges_.on_blocked(piece.stream);
+}
+void QuicConnection::on_black_hole() {
+  endpoint_->services().scheduler->reached(Sometimes::quic_small_packets);
 }
 
 // --- The pump --------------------------------------------------------------------------------------------------------
@@ -144,6 +149,7 @@ void QuicConnection::pump() {
     dirty_ = false;
     TimePoint now = endpoint_->services().clock->now();
     if (engine_ != nullptr && !reported_ && now >= handshake_.at) {
+      if (is_server_) scheduler.reached(Sometimes::handshake_timed_out);
       failure_ = Error{Errc::timed_out, 0};
       drop({Errc::timed_out, 0}, QuicCode::dropped);
     }
@@ -236,6 +242,7 @@ void QuicConnection::receive(const QuicPath& path, Ecn ecn, std::span<const std:
         ((answered_ & (answered_ + 1)) == 0 || now >= answered_at_ + answer_every_)) {
       answered_at_ = now;
       owes_kept_ = true;
+      endpoint_->services().scheduler->reached(Sometimes::quic_close_packet_repeated);
       wake_pump();
     }
     ++answered_;
@@ -271,7 +278,11 @@ void QuicConnection::note_cause() noexcept {
 
 void QuicConnection::settle(QuicFate fate) {
   Scheduler& scheduler = *endpoint_->services().scheduler;
-  if (engine_ != nullptr && fate == QuicFate::alive) path_ = engine_->path();
+  if (engine_ != nullptr && fate == QuicFate::alive) {
+    const QuicPath path = engine_->path();
+    if (path != path_) scheduler.reached(Sometimes::quic_path_changed);
+    path_ = path;
+  }
   if (handshake_done_ && !established_ && engine_ != nullptr &&
       !engine_->peer_agrees_on_streams()) {
     explain(options_.one_stream

@@ -77,6 +77,7 @@ class QuicConnection final : public QuicSink, public std::enable_shared_from_thi
   std::optional<Piece> next_piece() override;
   void on_written(const Piece& piece, std::size_t bytes) override;
   void on_blocked(const Piece& piece) override;
+  void on_black_hole() override;
   std::uint64_t streams_wanted() override { return established_ ? outbound_.streams_wanted() : 0; }
 
   void pump();

@@ -7,6 +7,7 @@
 #include <new>
 
 #include "transport/base/plant.h"
+#include "transport/base/sometimes.h"
 #include "transport/quic/quic_connection.h"
 
 namespace twinwire {
@@ -179,11 +180,13 @@ void QuicEndpoint::begin(const QuicPath& path, Ecn ecn, QuicInitial initial,
     std::array<std::byte, quic_packet_max> packet;
     const std::size_t size =
         write_retry(packet, initial, path.remote, secret_, *services_.random, now);
+    services_.scheduler->reached(Sometimes::quic_retry);
     if (size != 0) answer(path, std::span(packet).first(size));
     return;
   }
   if (unfinished_.size() >= options_.accept.handshakes_max) {
     ++counters_.handshakes_evicted;
+    services_.scheduler->reached(Sometimes::handshake_evicted);
     const auto oldest = unfinished_.front();
     oldest->explain("evicted by newer handshakes");
     oldest->drop({Errc::broken, 0}, QuicCode::dropped);

@@ -569,7 +569,9 @@ class Engine final : public QuicEngine {
     if (ngtcp2_conn_get_handshake_completed(conn_) == 0) return;
     ngtcp2_conn_stat stat;
     ngtcp2_conn_get_conn_stat(conn_, &stat);
-    if (stat.pto_count >= 2) small_until_ = now + std::chrono::seconds(600);
+    if (stat.pto_count < 2) return;
+    small_until_ = now + std::chrono::seconds(600);
+    sink_.on_black_hole();
   }
 
   QuicOptions options_;

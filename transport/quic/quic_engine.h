@@ -82,6 +82,8 @@ class QuicSink {
   virtual void on_written(const Piece& piece, std::size_t bytes) = 0;
   // The peer lets nothing of it in now: not to be offered again for this packet.
   virtual void on_blocked(const Piece& piece) = 0;
+  // Large packets seem to get lost: from now on they are small.
+  virtual void on_black_hole() {}
   // How many streams of messages are to be opened, those before included.
   virtual std::uint64_t streams_wanted() = 0;
 

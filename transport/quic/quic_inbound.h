@@ -37,6 +37,10 @@ class QuicInbound {
   void discard() noexcept;
   // The peer has said good-bye, and every stream before that has come to its end.
   bool ended() const noexcept;
+  // An older message than that is still to become whole.
+  bool waits_for_older(std::uint64_t stream) const noexcept {
+    return !one_stream_ && stream > first_ && !streams_.empty() && !streams_.front().end;
+  }
   // A stream found no memory: the connection cannot go on, since the peer will not send it again.
   bool out_of_memory() const noexcept { return out_of_memory_; }
 

@@ -3,6 +3,7 @@
 #include <new>
 
 #include "transport/base/plant.h"
+#include "transport/base/sometimes.h"
 #include "transport/fiber/exclusive.h"
 #include "transport/quic/quic_conn.h"
 #include "transport/quic/quic_connection.h"
@@ -79,6 +80,7 @@ Result<Message> QuicConnection::request(const Message& request, std::size_t max,
     if (*whole) return reply;
     if (const auto over = no_more_requests()) return *over;
     if (wake != Wake::ready) {
+      scheduler.reached(Sometimes::quic_request_given_up);
       abandon(*exchange);
       if (PLANT(quic_late_reply_drops_connection)) drop({to_errc(wake), 0}, QuicCode::dropped);
       return to_errc(wake);

@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "transport/base/plant.h"
+#include "transport/base/sometimes.h"
 
 namespace twinwire {
 namespace {
@@ -93,6 +94,7 @@ Result<std::size_t> TlsCore::write(std::span<const iovec> pieces, Deadline deadl
   auto sealed = engine_->seal(pieces, write_max);
   if (sealed && engine_->wants_new_keys() && clock_->now() >= next_key_update_) {
     next_key_update_ = clock_->now() + key_update_pause;
+    scheduler_->reached(Sometimes::tls_key_update);
     if (auto updated = engine_->update_keys(); !updated) sealed = updated.error();
   }
   if (!sealed) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "transport/base/plant.h"
+#include "transport/base/sometimes.h"
 #include "transport/tls/tls_core.h"
 
 namespace twinwire {
@@ -23,7 +24,10 @@ Result<void> TlsCore::handshake(Deadline deadline) {
       return done.error();
     }
     if (auto flushed = flush(deadline); !flushed) return flushed.error();
-    if (*done) return {};
+    if (*done) {
+      if (engine_->resumed()) scheduler_->reached(Sometimes::tls_resumed);
+      return {};
+    }
     auto bytes = lower_->read(deadline);
     if (!bytes) return bytes.error();
     if (bytes->empty()) return Errc::broken;
@@ -63,6 +67,7 @@ void TlsCore::pump_in() {
       lower_ended_ = true;
       // Whoever cuts the connection cannot forge the good-bye: without it something may be missing.
       if (!engine_->peer_ended()) {
+        scheduler_->reached(Sometimes::tls_cut_without_goodbye);
         if (!PLANT(eof_without_close_notify_is_closed)) return fail({Errc::broken, 0});
 #ifdef TWINWIRE_PLANTS
         engine_->pretend_peer_ended();
@@ -77,6 +82,7 @@ void TlsCore::pump_in() {
 
 Result<void> TlsCore::wait_for_room() {
   while (plaintext_.size() >= plaintext_max && !aborted_ && !PLANT(inbound_without_bound)) {
+    scheduler_->reached(Sometimes::tls_plaintext_waits);
     const Wake wake = room_.wait(*scheduler_, Deadline::never(), "room for decrypted bytes");
     if (wake != Wake::ready) return to_errc(wake);
   }
@@ -99,6 +105,7 @@ bool TlsCore::take_in(Slice ciphertext) {
   }
 #endif
   if (!opened) {
+    if (opened.error() == Errc::broken) scheduler_->reached(Sometimes::tls_record_refused);
     tell_violation();
     fail(opened.error());
     return false;

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "transport/base/plant.h"
+#include "transport/base/sometimes.h"
 #include "transport/net/write_all.h"
 #include "transport/ws/ws_core.h"
 
@@ -71,6 +72,7 @@ void WsCore::run_payments() {
     } else if (std::exchange(owes_pong, false)) {
       // A copy: the next ping may come while this one is being answered.
       const auto payload = pong;
+      scheduler.reached(Sometimes::ws_pong_sent);
       written =
           write_control(ws::Opcode::pong, std::span(payload).first(pong_size), Deadline::never());
     } else if (std::exchange(owes_ping, false)) {

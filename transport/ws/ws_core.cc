@@ -4,6 +4,7 @@
 #include <new>
 
 #include "transport/base/plant.h"
+#include "transport/base/sometimes.h"
 #include "transport/ws/ws_conn.h"
 #include "transport/ws/ws_handshake.h"
 
@@ -89,6 +90,7 @@ Result<WsConn> WsConn::connect(Network& network, std::unique_ptr<ByteStream> str
                                const WsOptions& options, Deadline deadline) {
   auto behind = ws::upgrade_as_client(*stream, options, network.random(), deadline);
   if (!behind) return behind.error();
+  if (!behind->empty()) network.scheduler().reached(Sometimes::ws_bytes_behind_upgrade);
   auto core = make_core(network, std::move(stream), ws::Role::client, options, std::move(*behind));
   if (!core) return core.error();
   WsConn conn(*core);
@@ -100,6 +102,7 @@ Result<WsConn> WsConn::accept(Network& network, std::unique_ptr<ByteStream> stre
                               const WsOptions& options, HandshakeTerms terms) {
   auto behind = ws::upgrade_as_server(*stream, options, network.clock(), terms);
   if (!behind) return behind.error();
+  if (!behind->empty()) network.scheduler().reached(Sometimes::ws_bytes_behind_upgrade);
   auto core = make_core(network, std::move(stream), ws::Role::server, options, std::move(*behind));
   if (!core) return core.error();
   WsConn conn(*core);

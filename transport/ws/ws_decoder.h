@@ -68,6 +68,8 @@ class WsDecoder {
   // Drops all that next() has not handed out, and skips what is to come.
   void release() noexcept;
   bool closed() const noexcept { return closed_; }
+  // The first frames of a message have come, and not the last one.
+  bool in_message() const noexcept { return in_message_; }
 
  private:
   enum class Step : std::uint8_t { head, payload };

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "transport/base/plant.h"
+#include "transport/base/sometimes.h"
 #include "transport/ws/ws_core.h"
 
 namespace twinwire {
@@ -50,8 +51,10 @@ bool WsCore::drain() {
       case Got::message:
         inbox.push(decoder.take_message());
         arrivals.wake_one(scheduler);
-        while (!inbox.has_room() && !closing)
+        while (!inbox.has_room() && !closing) {
+          scheduler.reached(Sometimes::ws_inbox_full);
           if (!wait_for_reader()) return false;
+        }
         break;
       case Got::bound:
         // The reader may be there and not have run since the last message woke it.
@@ -63,6 +66,7 @@ bool WsCore::drain() {
         if (!wait_for_reader()) return false;
         break;
       case Got::ping: {
+        if (decoder.in_message()) scheduler.reached(Sometimes::ws_control_inside_message);
         const auto payload = decoder.payload();
         std::memcpy(pong.data(), payload.data(), payload.size());
         pong_size = payload.size();
@@ -70,7 +74,9 @@ bool WsCore::drain() {
         pay();
         break;
       }
-      case Got::pong: break;  // any sign of life is as good
+      case Got::pong:  // any sign of life is as good
+        if (decoder.in_message()) scheduler.reached(Sometimes::ws_control_inside_message);
+        break;
       case Got::close: peer_closed(); break;
       case Got::violation: violate(decoder.fault()); return false;
     }
@@ -91,6 +97,7 @@ bool WsCore::wait_for_reader() {
 
 void WsCore::peer_closed() noexcept {
   peer_close = decoder.close_code();
+  if (close_sent) scheduler.reached(Sometimes::ws_closes_crossed);
   const bool clean = *peer_close == ws::close_none || *peer_close == ws::close_normal ||
                      *peer_close == ws::close_going_away;
   if (!inbound_end) inbound_end = Error{clean ? Errc::closed : Errc::broken, 0};

@@ -57,6 +57,7 @@ struct Accepting {
     explicit Run(Env& env)
         : env_(&env),
           server_(env.node("server"), env.judge(), env.origins()),
+          told_(env, "server"),
           mutes_(size(env, "mute_peers", 2 + env.draw(6), 0)),
           honest_(size(env, "honest_clients", 1 + env.draw(3), 0)),
           bound_(size(env, "handshakes_max", 1 + env.draw(4), 1)),
@@ -235,7 +236,7 @@ struct Accepting {
         }
         if (accepted.error() == Errc::canceled || accepted.error() == Errc::shutting_down) return;
         accept_failed_ = true;
-        Told(*env_, "server").does("accept fails: " + to_string(accepted.error()));
+        told_.accept_failed(accepted.error());
       }
     }
 
@@ -255,6 +256,7 @@ struct Accepting {
 
     Env* env_;
     TapNetwork server_;
+    Told told_;
     std::size_t mutes_;
     std::size_t honest_;
     std::size_t bound_;

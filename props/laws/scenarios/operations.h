@@ -82,7 +82,7 @@ struct Operations {
       // A drop never suspends: the packet that tells of it leaves with the pump's next turn, perhaps still to come.
       if constexpr (over_datagrams<T>) (void)scheduler().sleep_for(std::chrono::milliseconds(1));
       harm_.judge_all(over_datagrams<T>);
-      env_->outcome(harm_.outcome());
+      env_->went(harm_.outcome());
     }
 
    private:

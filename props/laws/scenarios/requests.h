@@ -169,6 +169,8 @@ struct Requests {
       auto reply =
           writer.request(std::move(*request).freeze(),
                          plan.tight_maximum ? expected->size() : default_max_message, deadline);
+      env_->saw(Env::key_of("request"), id,
+                reply ? 256 + reply->size() : static_cast<std::uint64_t>(reply.error().code));
       env_->tell("client", [&] {
         return "request " + std::to_string(id) + " " +
                (reply ? "is answered" : "ends: " + to_string(reply.error()));

@@ -155,6 +155,8 @@ struct Traffic {
           continue;
         }
         if (accepted.error() == Errc::canceled || accepted.error() == Errc::shutting_down) return;
+        env_->saw(Env::key_of("server's accept"), ++accepts_failed_,
+                  static_cast<std::uint64_t>(accepted.error().code));
         env_->judge().check(
             accepted.error() == Errc::broken || accepted.error() == Errc::no_resources, "accept",
             [&] { return "accept failed with " + to_string(accepted.error()); });
@@ -247,6 +249,7 @@ struct Traffic {
     TrafficPlan plan_;
     bool any_order_;
     TapNetwork server_;
+    std::uint64_t accepts_failed_ = 0;
     WaitQueue dialed_;
     std::vector<std::unique_ptr<Pair>> pairs_;
   };
