@@ -26,8 +26,8 @@ struct Traffic {
     if (env.shaping()) reshape(plan, env);
     (void)run_plan<T>(env, std::move(plan));
   }
-  // The same for a plan of the caller's. Whether all of it came to be: every connection, every message, and of those who
-  // were to close each with success.
+  // The same for a plan of the caller's. Whether all of it came to be: every connection, every message, and every close
+  // a success.
   template <Transport T>
   static bool run_plan(Env& env, TrafficPlan plan) {
     Run<T> run(env, std::move(plan));
