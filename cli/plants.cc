@@ -72,11 +72,11 @@ bool add_row(std::vector<std::vector<std::string>>& rows, const PlantSet::Plant&
   return always;
 }
 
-// "swarm", "random"
-RunSpec::Base search_named(const std::string& name) {
-  if (name == "swarm") return RunSpec::Base::swarm;
-  if (name == "random") return RunSpec::Base::all;
-  bad_usage("there is no search named '" + name + "'; there are swarm and random");
+Search search_named(const std::string& name) {
+  if (name == "swarm") return Search::swarm;
+  if (name == "random") return Search::random;
+  if (name == "exhaustive") return Search::exhaustive;
+  bad_usage("there is no search named '" + name + "'; there are swarm, random and exhaustive");
 }
 
 ExitCode plants(const Tool& tool, PlantsArguments& options) {
@@ -111,8 +111,9 @@ ExitCode plants(const Tool& tool, PlantsArguments& options) {
       {"planted bug", "what it does", "caught as", "by scenario"}};
   for (const std::string& search : options.searches) {
     const std::string of = options.searches.size() == 1 ? "" : search + ": ";
-    rows[0].push_back(of + "seeds, median");
-    rows[0].push_back(of + "seeds, worst");
+    const std::string what = search == "exhaustive" ? "cases" : "seeds";
+    rows[0].push_back(of + what + ", median");
+    rows[0].push_back(of + what + ", worst");
   }
   unsigned missed = 0;
   for (std::size_t i = 0; i < options.names.size(); ++i) {
@@ -148,9 +149,11 @@ void add_plants(CLI::App& app, const Tool& tool, ExitCode& code) {
   verb->add_option("--scenario", options->plan.scenarios,
                    "only this one, may be repeated; each in turn unless given")
       ->allow_extra_args(false);
-  verb->add_option("--search", options->searches,
-                   "how faults are drawn: swarm, or random (all are on in every run); may be "
-                   "repeated: each has columns of its own, and the first decides the exit code")
+  verb->add_option(
+          "--search", options->searches,
+          "swarm, random (seeds with every fault on) or exhaustive (cases of `exhaust`, "
+          "scattered); may be repeated: each has columns of its own, and the first decides "
+          "the exit code")
       ->allow_extra_args(false)
       ->capture_default_str();
   verb->add_option("--jobs", options->jobs, "worker processes; one for each processor unless given")

@@ -51,7 +51,7 @@ int PlantsCrew::work(Slot& slot) {
 
 RunSpec PlantsCrew::spec_of(std::uint64_t job) const {
   RunSpec spec;
-  spec.base = plan_.search_of(job);
+  spec.base = plan_.search_of(job) == Search::random ? RunSpec::Base::all : RunSpec::Base::swarm;
   spec.transport =
       !plan_.transport.empty()
           ? plan_.transport
@@ -67,10 +67,23 @@ bool PlantsCrew::fails_without_plant(const laws::WorldRun& run, StackPool& stack
   return verdict.kind != laws::VerdictKind::pass;
 }
 
+bool PlantsCrew::detects(Slot& slot, std::uint64_t job, const laws::WorldRun& run,
+                         StackPool& stacks) {
+  fill(slot.scenario, run.scenario->name);
+  const laws::Verdict verdict = laws::run_in_world(run, stacks);
+  if (verdict.kind == laws::VerdictKind::pass || fails_without_plant(run, stacks)) return false;
+  PlantRound& round = rounds_[job];
+  round.seeds = slot.seeds.load();
+  fill(round.key, verdict.failure_key());
+  fill(round.scenario, run.scenario->name);
+  round.detected = true;
+  return true;
+}
+
 void PlantsCrew::run_round(Slot& slot, std::uint64_t job, StackPool& stacks) {
   plant_ = plan_.plants[plan_.plant_of(job)];
+  if (plan_.search_of(job) == Search::exhaustive) return run_cases(slot, job, stacks);
   tool_->plants.activate(plant_);
-  PlantRound& round = rounds_[job];
   RunSpec spec = spec_of(job);
   std::vector<laws::WorldRun> runs;
   const std::uint64_t first = PlantsPlan::first_seed(job % plan_.rounds);
@@ -84,31 +97,51 @@ void PlantsCrew::run_round(Slot& slot, std::uint64_t job, StackPool& stacks) {
   for (std::uint64_t i = slot.seeds.load(); i < plan_.seeds_max; ++i) {
     slot.seeds.store(i + 1);
     for (laws::WorldRun& run : runs) {
-      fill(slot.scenario, run.scenario->name);
       run.options.seed = first + i;
       run.options.faults = spec.plan(first + i);
-      const laws::Verdict verdict = laws::run_in_world(run, stacks);
-      if (verdict.kind == laws::VerdictKind::pass || fails_without_plant(run, stacks)) continue;
-      round.seeds = i + 1;
-      fill(round.key, verdict.failure_key());
-      fill(round.scenario, run.scenario->name);
-      round.detected = true;
-      return;
+      if (detects(slot, job, run, stacks)) return;
     }
   }
 }
 
-// The same for a seed on which a worker died.
-bool PlantsCrew::dies_without_plant(const Slot& slot) {
-  RunSpec spec = spec_of(slot.job.load());
+const PlantsCases& PlantsCrew::cases_over(std::size_t transport, StackPool& stacks) {
+  const auto known = cases_.find(transport);
+  if (known != cases_.end()) return known->second;
+  tool_->plants.activate("");
+  return cases_.try_emplace(transport, *tool_->registry, transport, stacks).first->second;
+}
+
+void PlantsCrew::run_cases(Slot& slot, std::uint64_t job, StackPool& stacks) {
+  const PlantsCases& cases = cases_over(transport_named(spec_of(job).transport), stacks);
+  tool_->plants.activate(plant_);
+  const std::uint64_t start = PlantsPlan::first_seed(job % plan_.rounds);
+  const std::uint64_t end = std::min(plan_.seeds_max, cases.size());
+  for (std::uint64_t i = slot.seeds.load(); i < end; ++i) {
+    slot.seeds.store(i + 1);
+    laws::WorldRun run = cases.run(start, i);
+    run.options.progress = &slot.pulse.steps;
+    if (detects(slot, job, run, stacks)) return;
+  }
+}
+
+laws::WorldRun PlantsCrew::run_of(const Slot& slot, StackPool& stacks) {
+  const std::uint64_t job = slot.job.load();
+  const std::uint64_t first = PlantsPlan::first_seed(job % plan_.rounds);
+  const std::uint64_t nth = slot.seeds.load() - 1;
+  RunSpec spec = spec_of(job);
+  if (plan_.search_of(job) == Search::exhaustive)
+    return cases_over(transport_named(spec.transport), stacks).run(first, nth);
   spec.scenario = slot.scenario.data();
-  const std::uint64_t seed =
-      PlantsPlan::first_seed(slot.job.load() % plan_.rounds) + slot.seeds.load() - 1;
+  return spec.world_run(*tool_, first + nth);
+}
+
+// The same as fails_without_plant, of a run on which a worker died.
+bool PlantsCrew::dies_without_plant(const Slot& slot) {
   Shared<Pulse> pulse;
   Child child({.pulse = &*pulse, .hang_after = hang_after_, .capture_stderr = true}, [&] {
+    StackPool stacks;
     tool_->plants.activate("");
-    return run_watched(spec.world_run(*tool_, seed), *pulse).kind == laws::VerdictKind::pass ? 0
-                                                                                             : 1;
+    return run_watched(run_of(slot, stacks), *pulse).kind == laws::VerdictKind::pass ? 0 : 1;
   });
   const Death death = child.wait();
   return death.kind != Death::Kind::ended || death.exit_code != 0;

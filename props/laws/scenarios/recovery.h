@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// recovery: a listener and its clients in a storm, without a single deadline of their own; then the faults end. Whatever
-// was pending ends within a bound, and whoever comes now is served at once. A slot, a permit or a fiber that the storm
-// has cost shows here.
+// recovery: a listener and its clients in a storm, without a single deadline of their own; then the faults end.
+// Whatever was pending ends within a bound, and whoever comes now is served at once. A slot, a permit or a fiber that
+// the storm has cost shows here.
 #pragma once
 
 #include <algorithm>
