@@ -195,7 +195,7 @@ ExitCode hunt(const Tool& tool, HuntArguments& options) {
                     hex16(crew.hashes()[i]).c_str());
   HuntResult result = result_of(crew, outcome, options);
   print_result(result, outcome.interrupted() ? "interrupted after " : "ran        ");
-  const ExitCode account = report_account(result, options.account);
+  const ExitCode account = report_account(tool, result, options.account);
   // One shard may be too small to read a knob that the others read: there the merge complains.
   if (options.shard.empty()) require_knobs_read(result);
   auto failures = crew.failures();

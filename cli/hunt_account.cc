@@ -15,8 +15,8 @@
 namespace twinwire::cli {
 namespace {
 
-bool print_toothless(const FaultTallies& faults, std::size_t transport) {
-  const auto found = laws::toothless(faults, transport, {});
+bool print_toothless(const FaultTallies& faults, std::size_t transport, bool nodes) {
+  const auto found = laws::toothless(faults, transport, nodes, {});
   for (const bool drawn : {false, true}) {
     std::string names;
     for (const laws::Toothless& fault : found)
@@ -69,13 +69,14 @@ void add_requirements(CLI::App& verb, AccountOptions& options) {
       "more of a swarm");
 }
 
-ExitCode report_account(const HuntResult& result, const AccountOptions& options) {
+ExitCode report_account(const Tool& tool, const HuntResult& result, const AccountOptions& options) {
   const RunSpec& spec = result.spec;
   const std::size_t transport = transport_named(spec.transport);
   const FaultTallies faults = faults_of(result);
   const std::uint64_t done = result.done();
   std::printf("\n%s", format_faults(faults, done).c_str());
-  const bool all_bit = print_toothless(faults, transport);
+  const bool all_bit =
+      print_toothless(faults, transport, scenario_named(tool, spec.scenario).starts_nodes);
   const laws::SometimesTallies states = states_of(result);
   print_states(states);
   // What a swarm reaches in many seeds, a plan of one's own, or a few seeds, need not; unless that is required.

@@ -22,7 +22,7 @@ struct AccountOptions {
 void add_account_options(CLI::App& verb, AccountOptions& options);
 
 // Prints both accounts. `untested` where what the options require did not happen.
-ExitCode report_account(const HuntResult& result, const AccountOptions& options);
+ExitCode report_account(const Tool& tool, const HuntResult& result, const AccountOptions& options);
 // Of what was counted already: all but how often a seed runs again.
 void add_requirements(CLI::App& verb, AccountOptions& options);
 

@@ -123,11 +123,25 @@ ExitCode list(const Tool& tool, bool plants_only) {
   if (tool.plants.live()) {
     list_plants(tool);
   } else if (const std::string planted = planted_sibling(); !planted.empty()) {
-    if (std::fflush(stdout) != 0) return ExitCode::environment;  // who called says why
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+      return ExitCode::environment;  // who called says why
     (void)std::system(("'" + planted + "' list --plants").c_str());
   } else {
     std::printf("Planted bugs: none here; the executable '-planted' beside this one is missing\n");
   }
+  return ExitCode::pass;
+}
+
+// For scripts: one to a line.
+ExitCode list_names(const Tool& tool, const std::string& kind, const std::string& transport) {
+  if (kind == "transports") {
+    for (const std::string_view name : laws::transport_names())
+      std::printf("%.*s\n", static_cast<int>(name.size()), name.data());
+    return ExitCode::pass;
+  }
+  for (const laws::ScenarioEntry& scenario : tool.registry->entries())
+    if (transport.empty() || scenario.bodies[transport_named(transport)] != nullptr)
+      std::printf("%.*s\n", static_cast<int>(scenario.name.size()), scenario.name.data());
   return ExitCode::pass;
 }
 
@@ -137,7 +151,14 @@ void add_list(CLI::App& app, const Tool& tool, ExitCode& code) {
   auto* verb = app.add_subcommand("list", "transports, scenarios, faults and planted bugs");
   auto plants_only = std::make_shared<bool>(false);
   verb->add_flag("--plants", *plants_only, "the planted bugs alone");
-  verb->callback([&tool, &code, plants_only] { code = list(tool, *plants_only); });
+  auto kind = std::make_shared<std::string>();
+  auto transport = std::make_shared<std::string>();
+  auto* names = verb->add_option("--names", *kind, "names alone, for scripts: one to a line")
+                    ->check(CLI::IsMember({"scenarios", "transports"}));
+  verb->add_option("--transport", *transport, "with --names: only what runs over it")->needs(names);
+  verb->callback([&tool, &code, plants_only, kind, transport] {
+    code = kind->empty() ? list(tool, *plants_only) : list_names(tool, *kind, *transport);
+  });
 }
 
 }  // namespace twinwire::cli

@@ -81,7 +81,7 @@ ExitCode merge_results(const Tool& tool, const MergeArguments& options) {
   std::printf("hunt       %s\nfiles      %zu; the time is that of all of them, one after another\n",
               sum.spec.arguments().c_str(), results.size());
   print_result(sum, "ran        ");
-  const ExitCode account = report_account(sum, options.account);
+  const ExitCode account = report_account(tool, sum, options.account);
   const ExitCode found = print_failures(tool, sum);
   const ExitCode missed = print_missing(missing_seeds(sum, results), options, sum);
   if (!options.results.empty()) {

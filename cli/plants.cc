@@ -118,6 +118,7 @@ ExitCode plants(const Tool& tool, PlantsArguments& options) {
   unsigned missed = 0;
   for (std::size_t i = 0; i < options.names.size(); ++i) {
     std::vector<std::vector<PlantRound>> searches;
+    searches.reserve(options.searches.size());
     for (std::size_t search = 0; search < options.searches.size(); ++search)
       searches.push_back(crew.rounds_of(i, search));
     missed += add_row(rows, *tool.plants.find(options.names[i]), searches) ? 0 : 1;

@@ -121,7 +121,7 @@ TEST(HuntResult, what_makes_no_sense_is_named) {
       {"ran 18446744073709551615 2\n", "goes beyond the last seed"},
       {"shard 4/3\n", "is no shard"},
       {"shard 1/101\n", "is of a shard that has no seeds"},
-      {"chance maybe\n", "says neither 'swarm' nor 'none'"},
+      {"chance maybe\n", "says neither 'swarm' nor 'all' nor 'none'"},
       {"counter alone\n", "is no counter"},
       {"counter a -1\n", "holds no number to count"},
       {"counter a 1\ncounter a 2\n", "counts 'a' a second time"},
@@ -155,7 +155,7 @@ TEST(HuntResult, faults_go_into_counters_and_come_back) {
   HuntResult result;
   put_faults(result, faults);
   const cli::FaultTallies back = faults_of(result);
-  EXPECT_EQ(format_faults(back, 1), format_faults(faults, 1));
+  EXPECT_EQ(cli::format_faults(back, 1), cli::format_faults(faults, 1));
   result.counters["fault.wormhole"] = {1, 1, 1, 1};
   EXPECT_THROW((void)faults_of(result), cli::Failure);
 }

@@ -32,7 +32,7 @@ class PlantedAccount : public testing::Test {
                                     names.begin());
   }
   static bool names_it(const Account& account, std::string_view transport, Site site) {
-    const auto found = laws::toothless(account.faults, index(transport), {});
+    const auto found = laws::toothless(account.faults, index(transport), false, {});
     return std::any_of(found.begin(), found.end(),
                        [site](const laws::Toothless& one) { return one.site == site; });
   }

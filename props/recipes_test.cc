@@ -3,6 +3,7 @@
 // what they do must be a hunt whose shards add up.
 // ctest: timeout=300
 #include <set>
+#include <sstream>
 
 #include "props/cli_process.h"
 
@@ -58,8 +59,9 @@ TEST_F(Recipes, are_these_and_no_others) {
   std::set<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(recipes))
     names.insert(entry.path().filename().string());
-  EXPECT_EQ(names, (std::set<std::string>{"hunt.kubernetes.yaml", "hunt.parallel.sh",
-                                          "hunt.slurm.sh", "nightly.github.yaml"}))
+  EXPECT_EQ(names,
+            (std::set<std::string>{"everything.sh", "hunt.kubernetes.yaml", "hunt.parallel.sh",
+                                   "hunt.slurm.sh", "nightly.github.yaml"}))
       << "a new recipe needs a test here";
   EXPECT_EQ(ask("check"), "\n");
 }
@@ -169,6 +171,25 @@ TEST_F(Recipes, parallel_the_shards_of_all_hosts_are_one_hunt) {
          {{"SEEDS", "31"}, {"SHARDS", "3"}, {"HOSTS", ":"}});
   EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
   EXPECT_EQ(all_hashes(ended.out), hash_of_whole("1"));
+}
+
+TEST_F(Recipes, everything_is_each_scenario_over_each_transport) {
+  const Ended ended =
+      sh("sh " + (recipes / "everything.sh").string(), {{"SEEDS", "150"}, {"OUT", "all"}});
+  EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+  EXPECT_NE(ended.out.find(" per second"), std::string::npos) << ended.out;
+  const Ended names = sh("$TWINWIRE list --names scenarios --transport quic", {});
+  std::istringstream scenarios(names.out);
+  std::size_t count = 0;
+  for (std::string scenario; scenarios >> scenario; ++count)
+    EXPECT_TRUE(std::filesystem::exists(folder.path() / "all" / (scenario + "-quic.hunt")))
+        << scenario;
+  EXPECT_GE(count, 10U) << names.out;
+  // Whoever finds something says so.
+  EXPECT_NE(sh("sh " + (recipes / "everything.sh").string(),
+               {{"SEEDS", "150"}, {"OUT", "all"}, {"PLANT", "--plant resume_at_wrong_offset"}})
+                .exit_code,
+            0);
 }
 
 TEST_F(Recipes, what_the_document_shows_can_be_typed) {

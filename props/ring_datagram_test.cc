@@ -217,7 +217,9 @@ TEST_F(RingDatagrams, one_address_that_cannot_be_had_costs_others_nothing) {
                  auto far = bind(network);
                  Datagram nowhere{
                      .remote = Address::v4(127, 0, 0, 1, 0), .segment_size = 100, .bytes = bytes};
-                 if (fails_before) EXPECT_FALSE(near->send({&nowhere, 1}, soon()).has_value());
+                 if (fails_before) {
+                   EXPECT_FALSE(near->send({&nowhere, 1}, soon()).has_value());
+                 }
                  Datagram datagram{.remote = far->local(), .segment_size = 100, .bytes = bytes};
                  EXPECT_TRUE(near->send({&datagram, 1}, soon()).has_value());
                  EXPECT_EQ(receive(*far, 10).size(), 10u);

@@ -46,12 +46,12 @@ class SuiteAccount : public testing::TestWithParam<std::size_t> {};
 TEST_P(SuiteAccount, every_fault_is_drawn_and_strikes_and_bites) {
   const Account& all = account("traffic", GetParam());
   for (const laws::Toothless& fault :
-       laws::toothless(all.faults, GetParam(), {.seeds_on = 1, .struck = 1}))
+       laws::toothless(all.faults, GetParam(), false, {.seeds_on = 1, .struck = 1}))
     ADD_FAILURE() << sim::name(fault.site)
                   << (fault.drawn ? " struck and never bit" : " was on and never drawn");
   for (std::size_t i = 0; i < sim::site_count; ++i) {
     const auto site = static_cast<sim::Site>(i);
-    if (laws::meets(site, GetParam())) {
+    if (laws::meets(site, GetParam(), false)) {
       EXPECT_GT(all.faults[i].seeds_on, 0U) << sim::name(site) << " was never on";
       EXPECT_GT(all.faults[i].count.struck, 0U) << sim::name(site) << " never struck";
     } else {
@@ -81,7 +81,7 @@ TEST_P(SuiteAccount, faults_that_end_connections_change_the_outcome) {
   for (const Site site : {Site::connect_refused, Site::connect_black_hole, Site::accept_failure,
                           Site::reset, Site::reset_one_side, Site::silent_loss, Site::early_fin,
                           Site::bit_flip, Site::no_descriptors, Site::no_memory}) {
-    if (!laws::meets(site, GetParam())) continue;
+    if (!laws::meets(site, GetParam(), false)) continue;
     const laws::FaultTally worth = worth_of(site, traffic, GetParam(), 200, stacks);
     EXPECT_GT(worth.changed, 0U) << sim::name(site) << " changed no outcome in " << worth.reruns
                                  << " re-runs without it";

@@ -11,6 +11,8 @@ namespace {
 constexpr std::pair<std::string_view, std::int64_t> units[] = {
     {"ns", 1}, {"us", 1'000}, {"ms", 1'000'000}, {"s", 1'000'000'000}};
 
+constexpr std::int64_t instant_max = 1'000'000'000'000'000'000;  // 31 years
+
 // Calls f(name) for each of "a+b+c".
 template <class F>
 void for_each_name(std::string_view names, F&& f) {
@@ -39,16 +41,16 @@ bool among(const std::vector<std::uint32_t>& nodes, std::uint32_t node) noexcept
 Result<TimePoint> parse_instant(std::string_view text) {
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || number < 0 || number > 1'000'000'000) return Errc::invalid;
+  if (error != std::errc{} || number < 0) return Errc::invalid;
   const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
   for (const auto& [name, ns] : units)
-    if (unit == name) return TimePoint{number * ns};
+    if (unit == name && number <= instant_max / ns) return TimePoint{number * ns};
   return Errc::invalid;
 }
 
 std::string format_instant(TimePoint at) {
   for (std::size_t i = std::size(units); i-- > 0;)
-    if (at.ns % units[i].second == 0 && at.ns / units[i].second <= 1'000'000'000)
+    if (at.ns % units[i].second == 0)
       return std::to_string(at.ns / units[i].second) + std::string(units[i].first);
   return {};
 }

@@ -66,7 +66,7 @@ void World::settle_chances() {
 
 std::uint64_t World::choose_by_plan(Site site, Place place, EntityId entity,
                                     std::uint64_t occurrence, std::uint64_t bound) noexcept {
-  const Fault& fault = chances_[static_cast<std::size_t>(site)] == Chance::one
+  const Fault& fault = chances_[static_cast<std::size_t>(site)] == Chance::one && !is_calm()
                            ? options_.faults[site]
                            : fault_at(site, place);
   return decisions_.choose(site, fault, entity, occurrence, bound);

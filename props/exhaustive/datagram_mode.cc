@@ -26,7 +26,7 @@ std::vector<Sent> datagrams_of(const Survey& survey) {
 }
 
 enum DatagramKind : std::uint16_t {
-  nothing,
+  datagram_benign,
   lost,
   doubled_at_once,
   doubled_later,
@@ -57,7 +57,7 @@ class DatagramPlan {
     std::string note = fatal.name + ": ";
     plan_.bases.push_back(std::move(fatal));
     plan_.bases.push_back(std::move(harmless));
-    plan_.cases.push_back({base, nothing, {}});
+    plan_.cases.push_back({base, datagram_benign, {}});
     if (survey.verdict.kind != laws::VerdictKind::pass) return;
     std::size_t heard = 0;
     std::size_t unheard = 0;

@@ -83,12 +83,12 @@ Inside inside(std::string_view who) {
 
 using Knobs = std::vector<laws::Knob>;
 
-struct Variant {
+struct Setting {
   std::string name;
   Knobs knobs;
 };
 
-std::vector<Variant> variants_of(std::string_view transport) {
+std::vector<Setting> settings_of(std::string_view transport) {
   const Knobs plain{
       {"tls.tickets", 0}, {"tls.mutual", 0}, {"tls.only_12", 0}, {"tls.key_updates", 0}};
   const auto with = [&](std::string_view name) {
@@ -121,7 +121,7 @@ class Planner {
   template <class F>
   Plan plan(F&& learn) {
     plan_.outcomes = {"went on", "canceled", "short", "dropped"};
-    for (const Variant& variant : variants_of(laws::transport_names()[transport_])) {
+    for (const Setting& variant : settings_of(laws::transport_names()[transport_])) {
       variant_ = &variant;
       first_base_ = plan_.bases.size();
       for (const std::int64_t allowance : allowances) add_base(allowance);
@@ -168,7 +168,7 @@ class Planner {
   std::size_t transport_;
   StackPool* stacks_;
   Plan plan_;
-  const Variant* variant_ = nullptr;
+  const Setting* variant_ = nullptr;
   std::size_t first_base_ = 0;
 };
 

@@ -52,7 +52,7 @@ std::vector<Direction> directions_of(const Survey& survey) {
 }
 
 enum StreamKind : std::uint16_t {
-  nothing,
+  stream_benign,
   reset,
   reset_one_side,
   early_fin,
@@ -76,7 +76,7 @@ class StreamPlan {
     std::string note = fatal.name + ":";
     plan_.bases.push_back(std::move(fatal));
     plan_.bases.push_back(std::move(harmless));
-    add(static_cast<std::uint16_t>(first + 1), nothing, {});
+    add(static_cast<std::uint16_t>(first + 1), stream_benign, {});
     if (survey.verdict.kind != laws::VerdictKind::pass) return;
     const char* names[] = {" client to server ", ", server to client "};
     std::size_t nth = 0;

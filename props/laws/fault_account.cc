@@ -4,7 +4,7 @@
 namespace twinwire::laws {
 namespace {
 
-enum class Meets : std::uint8_t { all, streams, datagrams, calendars, ciphers };
+enum class Meets : std::uint8_t { all, streams, datagrams, calendars, ciphers, nodes, who_asks };
 
 constexpr Meets what_it_meets(sim::Site site) noexcept {
   using sim::Site;
@@ -14,7 +14,14 @@ constexpr Meets what_it_meets(sim::Site site) noexcept {
     case Site::partition_one_way:
     case Site::isolation:
     case Site::no_descriptors:
+    case Site::split:
     case Site::no_memory: return Meets::all;
+    case Site::crash:
+    case Site::power_loss:
+    case Site::pause:
+    case Site::unsynced_kept:
+    case Site::timer_drift: return Meets::nodes;
+    case Site::cancel: return Meets::who_asks;  // in no swarm
     case Site::datagram_delay:
     case Site::datagram_loss:
     case Site::datagram_duplicate:
@@ -22,6 +29,7 @@ constexpr Meets what_it_meets(sim::Site site) noexcept {
     case Site::datagram_flip:
     case Site::datagram_cut:
     case Site::mtu_black_hole:
+    case Site::short_datagram_queue:
     case Site::address_change: return Meets::datagrams;
     case Site::clock_skew:
     case Site::clock_drift: return Meets::calendars;
@@ -62,24 +70,26 @@ void add(FaultTallies& to, const FaultTallies& more) noexcept {
   }
 }
 
-bool meets(sim::Site site, std::size_t transport) noexcept {
+bool meets(sim::Site site, std::size_t transport, bool nodes) noexcept {
   switch (what_it_meets(site)) {
     case Meets::all: return true;
     case Meets::streams: return !by_datagrams[transport];
     case Meets::datagrams: return by_datagrams[transport];
     case Meets::calendars: return transport_encrypts(transport);
+    case Meets::nodes: return nodes;
+    case Meets::who_asks: return false;
     case Meets::ciphers: return transport_encrypts(transport) && !by_datagrams[transport];
   }
   return true;
 }
 
-std::vector<Toothless> toothless(const FaultTallies& tallies, std::size_t transport,
+std::vector<Toothless> toothless(const FaultTallies& tallies, std::size_t transport, bool nodes,
                                  const Enough& enough) {
   std::vector<Toothless> found;
   for (std::size_t i = 0; i < sim::site_count; ++i) {
     const auto site = static_cast<sim::Site>(i);
     const FaultTally& tally = tallies[i];
-    if (!meets(site, transport)) continue;
+    if (!meets(site, transport, nodes)) continue;
     if (tally.seeds_on >= enough.seeds_on && tally.count.drawn == 0)
       found.push_back({site, false});
     else if (tally.count.struck >= enough.struck && tally.count.bit == 0)

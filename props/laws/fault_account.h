@@ -24,8 +24,8 @@ void count_faults(FaultTallies& tallies, const sim::RunReport& report) noexcept;
 void add(FaultTallies& to, const FaultTallies& more) noexcept;
 
 // Whether a fault can meet that transport at all: streams lose no datagrams, and who has no certificates asks for
-// no date. `transport`: index into Transports.
-bool meets(sim::Site site, std::size_t transport) noexcept;
+// no date. `transport`: index into Transports. `nodes`: ScenarioEntry::starts_nodes.
+bool meets(sim::Site site, std::size_t transport, bool nodes) noexcept;
 
 // From how many on an absence is no chance.
 struct Enough {
@@ -37,7 +37,7 @@ struct Toothless {
   bool drawn;  // it struck, and never bit; else it was on, and never drawn
 };
 // The faults that can meet the transport, had every chance, and did nothing.
-std::vector<Toothless> toothless(const FaultTallies& tallies, std::size_t transport,
+std::vector<Toothless> toothless(const FaultTallies& tallies, std::size_t transport, bool nodes,
                                  const Enough& enough);
 
 }  // namespace twinwire::laws

@@ -11,6 +11,7 @@
 #include "props/laws/env.h"
 #include "props/laws/harm.h"
 #include "props/laws/traits.h"
+#include "transport/quic/quic.h"
 #include "transport/seam.h"
 
 namespace twinwire::laws {

@@ -10,8 +10,9 @@
 //     static void run(laws::Env& env);
 //   };
 //
-// It may also have `static void limit_faults(sim::FaultPlan&)`, and `template <class T> static constexpr bool
-// runs_over`, false for the transports that cannot do what it is about. `registry.add<PingPong>()` makes it known to
+// It may also have `static void limit_faults(sim::FaultPlan&)`; `static constexpr bool starts_nodes`, true where it runs
+// programs on nodes; and `template <class T> static constexpr bool runs_over`, false for the transports that cannot do
+// what it is about. `registry.add<PingPong>()` makes it known to
 // every verb of the tool.
 #pragma once
 
@@ -60,6 +61,7 @@ struct ScenarioEntry {
   std::array<ScenarioBody, transport_count> bodies;  // by transport; nullptr where it does not run
   // Takes out of a plan the faults under which the scenario's own law would not hold; nullptr: it bears them all.
   void (*limit_faults)(sim::FaultPlan&) = nullptr;
+  bool starts_nodes = false;  // it runs programs on nodes (Env::run_node), which may crash
 };
 
 class Registry {
@@ -68,31 +70,34 @@ class Registry {
   void add() {
     add_entry({S::name, S::summary,
                []<std::size_t... i>(std::index_sequence<i...>) {
-                 return std::array<ScenarioBody, transport_count>{
-                     body_over<S, std::tuple_element_t<i, Transports>>()...};
+      return std::array<ScenarioBody, transport_count>{
+          body_over<S, std::tuple_element_t<i, Transports>>()...};
                }(std::make_index_sequence<transport_count>{}),
                [] {
-                 void (*limit)(sim::FaultPlan&) = nullptr;
-                 if constexpr (requires(sim::FaultPlan& plan) { S::limit_faults(plan); })
-                   limit = &S::limit_faults;
-                 return limit;
-               }()});
-  }
+      void (*limit)(sim::FaultPlan&) = nullptr;
+      if constexpr (requires(sim::FaultPlan& plan) { S::limit_faults(plan); })
+        limit = &S::limit_faults;
+      return limit;
+               }(),
+               requires { requires S::starts_nodes;
+  }});
+}  // namespace twinwire::laws
 
-  const ScenarioEntry* find(std::string_view name) const noexcept;
-  const std::vector<ScenarioEntry>& entries() const noexcept { return entries_; }
+const ScenarioEntry* find(std::string_view name) const noexcept;
+const std::vector<ScenarioEntry>& entries() const noexcept { return entries_; }
 
- private:
-  template <class S, class T>
-  static constexpr ScenarioBody body_over() {
-    if constexpr (requires { requires !S::template runs_over<T>; })
-      return nullptr;
-    else
-      return &S::template run<T>;
-  }
-  void add_entry(ScenarioEntry entry);  // aborts on a name that is taken
-  std::vector<ScenarioEntry> entries_;
-};
+private:
+template <class S, class T>
+static constexpr ScenarioBody body_over() {
+  if constexpr (requires { requires !S::template runs_over<T>; })
+    return nullptr;
+  else
+    return &S::template run<T>;
+}
+void add_entry(ScenarioEntry entry);  // aborts on a name that is taken
+std::vector<ScenarioEntry> entries_;
+}
+;
 
 // The scenarios that twinwire ships: `traffic` (the default of hunt), `ping_pong`, and those for single laws.
 Registry built_in_scenarios();

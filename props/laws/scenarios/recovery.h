@@ -23,6 +23,8 @@ struct Recovery {
   static void limit_faults(sim::FaultPlan& plan) {
     // A peer that is gone without a word keeps a reader of TCP waiting for ever: only a deadline, or pings, would tell.
     for (const sim::Site site : {sim::Site::silent_loss, sim::Site::reset_one_side}) plan.off(site);
+    // Drawn once, for as long as the listener lives: it is no fault that ends.
+    plan.off(sim::Site::short_backlog);
     if (plan.calm == TimePoint::never()) plan.calm = TimePoint{5'000'000'000};
   }
 

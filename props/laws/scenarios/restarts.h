@@ -22,6 +22,7 @@ namespace twinwire::laws {
 
 struct Restarts {
   static constexpr std::string_view name = "restarts";
+  static constexpr bool starts_nodes = true;
   static constexpr std::string_view summary =
       "clients append to a server's log, while nodes crash, lose power and stand still";
 

@@ -1,0 +1,52 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Every scenario over every transport, each seed with its swarm of faults; see docs/hunting.md.
+#
+#   SEEDS=1000000 docs/recipes/everything.sh
+#
+# Each transport has a fifth of the seeds, of which `traffic` has three quarters and every other scenario an equal part
+# of the rest. A hunt that breaks a law, or in which a fault or a state that had every chance never came, makes it fail.
+set -u
+
+: "${TWINWIRE:=build/release/twinwire}"
+: "${SEEDS:=1000000}"
+: "${FIRST_SEED:=1}"
+: "${PLANT:=}"      # "--plant NAME": to see it fail
+: "${OUT:=hunted}"  # a folder: what each hunt printed, its result, its capsules
+
+mkdir -p "$OUT"
+share=$((SEEDS / 5))
+others=$("$TWINWIRE" list --names scenarios | grep -vx traffic)
+each=$((share / 4 / $(echo "$others" | wc -l)))
+[ "$each" -ge 1 ] || each=1
+worst=0
+ran=0
+begun=$(date +%s)
+
+# hunt <transport> <scenario> <seeds>
+hunt() {
+  name="$2-$1"
+  enough="--require-bites"
+  [ "$3" -lt 1000 ] || enough="--require-bites --require-states"
+  # shellcheck disable=SC2086  # several options
+  "$TWINWIRE" hunt --transport "$1" --scenario "$2" --seeds "$3" --first-seed "$FIRST_SEED" $enough $PLANT \
+    --capsules "$OUT/capsules" --results "$OUT/$name.hunt" >"$OUT/$name.txt" 2>&1
+  code=$?
+  [ "$code" -le "$worst" ] || worst=$code
+  ran=$((ran + $3))
+  printf '%-14s %-5s %7d seeds  %s\n' "$2" "$1" "$3" \
+    "$(grep -E '^(no law was broken|the hunt has tested less|[a-z_]+:[a-z_]+ in )' "$OUT/$name.txt" | tr '\n' ';')"
+}
+
+for transport in $("$TWINWIRE" list --names transports); do
+  hunt "$transport" traffic $((share - each * $(echo "$others" | wc -l)))
+  for scenario in $others; do
+    "$TWINWIRE" list --names scenarios --transport "$transport" | grep -qx "$scenario" || continue
+    hunt "$transport" "$scenario" "$each"
+  done
+done
+
+took=$(($(date +%s) - begun))
+[ "$took" -ge 1 ] || took=1
+printf '%d seeds in %d s, %d per second; what each hunt printed is in %s\n' "$ran" "$took" $((ran / took)) "$OUT"
+exit "$worst"
