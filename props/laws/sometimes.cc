@@ -11,7 +11,7 @@ constexpr std::uint32_t framed = tcp | tls;
 constexpr std::uint32_t secured = tls | wss;
 constexpr std::uint32_t webbed = ws | wss;
 constexpr std::uint32_t streams = tcp | tls | ws | wss;
-constexpr std::uint32_t all = streams | quic;
+constexpr std::uint32_t any_transport = streams | quic;
 static_assert(transport_names() ==
               std::array<std::string_view, transport_count>{"tcp", "tls", "ws", "wss", "quic"});
 
@@ -63,31 +63,33 @@ constexpr SometimesEntry entries[] = {
     {S::datagram_to_forgotten_address, "datagram_to_forgotten_address",
      "a datagram came to an address that a NAT had forgotten", "traffic", quic},
     {S::batch_of_512, "batch_of_512", "a batch of as many messages as one may have succeeded",
-     "traffic", all},
+     "traffic", any_transport},
     {S::message_larger_than_buffers, "message_larger_than_buffers",
-     "a message was read that both sockets' buffers together do not hold", "traffic", all},
+     "a message was read that both sockets' buffers together do not hold", "traffic",
+     any_transport},
     {S::batch_ran_out_of_time, "batch_ran_out_of_time", "a batch failed by its deadline", "traffic",
-     all},
-    {S::batch_canceled, "batch_canceled", "a batch failed by a cancellation", "traffic", all},
+     any_transport},
+    {S::batch_canceled, "batch_canceled", "a batch failed by a cancellation", "traffic",
+     any_transport},
     {S::batch_failed_half_written, "batch_failed_half_written",
      "a write failed behind one that had been cut", "traffic", streams},
     {S::write_failed_between_pieces, "write_failed_between_pieces",
      "the same, cut between two pieces: a reset between two messages", "traffic", streams,
      rare_seeds},
     {S::read_after_stopped_read, "read_after_stopped_read",
-     "a read was told to stop, and the next one yielded a message", "traffic", all},
+     "a read was told to stop, and the next one yielded a message", "traffic", any_transport},
     {S::close_ran_out_of_time, "close_ran_out_of_time", "a close ended by its time", "traffic",
-     all},
+     any_transport},
     {S::read_stopped_inside_frame, "read_stopped_inside_frame",
      "a read was told to stop with half a frame in the decoder", "traffic", framed},
     {S::reader_woken_by_drop, "reader_woken_by_drop",
      "this side dropped the connection under a reader", "traffic", framed},
     {S::close_took_over_read, "close_took_over_read", "a close took the stream from a reader",
      "traffic", framed},
-    {S::handshake_timed_out, "handshake_timed_out", "a handshake ran out of time", "accepting", all,
-     often_seeds},
+    {S::handshake_timed_out, "handshake_timed_out", "a handshake ran out of time", "accepting",
+     any_transport, often_seeds},
     {S::handshake_evicted, "handshake_evicted", "the oldest handshake made room for a newer one",
-     "accepting", all, often_seeds},
+     "accepting", any_transport, often_seeds},
     {S::accept_paused, "accept_paused", "a listener waited for descriptors", "accepting", streams,
      often_seeds},
     {S::accept_held_back, "accept_held_back",
