@@ -26,12 +26,14 @@ void DurableLog::acknowledged(std::size_t client, std::uint64_t count) {
 std::vector<std::uint64_t> DurableLog::check(const std::string& when) {
   std::vector<std::uint64_t> counts(acknowledged_.size());
   for (const std::string& line : disk_->records()) {
-    const auto [client, number] = parse(line);
-    judge_->check(number >= counts[client], "log_once", [&, client = client, number = number] {
+    const std::pair<std::size_t, std::uint64_t> entry = parse(line);
+    const auto client = entry.first;
+    const auto number = entry.second;
+    judge_->check(number >= counts[client], "log_once", [&] {
       return when + " message " + std::to_string(number) + " of client " + std::to_string(client) +
              " is in the log twice";
     });
-    judge_->check(number <= counts[client], "log_order", [&, client = client, number = number] {
+    judge_->check(number <= counts[client], "log_order", [&] {
       return when + " message " + std::to_string(number) + " of client " + std::to_string(client) +
              " is in the log where number " + std::to_string(counts[client]) + " belongs";
     });
