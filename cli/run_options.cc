@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "cli/fault_places.h"
 #include "cli/planted_tool.h"
 #include "cli/text.h"
 
@@ -66,6 +67,7 @@ void settle(const Tool& tool, RunOptions& options) {
                                          : RunSpec::Base::swarm;
   (void)options.hang_after_parsed();
   require_plant(tool, options.spec.plant);
+  check_places(tool, options.spec);
 }
 
 }  // namespace twinwire::cli

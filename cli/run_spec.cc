@@ -85,13 +85,26 @@ void check_fault(std::string_view text) {
     bad_usage("there is no fault named '" + std::string(name) + "'" +
               suggestion(name, fault_names()) + "; `twinwire list` shows them");
   sim::FaultPlan plan;
-  if (!plan.set(text))
-    bad_usage(
-        "'" + std::string(text) + "' is not a fault's setting: write name=probability or " +
-        "name=probability:bound, with a probability from 0 to 1 in at most six decimals, such as "
-        "0.05, and a bound of at least 1; in one place: name@node=..., name@from>to=..., "
-        "name@one<>other=...; for a while: name=probability:bound/2s..3500ms; what concerns one "
-        "node or all takes no direction");
+  if (plan.set(text)) return;
+  const std::string said = "'" + std::string(text) + "' ";
+  if (name == "calm")
+    bad_usage(said + "says no instant: write calm=5s, a whole number with ns, us, ms, s, m or h");
+  if (text.find('/') != std::string_view::npos && plan.set(text.substr(0, text.find('/'))))
+    bad_usage(said +
+              "says no time: write /2s..3500ms, from an instant to a later one, each a whole "
+              "number with ns, us, ms, s, m or h, or /2s.. and /..3s");
+  if (const std::size_t at = text.find('@'); at != std::string_view::npos) {
+    const std::string_view value = text.substr(std::min(text.find('='), text.size()));
+    if (plan.set(std::string(name) + std::string(value)))
+      bad_usage(said +
+                "says no place, or a narrower one than the fault concerns: write name@node, "
+                "name@from>to, name@one<>other or, for groups, name@a+b<>c and name@a<>*; "
+                "what concerns one node takes no direction, and what concerns all no place");
+  }
+  bad_usage(said +
+            "is not a fault's setting: write name=probability or name=probability:bound, "
+            "with a probability from 0 to 1 in at most six decimals, such as 0.05, and a "
+            "bound of at least 1");
 }
 
 laws::Knob parse_knob(std::string_view text) {

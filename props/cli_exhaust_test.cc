@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // exhaust through the tool: totals, failures that can be replayed, and a case that takes its process with it.
-// ctest: timeout=300
+// ctest: no_tsan timeout=300
 #include "props/cli_process.h"
 
 #include "cli/tool.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // hunt --shard and merge, as they are used: GNU parallel runs the shards, and what they add up to is what the one hunt
 // over all seeds prints.
-// ctest: timeout=300
+// ctest: no_tsan timeout=300
 #include <set>
 
 #include "props/cli_test_tool.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The recipes of docs/hunting.md are run as they stand, with few seeds and with what their scheduler would have set:
 // what they do must be a hunt whose shards add up.
-// ctest: timeout=300
+// ctest: no_asan no_tsan timeout=300
 #include <set>
 #include <sstream>
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The scenario `restarts`: its laws can be broken, and every fault of a node bites in it.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 
 #include "props/laws/run_in_world.h"

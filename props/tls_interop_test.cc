@@ -87,12 +87,12 @@ void converse(RingNetwork& network, FramedConn conn, laws::Witness& sent, laws::
         batch.push(*sent.make(network.buffers(), body_size(i)));
         if (batch.size() < 16 && i + 1 < message_count) continue;
         sent.offered(batch);
-        ASSERT_TRUE(halves.second.send_batch(batch, network.clock().in(30s)).has_value());
+        ASSERT_TRUE(halves.second.send_batch(batch, network.clock().in(120s)).has_value());
         sent.succeeded();
       }
     });
     while (seen.yielded_count() < message_count) {
-      auto message = halves.first.read_message(default_max_message, network.clock().in(30s));
+      auto message = halves.first.read_message(default_max_message, network.clock().in(120s));
       ASSERT_TRUE(message.has_value()) << to_string(message.error());
       seen.yielded(*message);
     }
@@ -304,7 +304,7 @@ TEST_P(TlsInteropEcho, gnutls_serv) {
           const std::string text = line(i);
           for (std::size_t at = 0; at < text.size();) {
             const iovec rest{const_cast<char*>(text.data()) + at, text.size() - at};
-            const auto taken = stream.write({&rest, 1}, network->clock().in(30s));
+            const auto taken = stream.write({&rest, 1}, network->clock().in(120s));
             ASSERT_TRUE(taken.has_value()) << to_string(taken.error());
             at += *taken;
           }
@@ -315,7 +315,7 @@ TEST_P(TlsInteropEcho, gnutls_serv) {
       while (count < message_count) {
         const std::string expected = line(count);
         while (echoed.size() < expected.size()) {
-          const auto more = stream.read(network->clock().in(30s));
+          const auto more = stream.read(network->clock().in(120s));
           ASSERT_TRUE(more.has_value() && !more->empty()) << "after " << count << " lines";
           echoed.append(reinterpret_cast<const char*>(more->data()), more->size());
         }

@@ -8,8 +8,12 @@
 namespace twinwire::sim {
 namespace {
 
-constexpr std::pair<std::string_view, std::int64_t> units[] = {
-    {"ns", 1}, {"us", 1'000}, {"ms", 1'000'000}, {"s", 1'000'000'000}};
+constexpr std::pair<std::string_view, std::int64_t> units[] = {{"ns", 1},
+                                                               {"us", 1'000},
+                                                               {"ms", 1'000'000},
+                                                               {"s", 1'000'000'000},
+                                                               {"m", 60'000'000'000},
+                                                               {"h", 3'600'000'000'000}};
 
 constexpr std::int64_t instant_max = 1'000'000'000'000'000'000;  // 31 years
 

@@ -14,8 +14,10 @@ set -u
 : "${PLANT:=}"      # "--plant NAME": to see it fail
 : "${OUT:=hunted}"  # a folder: what each hunt printed, its result, its capsules
 
+[ "$SEEDS" -ge 1 ] || { echo "SEEDS is no number of seeds: $SEEDS" >&2; exit 2; }
+transports=$("$TWINWIRE" list --names transports) || { echo "TWINWIRE is no twinwire: $TWINWIRE" >&2; exit 2; }
 mkdir -p "$OUT"
-share=$((SEEDS / 5))
+share=$((SEEDS / 5 > 0 ? SEEDS / 5 : 1))
 others=$("$TWINWIRE" list --names scenarios | grep -vx traffic)
 each=$((share / 4 / $(echo "$others" | wc -l)))
 [ "$each" -ge 1 ] || each=1
@@ -35,13 +37,15 @@ hunt() {
     --capsules "$OUT/capsules" --results "$OUT/$name.hunt" >"$OUT/$name.txt" 2>&1
   code=$?
   [ "$code" -le "$worst" ] || worst=$code
-  ran=$((ran + $3))
-  printf '%-14s %-5s %7d seeds  %s\n' "$2" "$1" "$3" \
+  seeds=$(sed -nE 's/^(ran|interrupted after) +([0-9,]+) seeds.*/\2/p' "$OUT/$name.txt" | tr -d ,)
+  ran=$((ran + ${seeds:-0}))
+  printf '%-14s %-5s %7d seeds  %s\n' "$2" "$1" "${seeds:-0}" \
     "$(grep -E '^(no law was broken|the hunt has tested less|[a-z_]+:[a-z_]+ in )' "$OUT/$name.txt" | tr '\n' ';')"
 }
 
-for transport in $("$TWINWIRE" list --names transports); do
-  hunt "$transport" traffic $((share - each * $(echo "$others" | wc -l)))
+for transport in $transports; do
+  rest=$((share - each * $(echo "$others" | wc -l)))
+  hunt "$transport" traffic $((rest > 0 ? rest : 1))
   for scenario in $others; do
     "$TWINWIRE" list --names scenarios --transport "$transport" | grep -qx "$scenario" || continue
     hunt "$transport" "$scenario" "$each"
