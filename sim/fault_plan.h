@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -46,5 +47,11 @@ struct FaultPlan {
   // Every fault that is on, in the form that set() takes, separated by spaces.
   std::string to_text() const;
 };
+
+// The occurrence under which is drawn what the plan's nth rule puts at an instant, at a node or on a direction: apart
+// from those of what may happen at any.
+constexpr std::uint64_t appointment(Site site, std::size_t nth) noexcept {
+  return (strikes_node(site) ? std::uint64_t{1} << 48 : std::uint64_t{1}) + nth;
+}
 
 }  // namespace twinwire::sim
