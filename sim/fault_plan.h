@@ -18,8 +18,8 @@ namespace twinwire::sim {
 struct FaultPlan {
   std::array<Fault, site_count> faults{};
   std::vector<FaultRule> rules;
-  // From here on nothing goes wrong any more, and what lasted is over (outages, a hole for large datagrams). A
-  // stream that silence has struck stays silent: somebody between forgot it. The order of fibers is drawn to the end.
+  // From here on nothing goes wrong any more, and what lasted is over (outages, bursts, what struck a node). A stream
+  // that silence has struck stays silent: somebody between forgot it. The order of fibers is drawn to the end.
   TimePoint calm = TimePoint::never();
 
   // Everything benign but the scheduling order, which is always drawn.

@@ -104,6 +104,10 @@ void Node::keep(std::size_t number) {
 }
 
 void Node::strike(Site site, Duration length) {
+  // Of what lasts nothing outlasts the calm.
+  if (world_->is_calm()) return;
+  if (const TimePoint calm = world_->options().faults.calm; calm != TimePoint::never())
+    length = std::min(length, calm - world_->now());
   if (site != Site::pause) world_->decisions().bit(site);
   if (site == Site::crash) crash(length);
   if (site == Site::power_loss) lose_power(length);
