@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "cli/build_id.h"
+#include "cli/lean_plan.h"
 #include "cli/minimiser.h"
 #include "cli/text.h"
 
@@ -80,8 +81,43 @@ class Start {
   const MinimiseLimits* limits_;
 };
 
-Capsule capsule_of(const Subject& subject, const Variant& variant, const Outcome& outcome,
-                   std::size_t was) {
+// A failing run by its decisions, as far as it is minimised. What its capsule will name of the plan is all that it has.
+struct Smallest {
+  Variant variant;
+  Outcome outcome;
+  laws::WorldRun run;
+};
+
+// As a reader of the capsule will have it.
+void give_plan(laws::WorldRun& run, const sim::FaultPlan& plan) {
+  run.options.faults = plan_from_text(plan.to_text());
+}
+
+using Accepts = std::function<bool(Trials&, Variant)>;
+
+void make_plan_lean(const Tool& tool, const Subject& subject, Smallest& smallest,
+                    Duration hang_after, const std::function<bool()>& stop,
+                    const Accepts& accepts) {
+  const std::string key = smallest.outcome.key;
+  PlannedRun planned{smallest.run.options.faults, smallest.variant.decisions};
+  make_lean(planned, [&](PlannedRun& candidate) {
+    laws::WorldRun run = smallest.run;
+    give_plan(run, candidate.plan);
+    Trials trials(tool, run, subject.plant, hang_after);
+    Variant variant = smallest.variant;
+    variant.decisions = candidate.decisions;
+    const auto outcome = trials.run(variant, stop);
+    if (!outcome || outcome->key != key || !outcome->complete || !accepts(trials, variant))
+      return false;
+    // A choice that nobody came to goes by itself.
+    candidate.decisions = variant.decisions = outcome->made;
+    smallest = {std::move(variant), *outcome, std::move(run)};
+    return true;
+  });
+}
+
+Capsule capsule_of(const Subject& subject, const Smallest& smallest, std::size_t was) {
+  const Outcome& outcome = smallest.outcome;
   Capsule capsule;
   capsule.build = build_id();
   capsule.versions = build_versions();
@@ -89,7 +125,8 @@ Capsule capsule_of(const Subject& subject, const Variant& variant, const Outcome
   capsule.transport = subject.transport;
   capsule.seed = subject.seed;
   capsule.plant = subject.plant;
-  capsule.knobs = variant.knobs;
+  capsule.faults = smallest.run.options.faults.to_text();
+  capsule.knobs = smallest.variant.knobs;
   // With every knob as it was read, a later build whose defaults differ still makes this run.
   for (const laws::Shape& shape : outcome.shapes)
     if (shape.knob && std::none_of(capsule.knobs.begin(), capsule.knobs.end(),
@@ -136,13 +173,24 @@ Minimised minimise_subject(
     const std::function<void(Duration, const RunSize&, const RunSize&)>& told) {
   const TimePoint began = real_now();
   Start start(tool, subject, limits);
-  Trials trials(tool, bounded(subject.run, start.outcome), subject.plant,
-                std::min(limits.hang_after, variant_hang_max));
   Minimised result;
   result.before = size_of(start.outcome);
   // The first runs do not count: those of a hang alone would use up the time.
   const TimePoint search = real_now();
   const auto stop = [&] { return limits.interrupted() || real_now() - search >= limits.time_max; };
+  // What fails on the healthy transport, too, shows nothing of the planted bug: a plan without sense, for one.
+  const Accepts accepts = [&](Trials& trials, Variant variant) {
+    if (subject.plant.empty()) return true;
+    variant.planted = false;
+    const auto healthy = trials.run(variant, stop);
+    return healthy && healthy->key == "pass";
+  };
+  const Duration hang_after = std::min(limits.hang_after, variant_hang_max);
+  Smallest smallest{start.variant, start.outcome, bounded(subject.run, start.outcome)};
+  give_plan(smallest.run, laws::plan_of(subject.run));
+  make_plan_lean(tool, subject, smallest, hang_after, stop, accepts);
+
+  Trials trials(tool, smallest.run, subject.plant, hang_after);
   Minimiser::Plan plan;
   plan.key = start.key;
   plan.run = [&](const Variant& variant) { return trials.run(variant, stop); };
@@ -150,32 +198,34 @@ Minimised minimise_subject(
   plan.improved = [&](const Minimiser& now) {
     told(real_now() - began, result.before, size_of(now.outcome()));
   };
-  // What fails on the healthy transport, too, shows nothing of the planted bug: a plan without sense, for one.
-  if (!subject.plant.empty())
-    plan.accepts = [&](Variant variant) {
-      variant.planted = false;
-      const auto healthy = trials.run(variant, stop);
-      return healthy && healthy->key == "pass";
-    };
-  Minimiser minimiser(std::move(plan), start.variant, start.outcome);
+  plan.accepts = [&](const Variant& variant) { return accepts(trials, variant); };
+  Minimiser minimiser(std::move(plan), smallest.variant, smallest.outcome);
   minimiser.minimise();
+  smallest.variant = minimiser.best();
+  smallest.outcome = minimiser.outcome();
+  // A rule whose choice has gone may go as well.
+  make_plan_lean(tool, subject, smallest, hang_after, stop, accepts);
   result.finished = !stop();
   result.runs = minimiser.runs();
 
-  // Twice more, each in a process of its own, as a reader of the capsule will run it.
-  result.capsule =
-      capsule_of(subject, minimiser.best(), minimiser.outcome(), result.before.decisions);
+  // Twice more, each in a process of its own and with nothing but what the capsule says, as its reader will run it.
+  result.capsule = capsule_of(subject, smallest, result.before.decisions);
   result.run = run_of(subject, result.capsule);
-  Trials last(tool, subject.run, subject.plant, limits.hang_after);
+  Trials last(tool, result.run, subject.plant, limits.hang_after);
   const Variant again{result.capsule.decisions, result.capsule.knobs};
   for (int i = 0; i < 2; ++i) {
     last.fresh();
     const auto outcome = last.run(again, [] { return false; });
-    if (!outcome || outcome->key != start.key || outcome->hash != minimiser.outcome().hash)
+    if (!outcome || outcome->key != start.key)
+      throw Failure(ExitCode::nondeterminism,
+                    "the minimised run, made from its capsule alone, gives " +
+                        (outcome ? outcome->key : "nothing") + " and not " + start.key +
+                        "; nothing was written");
+    if (outcome->hash != smallest.outcome.hash)
       throw Failure(ExitCode::nondeterminism,
                     "the minimised run does not give the same twice; nothing was written");
   }
-  result.after = size_of(minimiser.outcome());
+  result.after = size_of(smallest.outcome);
   result.took = real_now() - began;
   return result;
 }

@@ -131,6 +131,48 @@ INSTANTIATE_TEST_SUITE_P(
                     Planted{"quic_yield_out_of_order", "quic", "traffic", 3}),
     [](const auto& instance) { return instance.param.plant; });
 
+// What a rule puts at an instant is asked for by that rule: without it the capsule would show nothing.
+struct Scheduled {
+  std::string hunt;
+  std::string key;
+  std::string kept;      // of the plan
+  std::string left_out;  // of it
+};
+
+class MinimiseScheduled : public Minimise, public testing::WithParamInterface<Scheduled> {};
+
+TEST_P(MinimiseScheduled, fault_keeps_its_rule_and_the_capsule_replays_alike) {
+  const Scheduled& param = GetParam();
+  const Ended found = real("hunt --jobs 1 " + param.hunt);
+  ASSERT_EQ(found.exit_code, 1) << found.out << found.err;
+  std::string name;
+  for (const auto& file : std::filesystem::directory_iterator(path() / "capsules"))
+    name = "capsules/" + file.path().filename().string();
+  const Ended ended = real("minimise " + name + " --time 20s -o small.capsule");
+  ASSERT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+  const cli::Capsule small = capsule("small.capsule");
+  EXPECT_EQ(small.key, param.key);
+  EXPECT_NE(small.faults.find(param.kept), std::string::npos) << small.faults;
+  EXPECT_EQ(small.faults.find(param.left_out), std::string::npos) << small.faults;
+  EXPECT_EQ(lines_with(ended.out, "LAW BROKEN: " + small.key.substr(11)).size(), 1U) << ended.out;
+  const Ended again = real("replay small.capsule --verify");
+  EXPECT_EQ(again.exit_code, 1) << again.out << again.err;
+  EXPECT_NE(again.out.find(small.key), std::string::npos) << again.out;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Faults, MinimiseScheduled,
+    testing::Values(
+        // Its rule has another number than in the plan that was hunted with.
+        Scheduled{"--scenario restarts --set acknowledge_early=1 --seeds 40 --fault "
+                  "\"segment_delay@server=0.2:1000000\" --fault \"crash@server=1/1ms..5ms\"",
+                  "law_broken:log_durable", "crash@server=1:2000000000/1ms..5ms", "segment_delay"},
+        Scheduled{"--seeds 40 --plant yield_cut_off_message --fault early_fin=1:2000/0ms..9s",
+                  "law_broken:prefix", "early_fin=1:2000/..9s", "calm"}),
+    [](const auto& instance) {
+      return instance.param.kept.substr(0, instance.param.kept.find_first_of("@="));
+    });
+
 TEST_F(Minimise, lowers_a_number_by_which_a_process_dies) {
   const std::string name = hunted("brittle");
   const Ended ended = tool("minimise " + name + " --time 60s");

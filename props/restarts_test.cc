@@ -74,6 +74,23 @@ TEST(restarts, every_fault_of_nodes_bites_and_the_same_seed_makes_the_same_run) 
     EXPECT_GT(bites[site], 0u) << sim::name(static_cast<sim::Site>(site));
 }
 
+TEST(restarts, what_strikes_a_node_is_over_when_the_faults_end) {
+  for (const char* fault : {"power_loss@server=1/1s..200s", "crash@server=1/1s..200s",
+                            "pause@server=1/1s..200s", "power_loss@server=1/500ms.."}) {
+    sim::FaultPlan faults = sim::FaultPlan::none();
+    ASSERT_TRUE(faults.set(fault).has_value());
+    std::uint64_t bites = 0;
+    for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+      const Verdict verdict =
+          play(seed % transport_count, seed, faults, {{"faults_end_ms", 2000}, {"messages", 60}});
+      EXPECT_EQ(verdict.failure_key(), "pass") << fault << ", seed " << seed;
+      for (const sim::Site site : {sim::Site::power_loss, sim::Site::crash, sim::Site::pause})
+        bites += verdict.report.counts[static_cast<std::size_t>(site)].struck;
+    }
+    EXPECT_GT(bites, 0u) << fault;
+  }
+}
+
 TEST(restarts, without_faults_nothing_goes_wrong_and_nobody_starts_twice) {
   for (std::size_t transport = 0; transport < transport_count; ++transport)
     for (std::uint64_t seed = 1; seed <= 10; ++seed) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -17,8 +18,8 @@ namespace twinwire::sim {
 struct FaultPlan {
   std::array<Fault, site_count> faults{};
   std::vector<FaultRule> rules;
-  // From here on nothing goes wrong any more, and what lasted is over (outages, a hole for large datagrams). A
-  // stream that silence has struck stays silent: somebody between forgot it. The order of fibers is drawn to the end.
+  // From here on nothing goes wrong any more, and what lasted is over (outages, bursts, what struck a node). A stream
+  // that silence has struck stays silent: somebody between forgot it. The order of fibers is drawn to the end.
   TimePoint calm = TimePoint::never();
 
   // Everything benign but the scheduling order, which is always drawn.
@@ -46,5 +47,11 @@ struct FaultPlan {
   // Every fault that is on, in the form that set() takes, separated by spaces.
   std::string to_text() const;
 };
+
+// The occurrence under which is drawn what the plan's nth rule puts at an instant, at a node or on a direction: apart
+// from those of what may happen at any.
+constexpr std::uint64_t appointment(Site site, std::size_t nth) noexcept {
+  return (strikes_node(site) ? std::uint64_t{1} << 48 : std::uint64_t{1}) + nth;
+}
 
 }  // namespace twinwire::sim

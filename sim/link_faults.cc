@@ -106,7 +106,8 @@ void Link::draw_scheduled_trips() {
           !rules[i].holds(site, place_, world_->now()))
         continue;
       trips_drawn_ |= drawn;
-      if (world_->decisions().choose(site, rules[i].fault, entity_, 1 + i, 1) == 0) continue;
+      if (world_->decisions().choose(site, rules[i].fault, entity_, appointment(site, i), 1) == 0)
+        continue;
       trip_at_ = delivered_;
       trip_site_ = site;
     }

@@ -13,9 +13,6 @@ constexpr std::uint64_t drift_max = 500'000;  // ppm: half as fast, or half as f
 
 constexpr Site node_faults[] = {Site::crash, Site::power_loss, Site::pause};
 
-// Occurrences of what a rule puts at an instant, apart from those of what may happen at any.
-constexpr std::uint64_t appointments_from = std::uint64_t{1} << 48;
-
 }  // namespace
 
 Node::Node(World& world, Fabric& fabric, std::string_view name, std::size_t ordinal)
@@ -98,8 +95,8 @@ void Node::draw_fault() {
 void Node::keep(std::size_t number) {
   if (number >= world_->options().faults.rules.size() || !running() || world_->is_calm()) return;
   const FaultRule& rule = world_->options().faults.rules[number];
-  const std::uint64_t choice = world_->decisions().choose(rule.site, rule.fault, network().entity(),
-                                                          appointments_from + number, delay_max);
+  const std::uint64_t choice = world_->decisions().choose(
+      rule.site, rule.fault, network().entity(), appointment(rule.site, number), delay_max);
   if (choice == 0) return;
   // What stands in the plan ends when the plan says.
   const bool ends = rule.until != TimePoint::never();
@@ -107,6 +104,10 @@ void Node::keep(std::size_t number) {
 }
 
 void Node::strike(Site site, Duration length) {
+  // Of what lasts nothing outlasts the calm.
+  if (world_->is_calm()) return;
+  if (const TimePoint calm = world_->options().faults.calm; calm != TimePoint::never())
+    length = std::min(length, calm - world_->now());
   if (site != Site::pause) world_->decisions().bit(site);
   if (site == Site::crash) crash(length);
   if (site == Site::power_loss) lose_power(length);

@@ -113,7 +113,8 @@ class World final : public Host, private AllocationGate {
 
   // A host of its own on the simulated network: 10.0.0.1, 10.0.0.2, ... in order of adding. Lives as long as the world.
   SimNetwork& add_node(std::string_view name);
-  // The plan's calm begins at the latest then.
+  // The plan's calm begins at the latest then. For the beginning of a run: a node that is down already stays so for as
+  // long as was drawn.
   void end_faults_at(TimePoint at) noexcept {
     options_.faults.calm = std::min(options_.faults.calm, at);
   }

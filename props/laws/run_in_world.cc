@@ -75,13 +75,19 @@ std::string Verdict::failure_key() const {
   return "unknown";
 }
 
+sim::FaultPlan plan_of(const WorldRun& run) {
+  sim::FaultPlan plan = run.options.faults;
+  // Nobody but cryptography finds a bit that TCP's checksum missed.
+  if (!transport_encrypts(run.transport)) plan.off(sim::Site::bit_flip);
+  if (run.scenario->limit_faults != nullptr) run.scenario->limit_faults(plan);
+  return plan;
+}
+
 Verdict run_in_world(const WorldRun& run, StackPool& stacks) {
   Verdict verdict;
   Judge judge;
   sim::WorldOptions options = run.options;
-  // Nobody but cryptography finds a bit that TCP's checksum missed.
-  if (!transport_encrypts(run.transport)) options.faults.off(sim::Site::bit_flip);
-  if (run.scenario->limit_faults != nullptr) run.scenario->limit_faults(options.faults);
+  options.faults = plan_of(run);
   sim::World world(options, stacks);
   if (world.tracing())
     judge.on_violation(

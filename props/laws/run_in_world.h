@@ -44,6 +44,9 @@ struct Verdict {
   std::string failure_key() const;
 };
 
+// Its plan as its World has it: without what the scenario or the transport takes out.
+sim::FaultPlan plan_of(const WorldRun& run);
+
 // Runs it in a fresh World. Leaks, stuck fibers and an exception that left the scenario are violations, too.
 Verdict run_in_world(const WorldRun& run, StackPool& stacks);
 
