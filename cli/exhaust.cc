@@ -17,6 +17,7 @@
 #include "cli/verbs.h"
 #include "cli/watched_run.h"
 #include "cli/whole_number.h"
+#include "cli/whole_file.h"
 
 namespace twinwire::cli {
 namespace {
@@ -153,6 +154,7 @@ std::string keep_case(const Tool& tool, const ExhaustArguments& options, std::si
   }
   // Many cases of one seed may fail alike: each has its number.
   std::string path = capsule_path(capsule, options.capsules);
+    make_folder_of(path, "capsule");
   path.insert(path.rfind(".capsule"), "-" + std::to_string(failure.first));
   try {
     write_capsule(capsule, path);

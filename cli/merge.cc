@@ -78,6 +78,7 @@ ExitCode merge_results(const Tool& tool, const MergeArguments& options) {
   const HuntResult sum = sum_of(results);
   (void)faults_of(sum);  // complains before anything is printed
   require_knobs_read(sum);
+  if (!options.results.empty()) require_writable(options.results, "result of the hunt");
   std::printf("hunt       %s\nfiles      %zu; the time is that of all of them, one after another\n",
               sum.spec.arguments().c_str(), results.size());
   print_result(sum, "ran        ");
