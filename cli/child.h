@@ -97,6 +97,9 @@ TimePoint processor_now() noexcept;
 
 // Runs a verb's body in a child and gives back its exit code; where it crashes or hangs, `on_death` says what to do.
 // `in_process`: no child, for a debugger.
+// What was printed reached its reader. Throws Failure(environment) where it did not.
+void finish_output();
+
 int run_supervised(const Child::Options& options, bool in_process, const std::function<int()>& body,
                    const std::function<int(const Death&)>& on_death);
 
