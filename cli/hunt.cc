@@ -235,6 +235,7 @@ void add_hunt(CLI::App& app, const Tool& tool, ExitCode& code) {
   verb->add_flag_callback(
       "--keep-going", [options] { options->failures = 0; }, "the same as --failures 0");
   verb->add_option("--capsules", options->capsules, "where failures are kept")
+      ->each([](const std::string& path) { require_name(path, "--results"); })
       ->capture_default_str();
   verb->add_option("--corpus", options->corpus,
                    "keep each failure minimised as well, as the tests' corpus does; without a "

@@ -100,6 +100,7 @@ void add_merge(CLI::App& app, const Tool& tool, ExitCode& code) {
   auto options = std::make_shared<MergeArguments>();
   verb->add_option("files", options->files, "the files that --results wrote")->required();
   verb->add_option("--results", options->results, "keep the sum as a file of the same kind")
+      ->each([](const std::string& path) { require_name(path, "--results"); })
       ->type_name("FILE");
   add_requirements(*verb, options->account);
   verb->add_flag("--partial", options->partial,

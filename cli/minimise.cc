@@ -96,7 +96,8 @@ void add_minimise(CLI::App& app, const Tool& tool, ExitCode& code) {
   verb->add_option("--time", options->time, "how long to go on at most: 30s, 5m")
       ->capture_default_str();
   verb->add_option("-o,--output", options->output,
-                   "where the result goes; beside the capsule as NAME.min.capsule unless given");
+                   "where the result goes; beside the capsule as NAME.min.capsule unless given")
+      ->each([](const std::string& path) { require_name(path, "--output"); });
   add_run_options(*verb, *options);
   verb->callback([&tool, &code, options] { code = minimise(tool, *options); });
 }

@@ -35,6 +35,12 @@ TEST(CliUsage, each_mistake_gets_one_sentence) {
       {"hunt --seeds 0", "--seeds"},
       {"hunt --jobs 0", "--jobs"},
       {"hunt --hashes", "--hashes needs --seeds"},
+      {"hunt --hang-after 0s", "'0s' is no duration"},
+      {"run --hang-after 0", "'0' is no duration"},
+      {"exhaust --hang-after 0s", "'0s' is no duration"},
+      {"list --names transports --transport quic", "--transport asks for the scenarios"},
+      {"list --names scenarios --plants", "--plants excludes --names"},
+      {"list --names scenarios --transport tpc", "there is no transport named 'tpc'"},
       {"hunt --scenario nowhere", "there is no scenario named 'nowhere'"},
       {"replay", "replay needs one more argument: a seed, or the path of a capsule"},
       {"diff 1", "diff needs one more argument: another"},
@@ -67,6 +73,16 @@ TEST(CliUsage, each_mistake_gets_one_sentence) {
     const Ended ended = run_tool_in(folder.path(), tool_path(), mistake.arguments);
     expect_one_sentence(ended, 2, mistake.sentence);
     EXPECT_EQ(ended.out, "");
+  }
+}
+
+TEST(CliUsage, an_empty_name_is_no_file) {
+  const TemporaryFolder folder;
+  for (const char* verb : {"hunt --seeds 9 --results", "merge it --results", "minimise 1 -o"}) {
+    SCOPED_TRACE(verb);
+    std::vector<std::string> command = words(tool_path() + " " + verb);
+    command.emplace_back();
+    expect_one_sentence(Process(folder.path(), command).wait(), 2, "needs the name of a file");
   }
 }
 
