@@ -184,8 +184,13 @@ Death Child::reap(int status) {
 }
 
 Death Child::wait() {
+  return *wait_unless([] { return false; });
+}
+
+std::optional<Death> Child::wait_unless(const std::function<bool()>& enough) {
   for (;;) {
-    if (auto death = poll()) return *death;
+    if (auto death = poll()) return death;
+    if (enough()) return std::nullopt;
     pollfd waited{pid_descriptor_, POLLIN, 0};
     ::poll(&waited, 1, 100);
   }
