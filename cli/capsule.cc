@@ -197,6 +197,7 @@ Capsule load_capsule(const std::string& path) {
 
 std::string save_capsule(const Capsule& capsule, const std::string& folder) {
   const std::string path = capsule_path(capsule, folder);
+  make_folder_of(path, capsule_seal.noun);
   write_capsule(capsule, path);
   return path;
 }

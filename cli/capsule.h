@@ -74,7 +74,7 @@ Capsule load_capsule(const std::string& path);
 // Writes it into that folder, which is made where it is missing. The file appears whole or not at all.
 // Throws Failure(environment): the disk is full, the folder cannot be written ...
 std::string save_capsule(const Capsule& capsule, const std::string& folder);
-// The same under a path of the caller's choice.
+// The same under a path of the caller's choice, whose folder is there.
 void write_capsule(const Capsule& capsule, const std::string& path);
 
 }  // namespace twinwire::cli

@@ -40,6 +40,8 @@ constexpr off_t said_max = 4096;
   int code = 0;
   try {
     code = body();
+    // What a verb prints from its child is the child's to lose: the parent never sees that it did not arrive.
+    if (options.foreground) finish_output();
   } catch (const Failure& failure) {
     std::fprintf(stderr, "twinwire: %s\n", failure.what());
     code = static_cast<int>(failure.code());
@@ -84,6 +86,12 @@ TimePoint processor_now() noexcept {
   timespec used{};
   (void)::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
   return {used.tv_sec * 1'000'000'000LL + used.tv_nsec};
+}
+
+void finish_output() {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+    throw Failure(ExitCode::environment,
+                  std::string("cannot write the output: ") + std::strerror(errno));
 }
 
 std::string Death::failure_key() const {
@@ -176,8 +184,13 @@ Death Child::reap(int status) {
 }
 
 Death Child::wait() {
+  return *wait_unless([] { return false; });
+}
+
+std::optional<Death> Child::wait_unless(const std::function<bool()>& enough) {
   for (;;) {
-    if (auto death = poll()) return *death;
+    if (auto death = poll()) return death;
+    if (enough()) return std::nullopt;
     pollfd waited{pid_descriptor_, POLLIN, 0};
     ::poll(&waited, 1, 100);
   }

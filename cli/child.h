@@ -69,6 +69,8 @@ class Child {
   std::optional<Death> poll();
   // Blocks until it has ended, or hung.
   Death wait();
+  // The same, until `enough` says so: then it has not ended yet.
+  std::optional<Death> wait_unless(const std::function<bool()>& enough);
 
   int descriptor() const noexcept {
     return pid_descriptor_;
@@ -94,6 +96,9 @@ unsigned processors() noexcept;
 TimePoint real_now() noexcept;
 // Processor time that this process has used: what a rate is measured by where others use the machine, too.
 TimePoint processor_now() noexcept;
+
+// What was printed reached its reader. Throws Failure(environment) where it did not.
+void finish_output();
 
 // Runs a verb's body in a child and gives back its exit code; where it crashes or hangs, `on_death` says what to do.
 // `in_process`: no child, for a debugger.

@@ -7,6 +7,7 @@
 #include "cli/run_spec.h"
 #include "cli/text.h"
 #include "cli/trials.h"
+#include "cli/whole_file.h"
 
 namespace twinwire::cli {
 namespace {
@@ -55,6 +56,7 @@ std::string add_to_corpus(const Capsule& capsule, const std::string& folder) {
   const bool known = std::filesystem::exists(path, none);
   if (known && cost_of(load_capsule(path)) <= cost_of(capsule))
     return path + " is there already, and as quick";
+  make_folder_of(path, "capsule");
   write_capsule(capsule, path);
   return path + (known ? " takes the place of a slower one" : " is new");
 }

@@ -12,10 +12,12 @@
 #include "cli/planted_tool.h"
 #include "cli/progress.h"
 #include "cli/report.h"
+#include "cli/run_options.h"
 #include "cli/run_spec.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
 #include "cli/watched_run.h"
+#include "cli/whole_file.h"
 #include "cli/whole_number.h"
 
 namespace twinwire::cli {
@@ -31,10 +33,7 @@ struct ExhaustArguments {
   std::string hang_after = "10s";
   int failures = -1;  // -1: not given
 
-  Duration hang_after_parsed() const {
-    if (const auto duration = parse_duration(hang_after)) return *duration;
-    bad_usage("'" + hang_after + "' is no duration; write 10s, 2m or 500ms");
-  }
+  Duration hang_after_parsed() const { return parse_hang_after(hang_after); }
   // How many kinds of failure end it; 0: none does.
   std::uint64_t failures_max() const {
     if (failures >= 0) return static_cast<std::uint64_t>(failures);
@@ -155,6 +154,7 @@ std::string keep_case(const Tool& tool, const ExhaustArguments& options, std::si
   std::string path = capsule_path(capsule, options.capsules);
   path.insert(path.rfind(".capsule"), "-" + std::to_string(failure.first));
   try {
+    make_folder_of(path, "capsule");
     write_capsule(capsule, path);
   } catch (const Failure& unwritable) {
     std::fflush(stdout);

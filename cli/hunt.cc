@@ -106,13 +106,11 @@ void print_plan(const HuntPlan& plan, const HuntArguments& options, unsigned job
 struct Outcome {
   Duration took;
   std::string ended;  // why seeds were left out, as a result has it
-
-  bool interrupted() const { return ended == "interrupt"; }
 };
 
 // Until every seed has run, the time is over, enough kinds of failures were found, or Ctrl-C.
-Outcome watch(HuntCrew& crew, const HuntPlan& plan, const HuntArguments& options) {
-  const Interrupt interrupt;
+Outcome watch(HuntCrew& crew, const HuntPlan& plan, const HuntArguments& options,
+              const Interrupt& interrupt) {
   const TimePoint start = real_now();
   const Duration time_max = options.time_max();
   const std::uint64_t failures_max = options.failures_max();
@@ -125,7 +123,8 @@ Outcome watch(HuntCrew& crew, const HuntPlan& plan, const HuntArguments& options
     // All seeds below the one that completes the number still run: the result does not depend on the workers' race.
     if (over || interrupt.count() > 0) {
       crew.stop_at(0);
-      outcome.ended = interrupt.count() > 0 ? "interrupt" : "time";
+      // A hunt whose time was over before has done what was asked of it.
+      if (outcome.ended != "time") outcome.ended = interrupt.count() > 0 ? "interrupt" : "time";
     } else if (failures_max != 0 && failures.size() >= failures_max) {
       crew.stop_at(failures[failures_max - 1].offset);
       outcome.ended = "failures";
@@ -175,6 +174,14 @@ ExitCode save_result(const HuntResult& result, const HuntCrew& crew, const std::
   }
 }
 
+// The worst of what is known. Without a finding an interrupted hunt knows of nothing, and says so.
+ExitCode code_of_all(ExitCode account, ExitCode found, bool interrupted) {
+  if (!interrupted || found != ExitCode::pass) return graver(account, found);
+  std::fflush(stdout);
+  std::fprintf(stderr, "twinwire: interrupted; what was not run is not known to hold\n");
+  return ExitCode::environment;
+}
+
 ExitCode hunt(const Tool& tool, HuntArguments& options) {
   settle(tool, options);
   (void)options.time_max();  // complains before anything is printed
@@ -183,10 +190,12 @@ ExitCode hunt(const Tool& tool, HuntArguments& options) {
   if (options.hashes && options.seeds == 0)
     bad_usage("--hashes needs --seeds: it prints a line for each");
   if (!options.results.empty()) require_writable(options.results, "result of the hunt");
+  // To the end: what was found is printed and written whatever comes.
+  const Interrupt interrupt;
   print_plan(plan, options, jobs);
 
   HuntCrew crew(tool, plan, jobs, options.hang_after_parsed(), options.hashes);
-  const Outcome outcome = watch(crew, plan, options);
+  const Outcome outcome = watch(crew, plan, options, interrupt);
 
   if (options.hashes)
     for (std::uint64_t i = 0; i < plan.count; ++i)
@@ -194,16 +203,17 @@ ExitCode hunt(const Tool& tool, HuntArguments& options) {
         std::printf("%llu %s\n", static_cast<unsigned long long>(plan.seed(i)),
                     hex16(crew.hashes()[i]).c_str());
   HuntResult result = result_of(crew, outcome, options);
-  print_result(result, outcome.interrupted() ? "interrupted after " : "ran        ");
+  const bool interrupted = result.ended == "interrupt";
+  print_result(result, interrupted ? "interrupted after " : "ran        ");
   const ExitCode account = report_account(tool, result, options.account);
-  // One shard may be too small to read a knob that the others read: there the merge complains.
-  if (options.shard.empty()) require_knobs_read(result);
+  // One shard, or what ran until Ctrl-C, may be too small to read a knob that others read: there the merge complains.
+  if (options.shard.empty() && !interrupted) require_knobs_read(result);
   auto failures = crew.failures();
   if (const std::uint64_t most = options.failures_max(); most != 0 && failures.size() > most)
     failures.resize(most);
   Findings findings = report_findings(tool, plan, failures, {options.capsules, options.corpus},
-                                      options.hang_after_parsed());
-  const ExitCode code = graver(account, findings.code);
+                                      options.hang_after_parsed(), interrupted, interrupt);
+  const ExitCode code = code_of_all(account, findings.code, interrupted);
   if (options.results.empty()) return code;
   result.failures = std::move(findings.failures);
   return graver(code, save_result(result, crew, options.results));
@@ -225,6 +235,7 @@ void add_hunt(CLI::App& app, const Tool& tool, ExitCode& code) {
                    "only the I-th of N equal parts of the seeds, counted from 1; see `merge`")
       ->type_name("I/N");
   verb->add_option("--results", options->results, "keep what was found, for `merge`")
+      ->each([](const std::string& path) { require_name(path, "--results"); })
       ->type_name("FILE");
   verb->add_option("--jobs", options->jobs, "worker processes; one for each processor unless given")
       ->check(CLI::Range(1, 4096));

@@ -21,22 +21,27 @@ struct Again {
   std::array<char, 96> key;
 };
 
+constexpr int stop_at_once = 2;  // so many times Ctrl-C
+
 struct Kept {
   std::string key;   // of the run that was made again, alone in a fresh process
   std::string path;  // of the capsule; empty where it could not be written
 };
 
-// A hang is believed as it is: to see it again takes as long as it took. The decisions of a run that died died with its
-// process, so its capsule goes by the seed.
+// A hang is believed as it is: to see it again takes as long as it took; and so is everything to whoever pressed Ctrl-C
+// twice. The decisions of a run that died died with its process, so its capsule goes by the seed.
 Kept run_again(const Tool& tool, const HuntPlan& plan, const HuntFailure& failure,
-               const std::string& folder, Duration hang_after) {
+               const std::string& folder, Duration hang_after, const Interrupt& interrupt) {
   const bool hung = failure.key == "no_progress:hang";
   const bool died = hung || code_of(failure.key) == ExitCode::crash;
   Capsule capsule = make_capsule(plan.spec, failure.seed, failure.key, failure.detail);
   const std::string path = capsule_path(capsule, folder);
   // ... and a seed does not say which decision it ran without.
-  const bool kept_here = died && !failure.taken_out && !keep(capsule, folder).empty();
-  if (hung) return {failure.key, kept_here ? path : ""};
+  const auto keep_the_seed = [&] { return !failure.taken_out && !keep(capsule, folder).empty(); };
+  const auto believed = [&](bool kept) { return Kept{failure.key, kept ? path : ""}; };
+  if (!died && interrupt.count() >= stop_at_once) return believed(keep_the_seed());
+  const bool kept_here = died && keep_the_seed();
+  if (hung || interrupt.count() >= stop_at_once) return believed(kept_here);
 
   Shared<Again> again;
   Child child({.pulse = &again->pulse, .hang_after = hang_after, .capture_stderr = died}, [&] {
@@ -58,7 +63,9 @@ Kept run_again(const Tool& tool, const HuntPlan& plan, const HuntFailure& failur
     whole.detail = failure.detail;
     return keep(whole, folder).empty() ? 1 : 0;
   });
-  const Death death = child.wait();
+  const auto ended = child.wait_unless([&] { return interrupt.count() >= stop_at_once; });
+  if (!ended) return believed(died ? kept_here : keep_the_seed());
+  const Death& death = *ended;
   if (death.kind != Death::Kind::ended) return {death.failure_key(), kept_here ? path : ""};
   return {again->key.data(), died ? (kept_here ? path : "") : death.exit_code == 0 ? path : ""};
 }
@@ -87,9 +94,9 @@ void put_into_corpus(const Tool& tool, const std::string& capsule, const std::st
 
 }  // namespace
 
-void print_number_of_kinds(std::size_t kinds) {
+void print_number_of_kinds(std::size_t kinds, bool cut_short) {
   if (kinds == 0) {
-    std::printf("\nno law was broken\n");
+    std::printf("\nno law was broken%s\n", cut_short ? " in the seeds that ran" : "");
   } else {
     std::printf("\n%zu %s of failure\n", kinds, kinds == 1 ? "kind" : "kinds");
   }
@@ -105,11 +112,11 @@ void print_failure(const std::string& key, std::uint64_t count, std::uint64_t lo
 
 Findings report_findings(const Tool& tool, const HuntPlan& plan,
                          const std::vector<HuntFailure>& failures, const FindingFolders& folders,
-                         Duration hang_after) {
-  print_number_of_kinds(failures.size());
+                         Duration hang_after, bool cut_short, const Interrupt& interrupt) {
+  print_number_of_kinds(failures.size(), cut_short);
   Findings findings;
   for (const HuntFailure& failure : failures) {
-    const Kept again = run_again(tool, plan, failure, folders.capsules, hang_after);
+    const Kept again = run_again(tool, plan, failure, folders.capsules, hang_after, interrupt);
     print_failure(failure.key, failure.count, failure.seed, failure.detail);
     if (again.key != failure.key && code_of(failure.key) != ExitCode::nondeterminism)
       std::printf(
@@ -120,7 +127,9 @@ Findings report_findings(const Tool& tool, const HuntPlan& plan,
                           ? reproduce_resampled(tool, plan.spec, failure.seed, again.path).c_str()
                           : reproduce_lines(tool, plan.spec, failure.seed, again.path).c_str());
     std::fflush(stdout);
-    if (!folders.corpus.empty() && again.key == failure.key && !again.path.empty())
+    if (!folders.corpus.empty() && interrupt.count() >= stop_at_once)
+      std::printf("  not in the corpus: interrupted before it was minimised\n");
+    else if (!folders.corpus.empty() && again.key == failure.key && !again.path.empty())
       put_into_corpus(tool, again.path, folders.corpus, hang_after);
     findings.code = graver(findings.code, code_of(failure.key));
     findings.failures.push_back(

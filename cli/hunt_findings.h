@@ -7,6 +7,7 @@
 
 #include "cli/hunt_crew.h"
 #include "cli/hunt_result.h"
+#include "cli/interrupt.h"
 
 namespace twinwire::cli {
 
@@ -20,13 +21,14 @@ struct Findings {
   std::vector<FoundFailure> failures;
 };
 
-// Prints them as well.
+// Prints them as well. Once Ctrl-C has come twice, none is run again: its capsule goes by the seed.
 Findings report_findings(const Tool& tool, const HuntPlan& plan,
                          const std::vector<HuntFailure>& failures, const FindingFolders& folders,
-                         Duration hang_after);
+                         Duration hang_after, bool cut_short, const Interrupt& interrupt);
 
 // "3 kinds of failure", or that there is none; and what of one failure is told before what reproduces it.
-void print_number_of_kinds(std::size_t kinds);
+// `cut_short`: seeds that were meant to run did not.
+void print_number_of_kinds(std::size_t kinds, bool cut_short);
 void print_failure(const std::string& key, std::uint64_t count, std::uint64_t lowest_seed,
                    const std::string& detail);
 

@@ -9,8 +9,7 @@ void on_signal(int) { arrived = arrived + 1; }
 
 }  // namespace
 
-Interrupt::Interrupt() noexcept : old_int_{}, old_term_{} {
-  arrived = 0;
+Interrupt::Interrupt() noexcept : before_(arrived), old_int_{}, old_term_{} {
   struct sigaction action{};
   action.sa_handler = &on_signal;
   ::sigemptyset(&action.sa_mask);
@@ -23,6 +22,6 @@ Interrupt::~Interrupt() {
   ::sigaction(SIGTERM, &old_term_, nullptr);
 }
 
-int Interrupt::count() const noexcept { return arrived; }
+int Interrupt::count() const noexcept { return arrived - before_; }
 
 }  // namespace twinwire::cli

@@ -135,10 +135,13 @@ ExitCode list(const Tool& tool, bool plants_only) {
 // For scripts: one to a line.
 ExitCode list_names(const Tool& tool, const std::string& kind, const std::string& transport) {
   if (kind == "transports") {
+    if (!transport.empty())
+      bad_usage("--transport asks for the scenarios that run over it: write --names scenarios");
     for (const std::string_view name : laws::transport_names())
       std::printf("%.*s\n", static_cast<int>(name.size()), name.data());
     return ExitCode::pass;
   }
+  if (!transport.empty()) (void)transport_named(transport);
   for (const laws::ScenarioEntry& scenario : tool.registry->entries())
     if (transport.empty() || scenario.bodies[transport_named(transport)] != nullptr)
       std::printf("%.*s\n", static_cast<int>(scenario.name.size()), scenario.name.data());
@@ -150,12 +153,14 @@ ExitCode list_names(const Tool& tool, const std::string& kind, const std::string
 void add_list(CLI::App& app, const Tool& tool, ExitCode& code) {
   auto* verb = app.add_subcommand("list", "transports, scenarios, faults and planted bugs");
   auto plants_only = std::make_shared<bool>(false);
-  verb->add_flag("--plants", *plants_only, "the planted bugs alone");
+  auto* plants = verb->add_flag("--plants", *plants_only, "the planted bugs alone");
   auto kind = std::make_shared<std::string>();
   auto transport = std::make_shared<std::string>();
   auto* names = verb->add_option("--names", *kind, "names alone, for scripts: one to a line")
                     ->check(CLI::IsMember({"scenarios", "transports"}));
-  verb->add_option("--transport", *transport, "with --names: only what runs over it")->needs(names);
+  names->excludes(plants);
+  verb->add_option("--transport", *transport, "with --names scenarios: only those that run over it")
+      ->needs(names);
   verb->callback([&tool, &code, plants_only, kind, transport] {
     code = kind->empty() ? list(tool, *plants_only) : list_names(tool, *kind, *transport);
   });

@@ -37,7 +37,7 @@ std::vector<NamedResult> load_results(const std::vector<std::string>& files) {
 
 // A capsule may have stayed on the machine that wrote it; the seed runs anywhere.
 ExitCode print_failures(const Tool& tool, const HuntResult& sum) {
-  print_number_of_kinds(sum.failures.size());
+  print_number_of_kinds(sum.failures.size(), !sum.missing().empty());
   ExitCode code = ExitCode::pass;
   for (const FoundFailure& failure : sum.failures) {
     print_failure(failure.key, failure.count, failure.seed, failure.detail);
@@ -78,6 +78,7 @@ ExitCode merge_results(const Tool& tool, const MergeArguments& options) {
   const HuntResult sum = sum_of(results);
   (void)faults_of(sum);  // complains before anything is printed
   require_knobs_read(sum);
+  if (!options.results.empty()) require_writable(options.results, "result of the hunt");
   std::printf("hunt       %s\nfiles      %zu; the time is that of all of them, one after another\n",
               sum.spec.arguments().c_str(), results.size());
   print_result(sum, "ran        ");
@@ -99,6 +100,7 @@ void add_merge(CLI::App& app, const Tool& tool, ExitCode& code) {
   auto options = std::make_shared<MergeArguments>();
   verb->add_option("files", options->files, "the files that --results wrote")->required();
   verb->add_option("--results", options->results, "keep the sum as a file of the same kind")
+      ->each([](const std::string& path) { require_name(path, "--results"); })
       ->type_name("FILE");
   add_requirements(*verb, options->account);
   verb->add_flag("--partial", options->partial,

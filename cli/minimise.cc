@@ -12,6 +12,7 @@
 #include "cli/text.h"
 #include "cli/traced_run.h"
 #include "cli/verbs.h"
+#include "cli/whole_file.h"
 
 namespace twinwire::cli {
 namespace {
@@ -51,6 +52,10 @@ ExitCode minimise(const Tool& tool, MinimiseArguments& options) {
   const Subject subject = make_subject(tool, options, options.what, false);
   if (subject.capsule)
     require_another_file(subject, output_path(options, subject, *subject.capsule));
+  if (!options.output.empty())
+    require_writable(options.output, "capsule");
+  else if (subject.capsule)
+    require_writable(output_path(options, subject, *subject.capsule), "capsule");
   const Interrupt interrupt;
   const MinimiseLimits limits{.time_max = time_max,
                               .hang_after = options.hang_after_parsed(),
@@ -65,6 +70,7 @@ ExitCode minimise(const Tool& tool, MinimiseArguments& options) {
   };
   const Minimised result = minimise_subject(tool, subject, limits, told);
   const std::string path = output_path(options, subject, result.capsule);
+  if (options.output.empty()) make_folder_of(path, "capsule");
   write_capsule(result.capsule, path);
   std::printf("minimised  %s\n", size_change(result.before, result.after).c_str());
   std::printf("           in %s and %s runs%s\n", format_duration(result.took).c_str(),
@@ -90,7 +96,8 @@ void add_minimise(CLI::App& app, const Tool& tool, ExitCode& code) {
   verb->add_option("--time", options->time, "how long to go on at most: 30s, 5m")
       ->capture_default_str();
   verb->add_option("-o,--output", options->output,
-                   "where the result goes; beside the capsule as NAME.min.capsule unless given");
+                   "where the result goes; beside the capsule as NAME.min.capsule unless given")
+      ->each([](const std::string& path) { require_name(path, "--output"); });
   add_run_options(*verb, *options);
   verb->callback([&tool, &code, options] { code = minimise(tool, *options); });
 }

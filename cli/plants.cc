@@ -11,6 +11,7 @@
 #include "cli/planted_tool.h"
 #include "cli/plants_crew.h"
 #include "cli/progress.h"
+#include "cli/run_options.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
 #include "cli/whole_number.h"
@@ -93,11 +94,10 @@ ExitCode plants(const Tool& tool, PlantsArguments& options) {
   options.plan.searches.clear();
   for (const std::string& search : options.searches)
     options.plan.searches.push_back(search_named(search));
-  const auto hang_after = parse_duration(options.hang_after);
-  if (!hang_after) bad_usage("'" + options.hang_after + "' is no duration");
+  const Duration hang_after = parse_hang_after(options.hang_after);
 
   const Interrupt interrupt;
-  PlantsCrew crew(tool, options.plan, options.jobs, *hang_after);
+  PlantsCrew crew(tool, options.plan, options.jobs, hang_after);
   Progress progress("rounds", options.plan.jobs_total(), Duration::zero());
   while (crew.working() && interrupt.count() == 0) {
     crew.attend(std::chrono::milliseconds(100));

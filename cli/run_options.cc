@@ -15,10 +15,14 @@ bool RunOptions::any_of_a_spec() const {
                      [](const CLI::Option* option) { return option->count() > 0; });
 }
 
-Duration RunOptions::hang_after_parsed() const {
-  if (const auto duration = parse_duration(hang_after)) return *duration;
-  bad_usage("'" + hang_after + "' is no duration; write 10s, 2m or 500ms");
+Duration parse_hang_after(const std::string& text) {
+  const auto duration = parse_duration(text);
+  if (!duration || *duration == Duration::zero())
+    bad_usage("'" + text + "' is no duration; write 10s, 2m or 500ms");
+  return *duration;
 }
+
+Duration RunOptions::hang_after_parsed() const { return parse_hang_after(hang_after); }
 
 void add_run_options(CLI::App& verb, RunOptions& options) {
   auto& spec = options.spec;

@@ -15,6 +15,9 @@ class Option;
 
 namespace twinwire::cli {
 
+// Throws Failure(bad_usage) where that is no duration, or none at all: then every run would be a hang, or none.
+Duration parse_hang_after(const std::string& text);
+
 struct RunOptions {
   RunSpec spec;
   bool swarm = false;

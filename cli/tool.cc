@@ -3,11 +3,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <new>
 
+#include "cli/child.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
 #include "transport/fiber/overflow.h"
@@ -30,13 +29,6 @@ std::string what_is_wrong(const Tool& tool, const CLI::App& app, const CLI::Pars
       if (option->get_required() && option->count() == 0)
         return verb->get_name() + " needs one more argument: " + option->get_description();
   return error.what();
-}
-
-// What was printed reached its reader.
-void finish_output() {
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
-    throw Failure(ExitCode::environment,
-                  std::string("cannot write the output: ") + std::strerror(errno));
 }
 
 ExitCode parse_and_run(const Tool& tool) {

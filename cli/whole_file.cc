@@ -41,11 +41,31 @@ Failure unwritable(const std::string& path, std::string_view noun, const std::st
   return {ExitCode::environment, "cannot write the " + std::string(noun) + " " + path + ": " + why};
 }
 
-void make_folder_of(const std::string& path, std::string_view noun) {
-  std::error_code error;
-  if (const auto folder = std::filesystem::path(path).parent_path(); !folder.empty())
-    std::filesystem::create_directories(folder, error);
-  if (error) throw unwritable(path, noun, std::strerror(error.value()));
+// Where the bytes are to go: behind every symlink, whether something stands there yet or not. Refuses what a file must
+// not take the place of: a folder, a device, a FIFO, a socket.
+std::string regular_target(const std::string& path, std::string_view noun) {
+  constexpr int links_max = 40;
+  std::filesystem::path at = path;
+  for (int links = 0; links < links_max; ++links) {
+    struct stat what{};
+    if (::lstat(at.c_str(), &what) != 0) {
+      if (errno != ENOENT) throw unwritable(path, noun, reason());
+      return at.string();
+    }
+    if (S_ISREG(what.st_mode)) return at.string();
+    if (S_ISDIR(what.st_mode)) throw unwritable(path, noun, "it is a folder");
+    if (!S_ISLNK(what.st_mode)) throw unwritable(path, noun, "it is not a regular file");
+    // Some links of /proc lead elsewhere than their text says: asked for first is what they lead to.
+    struct stat behind{};
+    if (::stat(at.c_str(), &behind) == 0 && !S_ISREG(behind.st_mode))
+      throw unwritable(path, noun,
+                       S_ISDIR(behind.st_mode) ? "it is a folder" : "it is not a regular file");
+    std::error_code error;
+    const std::filesystem::path to = std::filesystem::read_symlink(at, error);
+    if (error) throw unwritable(path, noun, error.message());
+    at = at.parent_path() / to;  // which is `to` alone where that is absolute
+  }
+  throw unwritable(path, noun, std::strerror(ELOOP));
 }
 
 }  // namespace
@@ -75,13 +95,14 @@ std::string read_whole_file(const std::string& path, std::string_view noun) {
 }
 
 void write_whole_file(const std::string& path, std::string_view text, std::string_view noun) {
-  make_folder_of(path, noun);
-  const std::string unfinished = path + "." + std::to_string(::getpid()) + ".unfinished";
-  File file{::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)};
+  const std::string target = regular_target(path, noun);
+  const std::string unfinished = target + "." + std::to_string(::getpid()) + ".unfinished";
+  File file{
+      ::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666)};
   if (file.fd < 0) throw unwritable(path, noun, reason());
   // The bytes reach the disk before the name does.
   const bool written = write_all(file.fd, text) && ::fsync(file.fd) == 0 &&
-                       ::rename(unfinished.c_str(), path.c_str()) == 0;
+                       ::rename(unfinished.c_str(), target.c_str()) == 0;
   if (!written) {
     const std::string why = reason();
     ::unlink(unfinished.c_str());
@@ -89,13 +110,23 @@ void write_whole_file(const std::string& path, std::string_view text, std::strin
   }
 }
 
+void require_name(const std::string& path, const std::string& option) {
+  if (path.empty()) bad_usage(option + " needs the name of a file");
+}
+
+void make_folder_of(const std::string& path, std::string_view noun) {
+  std::error_code error;
+  if (const auto folder = std::filesystem::path(path).parent_path(); !folder.empty())
+    std::filesystem::create_directories(folder, error);
+  if (error) throw unwritable(path, noun, std::strerror(error.value()));
+}
+
 void require_writable(const std::string& path, std::string_view noun) {
-  make_folder_of(path, noun);
-  std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  std::filesystem::path folder = std::filesystem::path(regular_target(path, noun)).parent_path();
   if (folder.empty()) folder = ".";
-  if (::access(folder.c_str(), W_OK | X_OK) != 0) throw unwritable(path, noun, reason());
-  std::error_code none;
-  if (std::filesystem::is_directory(path, none)) throw unwritable(path, noun, "it is a folder");
+  if (::access(folder.c_str(), W_OK | X_OK) == 0) return;
+  throw unwritable(path, noun,
+                   errno == ENOENT ? "there is no folder " + folder.string() : reason());
 }
 
 }  // namespace twinwire::cli

@@ -122,6 +122,45 @@ TEST(CliHunt, ctrl_c_ends_it_with_what_was_found) {
   EXPECT_NE(ended.out.find("the lowest is seed 7\n"), std::string::npos) << ended.out;
 }
 
+TEST(CliHunt, an_interrupted_hunt_that_found_nothing_is_no_pass) {
+  const TemporaryFolder folder;
+  Process hunt(folder.path(),
+               {test_tool_path(), "hunt", "--scenario", "calm", "--time", "1h", "--results", "it"},
+               {{"TWINWIRE_TEST_TOOL", "1"}});
+  ASSERT_TRUE(hunt.says("jobs"));
+  std::this_thread::sleep_for(300ms);
+  hunt.signal(SIGINT);
+  const Ended ended = hunt.wait();
+  expect_one_sentence(ended, 6, "interrupted; what was not run is not known to hold");
+  EXPECT_NE(ended.out.find("\nno law was broken in the seeds that ran\n"), std::string::npos)
+      << ended.out;
+  EXPECT_TRUE(std::filesystem::exists(folder.path() / "it"));
+}
+
+TEST(CliHunt, an_impatient_ctrl_c_costs_neither_findings_nor_results) {
+  // As a key that is held down sends it: while it hunts, and while it makes its capsules.
+  for (int round = 0; round < 5; ++round) {
+    const TemporaryFolder folder;
+    Process hunt(
+        folder.path(),
+        {test_tool_path(), "hunt", "--scenario", "lawless", "--time", "1h", "--results", "it"},
+        {{"TWINWIRE_TEST_TOOL", "1"}});
+    ASSERT_TRUE(hunt.says("jobs"));
+    std::this_thread::sleep_for(700ms);
+    for (int i = 0; i < 8; ++i) {
+      hunt.signal(SIGINT);
+      std::this_thread::sleep_for(5ms);
+    }
+    const Ended ended = hunt.wait();
+    EXPECT_EQ(ended.out.find("crash:"), std::string::npos) << ended.out;
+    EXPECT_NE(ended.out.find("the lowest is seed 7\n"), std::string::npos) << ended.out;
+    EXPECT_EQ(capsules_in(folder.path() / "capsules"), 2U) << ended.out;
+    const bool kept = std::filesystem::exists(folder.path() / "it");
+    EXPECT_EQ(ended.exit_code, kept ? 1 : 6) << ended.out << ended.err;
+    EXPECT_NE(kept, ended.err.find("the results are not kept") != std::string::npos) << ended.err;
+  }
+}
+
 TEST(CliHunt, a_limit_of_time_ends_it) {
   const TemporaryFolder folder;
   const Ended ended = run_test_tool(folder.path(), "hunt --scenario calm --time 500ms");

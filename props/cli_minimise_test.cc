@@ -2,6 +2,7 @@
 // `minimise` and `story` as a user meets them: what they print, what they write, and what they refuse.
 // ctest: slow no_asan no_tsan
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <thread>
 
@@ -230,6 +231,24 @@ TEST_F(Minimise, ends_when_its_time_is_over) {
   EXPECT_EQ(ended.exit_code, 0) << ended.err;
   EXPECT_NE(ended.out.find("the time was over, the best so far is kept"), std::string::npos);
   EXPECT_EQ(tool("replay small.capsule").exit_code, 1);
+}
+
+// Before the search, which may take as long as --time says.
+TEST_F(Minimise, looks_first_whether_its_result_can_be_written) {
+  const std::string name = hunted("tangled");
+  write_file(path() / "taken", "a file, not a folder");
+  const Ended missing = tool("minimise " + name + " -o no/such/small.capsule");
+  expect_one_sentence(missing, 6,
+                      "cannot write the capsule no/such/small.capsule: there is no folder no/such");
+  EXPECT_EQ(missing.out, "");
+  expect_one_sentence(tool("minimise " + name + " -o taken/small.capsule"), 6,
+                      "cannot write the capsule taken/small.capsule: Not a directory");
+  ASSERT_EQ(::mkfifo((path() / "fifo").c_str(), 0600), 0);
+  const Ended fifo = tool("minimise " + name + " -o fifo");
+  expect_one_sentence(fifo, 6, "cannot write the capsule fifo: it is not a regular file");
+  EXPECT_EQ(fifo.out, "");
+  EXPECT_TRUE(std::filesystem::is_fifo(path() / "fifo"));
+  EXPECT_FALSE(std::filesystem::exists(path() / "no"));
 }
 
 TEST_F(Minimise, takes_a_seed_too) {

@@ -4,6 +4,8 @@
 // ctest: no_tsan timeout=300
 #include <set>
 
+#include <sys/stat.h>
+
 #include "props/cli_test_tool.h"
 
 namespace twinwire::props {
@@ -201,6 +203,51 @@ TEST_F(CliShard, a_place_that_cannot_be_written_is_said_before_the_hunt) {
   const Ended folder_itself =
       run_test_tool(folder.path(), "hunt --scenario calm --seeds 9 --results .");
   expect_one_sentence(folder_itself, 6, "it is a folder");
+  expect_one_sentence(
+      run_test_tool(folder.path(), "hunt --scenario calm --seeds 9 --results no/such/it"), 6,
+      "cannot write the result of the hunt no/such/it: there is no folder no/such");
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "no"));
+}
+
+// A file that took their place would cost whoever runs this as root the machine's /dev/null.
+TEST_F(CliShard, what_is_no_file_is_neither_written_nor_replaced) {
+  ASSERT_EQ(run_test_tool(folder.path(), "hunt --scenario calm --seeds 9 --results it").exit_code,
+            0);
+  ASSERT_EQ(::mkfifo((folder.path() / "fifo").c_str(), 0600), 0);
+  std::filesystem::create_symlink("fifo", folder.path() / "to-fifo");
+  std::filesystem::create_symlink("/dev/full", folder.path() / "to-device");
+  for (const std::string place : {"fifo", "to-fifo", "to-device"})
+    for (const char* verb : {"hunt --scenario calm --seeds 9 --results ", "merge it --results "}) {
+      SCOPED_TRACE(verb + place);
+      const Ended ended = run_test_tool(folder.path(), verb + place);
+      expect_one_sentence(ended, 6, place + ": it is not a regular file");
+      EXPECT_EQ(ended.out, "");
+    }
+  EXPECT_TRUE(std::filesystem::is_fifo(folder.path() / "fifo"));
+  EXPECT_EQ(std::filesystem::read_symlink(folder.path() / "to-fifo"), "fifo");
+  EXPECT_EQ(std::filesystem::read_symlink(folder.path() / "to-device"), "/dev/full");
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/full"));
+}
+
+TEST_F(CliShard, a_symlink_is_written_through) {
+  const std::filesystem::path at = folder.path();
+  std::filesystem::create_directory(at / "kept");
+  write_file(at / "kept" / "there", "the one before");
+  std::filesystem::create_symlink("kept/there", at / "to-there");
+  std::filesystem::create_symlink("to-there", at / "to-it-twice");
+  std::filesystem::create_symlink("kept/new", at / "to-new");
+  std::filesystem::create_symlink("to-itself", at / "to-itself");
+  for (const std::string place : {"to-it-twice", "to-new"}) {
+    SCOPED_TRACE(place);
+    EXPECT_EQ(run_test_tool(at, "hunt --scenario calm --seeds 9 --results " + place).exit_code, 0);
+    EXPECT_TRUE(std::filesystem::is_symlink(at / place));
+    EXPECT_EQ(run_test_tool(at, "merge " + place).exit_code, 0);
+  }
+  EXPECT_NE(read_file(at / "kept" / "there"), "the one before");
+  EXPECT_TRUE(std::filesystem::is_regular_file(at / "kept" / "new"));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(at / "kept"), {}), 2);
+  expect_one_sentence(run_test_tool(at, "hunt --scenario calm --seeds 9 --results to-itself"), 6,
+                      "Too many levels of symbolic links");
 }
 
 // The disk fills up while it hunts: what was found is printed all the same.

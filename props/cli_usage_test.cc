@@ -40,6 +40,12 @@ TEST(CliUsage, each_mistake_gets_one_sentence) {
       {"hunt --seeds 0", "--seeds"},
       {"hunt --jobs 0", "--jobs"},
       {"hunt --hashes", "--hashes needs --seeds"},
+      {"hunt --hang-after 0s", "'0s' is no duration"},
+      {"run --hang-after 0", "'0' is no duration"},
+      {"exhaust --hang-after 0s", "'0s' is no duration"},
+      {"list --names transports --transport quic", "--transport asks for the scenarios"},
+      {"list --names scenarios --plants", "--plants excludes --names"},
+      {"list --names scenarios --transport tpc", "there is no transport named 'tpc'"},
       {"hunt --scenario nowhere", "there is no scenario named 'nowhere'"},
       {"replay", "replay needs one more argument: a seed, or the path of a capsule"},
       {"diff 1", "diff needs one more argument: another"},
@@ -75,6 +81,16 @@ TEST(CliUsage, each_mistake_gets_one_sentence) {
   }
 }
 
+TEST(CliUsage, an_empty_name_is_no_file) {
+  const TemporaryFolder folder;
+  for (const char* verb : {"hunt --seeds 9 --results", "merge it --results", "minimise 1 -o"}) {
+    SCOPED_TRACE(verb);
+    std::vector<std::string> command = words(tool_path() + " " + verb);
+    command.emplace_back();
+    expect_one_sentence(Process(folder.path(), command).wait(), 2, "needs the name of a file");
+  }
+}
+
 // Known only once the scenario has asked for it.
 TEST(CliUsage, a_knob_out_of_its_bounds_is_refused) {
   const TemporaryFolder folder;
@@ -96,9 +112,15 @@ TEST(CliUsage, what_is_no_file_is_no_capsule) {
 
 TEST(CliUsage, output_that_cannot_be_written_is_no_success) {
   const TemporaryFolder folder;
-  const Ended ended =
-      Process(folder.path(), {"/bin/sh", "-c", tool_path() + " list > /dev/full"}).wait();
-  expect_one_sentence(ended, 6, "cannot write the output: No space left on device");
+  // Some print from a child process, and some more than fits into one buffer.
+  for (const char* verb :
+       {"list", "run --no-faults", "run --seed 1 --trace", "trace 1", "replay 1",
+        "replay 1 --trace", "replay 1 --verify", "diff 1 2", "trace 1 --in-process"}) {
+    SCOPED_TRACE(verb);
+    const Ended ended =
+        Process(folder.path(), {"/bin/sh", "-c", tool_path() + " " + verb + " > /dev/full"}).wait();
+    expect_one_sentence(ended, 6, "cannot write the output: No space left on device");
+  }
 }
 
 TEST(CliUsage, help_names_the_verbs_and_the_exit_codes) {

@@ -23,7 +23,7 @@ cd "$OUT"
 # ends with a code above 0 and is no failure of parallel's: the merge tells.
 seq "$SHARDS" | parallel --will-cite --jobs 1 --sshlogin "$HOSTS" --basefile twinwire --workdir . \
   --return {} --cleanup \
-  ./twinwire hunt --seeds "$SEEDS" --first-seed "$FIRST_SEED" --shard "{}/$SHARDS" \
+  mkdir -p "{}" "&&" ./twinwire hunt --seeds "$SEEDS" --first-seed "$FIRST_SEED" --shard "{}/$SHARDS" \
   --results "{}/result.hunt" --capsules "{}/capsules" "$@" || echo "$? of the shards found something, or failed" >&2
 
 ./twinwire merge */result.hunt --results whole.hunt

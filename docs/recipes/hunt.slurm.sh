@@ -18,6 +18,7 @@ set -eu
 : "${FIRST_SEED:=1}"
 : "${OUT:=hunted}"
 
+mkdir -p "$OUT"
 "$TWINWIRE" hunt --seeds "$SEEDS" --first-seed "$FIRST_SEED" \
   --shard "$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT" \
   --results "$OUT/$SLURM_ARRAY_TASK_ID.hunt" --capsules "$OUT/capsules" "$@"
