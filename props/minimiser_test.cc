@@ -7,6 +7,8 @@
 
 #include <algorithm>
 
+#include "cli/lean_plan.h"
+
 namespace twinwire::cli {
 namespace {
 
@@ -178,6 +180,29 @@ TEST(Minimiser, asks_for_the_last_say) {
   minimiser.minimise();
   ASSERT_EQ(minimiser.best().decisions.size(), 1U);
   EXPECT_EQ(minimiser.best().decisions[0].entity, 3U);
+}
+
+TEST(lean_plan, keeps_the_rules_that_are_needed_and_names_their_choices_anew) {
+  PlannedRun run{sim::FaultPlan::none(), {}};
+  for (const char* fault : {"short_read=0.5", "reset@server=0.1:5", "crash@server=1/1s..2s",
+                            "early_fin=1:2000/0ms..9s", "calm=10s"})
+    ASSERT_TRUE(run.plan.set(fault).has_value()) << fault;
+  run.decisions = {{Site::early_fin, 7, sim::appointment(Site::early_fin, 2), 1},
+                   {Site::early_fin, 7, 0, 30},
+                   {Site::crash, 8, sim::appointment(Site::crash, 1), 9},
+                   {Site::short_read, 9, 3, 1}};
+  EXPECT_TRUE(make_lean(run, [](const PlannedRun& candidate) {
+    return std::any_of(candidate.decisions.begin(), candidate.decisions.end(),
+                       [&](const Decision& d) {
+                         return d.site == Site::early_fin && d.occurrence > 0 &&
+                                candidate.plan.rules[d.occurrence - 1].site == Site::early_fin;
+                       });
+  }));
+  EXPECT_EQ(run.plan.to_text(), "early_fin=1:2000/..9s");
+  ASSERT_EQ(run.decisions.size(), 3u);
+  EXPECT_EQ(run.decisions[0].occurrence, sim::appointment(Site::early_fin, 0));
+  EXPECT_EQ(run.decisions[1].occurrence, 0u);
+  EXPECT_EQ(run.decisions[2].occurrence, 3u);
 }
 
 }  // namespace
