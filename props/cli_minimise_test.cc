@@ -168,8 +168,8 @@ INSTANTIATE_TEST_SUITE_P(
         Scheduled{"--scenario restarts --set acknowledge_early=1 --seeds 40 --fault "
                   "segment_delay@server=0.2:1000000 --fault crash@server=1/1ms..5ms",
                   "law_broken:log_durable", "crash@server=1:2000000000/1ms..5ms", "segment_delay"},
-        Scheduled{"--seeds 40 --plant yield_cut_off_message --fault early_fin=1:2000/0ms..9s",
-                  "law_broken:prefix", "early_fin=1:2000/..9s", "calm"}),
+        Scheduled{"--seeds 40 --plant yield_cut_off_message --fault early_fin=1:2000/1ms..9s",
+                  "law_broken:prefix", "early_fin=1:2000/1ms..9s", "calm"}),
     [](const auto& instance) {
       return instance.param.kept.substr(0, instance.param.kept.find_first_of("@="));
     });
