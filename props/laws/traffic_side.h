@@ -124,6 +124,11 @@ class TrafficSide {
  private:
   Scheduler& scheduler() { return network_->scheduler(); }
   Deadline limit() { return network_->clock().in(idle_limit); }
+  // What had arrived before may still be read, with the plan's pause after each.
+  Deadline reader_wakes_by() {
+    return network_->clock().in(wake_limit +
+                                plan_->reader.pause * static_cast<std::int64_t>(expected_));
+  }
   std::uint64_t draw(std::uint64_t bound) {
     key_ = scramble(key_ + 0x9e3779b97f4a7c15ULL);
     return key_ % bound;
@@ -228,7 +233,7 @@ class TrafficSide {
     if (plan_->batch_after_failure) try_after_failure(sent.error(), before);
     // The reader wakes with an error, whatever it was doing.
     CancelShield shield(scheduler());
-    if (!reading_over_.wait(network_->clock().in(wake_limit), "the reader to notice the drop"))
+    if (!reading_over_.wait(reader_wakes_by(), "the reader to notice the drop"))
       checks_.judge().violate("reader_wakes",
                               checks_.label() + ": the reader did not end after the writer failed");
     return false;
@@ -264,7 +269,7 @@ class TrafficSide {
     checks_.in_time("close_returns", "close", network_->clock().now(), deadline.at);
     if (!*outcome_.close) return;
     checks_.closed_gracefully();
-    if (!reading_over_.wait(network_->clock().in(wake_limit), "the reader to notice the close") &&
+    if (!reading_over_.wait(reader_wakes_by(), "the reader to notice the close") &&
         !scheduler().cancel_pending())
       checks_.judge().violate("reader_wakes",
                               checks_.label() + ": the reader did not end after close returned ok");
