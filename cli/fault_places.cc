@@ -61,9 +61,15 @@ void check_places(const Tool& tool, const RunSpec& spec) {
       if (nodes.empty()) nodes = nodes_of(tool, spec);
       if (nodes.contains(name)) continue;
       std::string known;
-      for (const std::string& node : nodes) known += (known.empty() ? "" : ", ") + node;
-      bad_usage("'" + fault + "' is about a node that " + spec.scenario + " does not have, '" +
-                name + "'; its nodes are " + known);
+      for (const std::string& node : nodes) {
+        if (!known.empty()) known += ", ";
+        known += node;
+      }
+      std::string sentence = "'" + fault;
+      sentence += "' is about a node that " + spec.scenario;
+      sentence += " does not have, '" + name;
+      sentence += "'; its nodes are " + known;
+      bad_usage(sentence);
     }
   }
 }

@@ -201,6 +201,7 @@ Plan plan_memory(const laws::Registry& registry, std::size_t transport, StackPoo
     for (const Allocation& at : notes.allocations)
       for (const std::int64_t length : {std::int64_t{1}, run_length}) {
         std::vector<sim::Decision> edits;
+        edits.reserve(static_cast<std::size_t>(length));
         for (std::int64_t n = 0; n < length; ++n)
           edits.push_back({sim::Site::no_memory, sim::World::root_entity,
                            at.nth + static_cast<std::uint64_t>(n), 1});
