@@ -17,7 +17,10 @@ Interrupt::Interrupt() noexcept : before_(arrived), old_int_{}, old_term_{} {
   ::sigaction(SIGTERM, &action, &old_term_);
 }
 
+// Who was interrupted is on the way out, with an exit code that says what came of it: a key that is held down must not
+// take that away.
 Interrupt::~Interrupt() {
+  if (count() > 0 && old_int_.sa_handler == SIG_DFL) old_int_.sa_handler = SIG_IGN;
   ::sigaction(SIGINT, &old_int_, nullptr);
   ::sigaction(SIGTERM, &old_term_, nullptr);
 }
