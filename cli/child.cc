@@ -72,6 +72,14 @@ std::string signal_name(int signal) {
 
 }  // namespace
 
+void wait_for_any(const std::vector<std::unique_ptr<Child>>& children, Duration timeout) {
+  std::vector<pollfd> waited;
+  for (const auto& child : children)
+    if (child) waited.push_back({child->descriptor(), POLLIN, 0});
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count();
+  ::poll(waited.data(), waited.size(), static_cast<int>(ms));
+}
+
 unsigned processors() noexcept {
   cpu_set_t set;
   if (::sched_getaffinity(0, sizeof set, &set) != 0) return 1;

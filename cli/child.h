@@ -7,8 +7,10 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "transport/base/time.h"
 
@@ -88,6 +90,9 @@ class Child {
   std::uint64_t last_progress_ = 0;
   TimePoint last_moved_;
 };
+
+// Waits up to `timeout` for one of them to end. Those that are gone are nullptr.
+void wait_for_any(const std::vector<std::unique_ptr<Child>>& children, Duration timeout);
 
 // How many processors this process may use.
 unsigned processors() noexcept;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/hunt_crew.h"
 
-#include <poll.h>
-
 #include <algorithm>
 
 namespace twinwire::cli {
@@ -41,11 +39,7 @@ void HuntCrew::start(std::size_t worker) {
 }
 
 void HuntCrew::attend(Duration timeout) {
-  std::vector<pollfd> waited;
-  for (const auto& worker : workers_)
-    if (worker) waited.push_back({worker->descriptor(), POLLIN, 0});
-  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count();
-  ::poll(waited.data(), waited.size(), static_cast<int>(ms));
+  wait_for_any(workers_, timeout);
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     if (!workers_[i]) continue;
     const auto death = workers_[i]->poll();

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/plants_crew.h"
 
-#include <poll.h>
-
 #include <algorithm>
 
 #include "cli/watched_run.h"
@@ -148,11 +146,7 @@ bool PlantsCrew::dies_without_plant(const Slot& slot) {
 }
 
 void PlantsCrew::attend(Duration timeout) {
-  std::vector<pollfd> waited;
-  for (const auto& worker : workers_)
-    if (worker) waited.push_back({worker->descriptor(), POLLIN, 0});
-  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count();
-  ::poll(waited.data(), waited.size(), static_cast<int>(ms));
+  wait_for_any(workers_, timeout);
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     if (!workers_[i]) continue;
     const auto death = workers_[i]->poll();

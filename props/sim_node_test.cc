@@ -47,22 +47,25 @@ TEST(sim_node, a_killed_program_that_left_bytes_unread_resets) {
   expect_clean(report);
 }
 
-TEST(sim_node, what_a_killed_program_had_written_still_arrives) {
-  constexpr std::size_t size = 40'000;  // more than the client's receive buffer
-  const auto writer = [](World& world) -> Node::Program {
-    return [&world](SimNetwork& network) {
-      auto acceptor = network.listen(network.address(port), {});
-      auto stream = (*acceptor)->accept({});
-      if (!stream) return;
-      (void)write_all(**stream, pattern(size));
-      (void)world.scheduler().sleep_for(1h);
-    };
+constexpr std::size_t written_size = 40'000;  // more than the client's receive buffer
+
+// Writes that much to whoever comes first.
+Node::Program writer(World& world) {
+  return [&world](SimNetwork& network) {
+    auto acceptor = network.listen(network.address(port), {});
+    auto stream = (*acceptor)->accept({});
+    if (!stream) return;
+    (void)write_all(**stream, pattern(written_size));
+    (void)world.scheduler().sleep_for(1h);
   };
+}
+
+TEST(sim_node, what_a_killed_program_had_written_still_arrives) {
   const RunReport report = beside({}, writer, [](World& world, Node& server, SimNetwork& client) {
     auto stream = client.dial(server.network().address(port), {.receive_buffer = 10'000}, {});
     (void)world.scheduler().sleep_for(1ms);
     server.crash(10ms);
-    EXPECT_EQ(read_to_end(**stream), pattern(size));
+    EXPECT_EQ(read_to_end(**stream), pattern(written_size));
   });
   expect_clean(report);
 }
@@ -292,16 +295,6 @@ TEST(sim_node, a_connect_to_a_node_without_power_waits_for_it) {
 }
 
 TEST(sim_node, what_a_node_had_sent_before_its_power_went_arrives_and_no_more) {
-  constexpr std::size_t size = 40'000;
-  const auto writer = [](World& world) -> Node::Program {
-    return [&world](SimNetwork& network) {
-      auto acceptor = network.listen(network.address(port), {});
-      auto stream = (*acceptor)->accept({});
-      if (!stream) return;
-      (void)write_all(**stream, pattern(size));
-      (void)world.scheduler().sleep_for(1h);
-    };
-  };
   const RunReport report = beside({}, writer, [](World& world, Node& server, SimNetwork& client) {
     auto stream = client.dial(server.network().address(port), {.receive_buffer = 10'000}, {});
     (void)world.scheduler().sleep_for(1ms);

@@ -3,7 +3,6 @@
 // each of them ends within a bound.
 #pragma once
 
-#include <cstdint>
 #include <list>
 #include <string>
 #include <string_view>
@@ -38,7 +37,6 @@ class Pending {
   void judge_late() const {
     for (const Operation& operation : operations_) judge_end(operation);
   }
-  std::uint64_t ended() const noexcept { return ended_; }
 
  private:
   class Entry {
@@ -52,7 +50,6 @@ class Pending {
     ~Entry() {
       pending_->judge_end(*at_);
       pending_->operations_.erase(at_);
-      ++pending_->ended_;
     }
 
    private:
@@ -76,7 +73,6 @@ class Pending {
   TimePoint calm_;
   Duration bound_;
   std::list<Operation> operations_;
-  std::uint64_t ended_ = 0;
 };
 
 }  // namespace twinwire::laws
