@@ -103,6 +103,15 @@ void print_plan(const HuntPlan& plan, const HuntArguments& options, unsigned job
   std::fflush(stdout);
 }
 
+// After so many seeds a knob that none of them read is taken for a mistake: better said now than at the end of a night.
+constexpr std::uint64_t seeds_to_read_a_knob = 5000;
+
+bool every_knob_was_read(const RunSpec& spec, std::uint64_t bits) {
+  for (std::size_t i = 0; i < std::min<std::size_t>(64, spec.knobs.size()); ++i)
+    if ((bits >> i & 1) == 0) return false;
+  return true;
+}
+
 struct Outcome {
   Duration took;
   std::string ended;  // why seeds were left out, as a result has it
@@ -129,6 +138,9 @@ Outcome watch(HuntCrew& crew, const HuntPlan& plan, const HuntArguments& options
       crew.stop_at(failures[failures_max - 1].offset);
       outcome.ended = "failures";
     }
+    if (options.shard.empty() && crew.done() >= seeds_to_read_a_knob &&
+        !every_knob_was_read(options.spec, crew.knobs_read()))
+      crew.stop_at(0);  // the result says why
     progress.update(
         crew.done(),
         failures.empty() ? "" : ", " + std::to_string(failures.size()) + " kinds of failure");

@@ -27,6 +27,19 @@ bool print_toothless(const FaultTallies& faults, std::size_t transport, bool nod
   return found.empty();
 }
 
+// Of those that somebody asked for by name.
+void print_misplaced(const RunSpec& spec, std::size_t transport, bool nodes) {
+  std::string names;
+  for (const std::string& setting : spec.faults) {
+    const auto site = sim::site_named(setting.substr(0, setting.find_first_of("@=")));
+    if (site && *site != sim::Site::cancel && !laws::meets(*site, transport, nodes))
+      names += " " + std::string(sim::name(*site));
+  }
+  if (!names.empty())
+    std::printf("can never strike in %s over %s:%s\n", spec.scenario.c_str(),
+                spec.transport.c_str(), names.c_str());
+}
+
 void print_states(const laws::SometimesTallies& states) {
   std::vector<std::vector<std::string>> rows{{"state", "times", "in seeds"}};
   for (const laws::SometimesEntry& entry : laws::sometimes_list()) {
@@ -77,6 +90,7 @@ ExitCode report_account(const Tool& tool, const HuntResult& result, const Accoun
   std::printf("\n%s", format_faults(faults, done).c_str());
   const bool all_bit =
       print_toothless(faults, transport, scenario_named(tool, spec.scenario).starts_nodes);
+  print_misplaced(spec, transport, scenario_named(tool, spec.scenario).starts_nodes);
   const laws::SometimesTallies states = states_of(result);
   print_states(states);
   // What a swarm reaches in many seeds, a plan of one's own, or a few seeds, need not; unless that is required.

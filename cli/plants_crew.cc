@@ -43,6 +43,7 @@ int PlantsCrew::work(Slot& slot) {
     slot.goes_on = false;
     if (slot.job.load() >= plan_.jobs_total()) return 0;
     run_round(slot, slot.job.load(), stacks);
+    rounds_[slot.job.load()].over = true;
     shared_->done.fetch_add(1);
   }
 }
@@ -163,7 +164,7 @@ void PlantsCrew::attend(Duration timeout) {
     round.seeds = slot.seeds.load();
     fill(round.key, death->failure_key());
     round.scenario = slot.scenario;
-    round.detected = true;
+    round.detected = round.over = true;
     shared_->done.fetch_add(1);
     start(i);
   }

@@ -47,6 +47,7 @@ struct PlantsPlan {
 };
 
 struct PlantRound {
+  bool over;
   bool detected;
   std::uint64_t seeds;  // or cases; until the detection, that one included
   std::array<char, 64> key;

@@ -11,6 +11,8 @@
 namespace twinwire::cli {
 namespace {
 
+constexpr std::string_view no_more_faults = "from here on there are no faults";
+
 // The number behind `before` in a line, if it is there.
 std::optional<std::uint64_t> number_behind(std::string_view line, std::string_view before) {
   const std::size_t at = line.find(before);
@@ -287,12 +289,38 @@ bool Storyteller::of_a_node(const ToldStep& step) {
     add(step.at, "fault: " + who + " loses power for " + length());
   } else if (what.starts_with("pause for ")) {
     add(step.at, "fault: " + who + " stands still for " + length() + "; its kernel goes on");
+  } else if (step.who == "network") {
+    of_an_outage(step);
   } else if (step.who == "faults" && what == "end") {
-    add(step.at, "from here on there are no faults");
+    add(step.at, std::string(no_more_faults));
   } else {
     return false;
   }
   return true;
+}
+
+// "isolation: server for 5 ns"
+void Storyteller::of_an_outage(const ToldStep& step) {
+  const std::string_view what = step.what;
+  const std::size_t colon = what.find(": ");
+  const std::size_t end = what.rfind(" for ");
+  const std::string_view kind = what.substr(0, colon);
+  const std::string who(
+      what.substr(colon + 2, std::min(end, what.rfind(" without end")) - colon - 2));
+  const std::string length =
+      end == std::string_view::npos
+          ? "from here on"
+          : "for " + time_in_words(number_behind(what.substr(end), " for ").value_or(0));
+  if (kind == "isolation")
+    add(step.at,
+        "fault: " + length + " no other node hears " + who + ", and " + who + " hears none");
+  else if (kind == "partition_one_way")
+    add(step.at, "fault: " + length + " nothing gets through from " +
+                     std::string(who).replace(who.find(" towards "), 9, " to "));
+  else if (kind == "split")
+    add(step.at, "fault: " + length + " the network is split: " + who);
+  else
+    add(step.at, "fault: " + length + " " + who + " do not hear each other");
 }
 
 void Storyteller::begins_batch(const ToldStep& step) {
@@ -381,15 +409,36 @@ std::string Storyteller::where(const Stream& stream, std::uint64_t offset) const
 
 // --- The page -------------------------------------------------------------------------------------------------------
 
-std::string format_story(const std::vector<StoryLine>& lines) {
-  constexpr std::size_t head = 30;
+// Which lines of a story are printed: all of a short one; of a long one its beginning, its end, and the first of the
+// faults between, without which nobody understands the end.
+static std::vector<bool> printed(const std::vector<StoryLine>& lines) {
   constexpr std::size_t most = 60;
+  constexpr std::size_t head = 20;
+  constexpr std::size_t tail = 20;
+  std::vector<bool> chosen(lines.size(), lines.size() <= most);
+  if (lines.size() <= most) return chosen;
+  std::fill_n(chosen.begin(), head, true);
+  std::fill_n(chosen.rbegin(), tail, true);
+  std::size_t left = most - head - tail;
+  for (std::size_t i = head; i < lines.size() - tail && left > 0; ++i) {
+    if (!lines[i].text.starts_with("fault: ") && lines[i].text != no_more_faults) continue;
+    chosen[i] = true;
+    --left;
+  }
+  return chosen;
+}
+
+std::string format_story(const std::vector<StoryLine>& lines) {
   constexpr std::size_t width = 100;
   std::string text;
+  const std::vector<bool> chosen = printed(lines);
   for (std::size_t i = 0; i < lines.size(); ++i) {
-    if (lines.size() > most && i == head) {
-      const std::size_t skipped = lines.size() - most;
-      text += "  ...  " + with_commas(skipped) + " lines are left out; `trace` shows every step\n";
+    if (!chosen[i]) {
+      const auto next =
+          std::find(chosen.begin() + static_cast<std::ptrdiff_t>(i), chosen.end(), true);
+      const auto skipped = static_cast<std::size_t>(next - chosen.begin()) - i;
+      text += "  ...  " + with_commas(skipped) + (skipped == 1 ? " line is" : " lines are") +
+              " left out; `trace` shows every step\n";
       i += skipped - 1;
       continue;
     }

@@ -61,6 +61,7 @@ class Storyteller {
   bool of_a_stream(const ToldStep& step);
   bool of_a_side(const ToldStep& step);
   bool of_a_node(const ToldStep& step);
+  void of_an_outage(const ToldStep& step);
   void connects(const ToldStep& step);
   void delivered(const ToldStep& step, const Stream& stream);
   void begins_batch(const ToldStep& step);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `serve` over quic, and peers that mean it no good. A datagram has no connection yet that it could cost: what must
 // hold is that it costs no other, and that of each newcomer there is one line.
-// ctest: timeout=240 serial no_tsan
+// ctest: timeout=240 real_time no_tsan
 #include <poll.h>
 
 #include "props/bad_input_rig.h"

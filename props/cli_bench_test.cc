@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ctest: serial
+// ctest: real_time
 // bench: what it counts and verifies; never how fast.
 #include <sstream>
 

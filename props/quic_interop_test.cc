@@ -3,7 +3,7 @@
 // messages of 256 B to 1 MiB each way, every one verified at both ends; and what each refuses of the other.
 //
 // props/interop/CMakeLists.txt builds the peer. Under AddressSanitizer too; a thread of its own it has none.
-// ctest: timeout=240 serial no_tsan
+// ctest: timeout=240 real_time no_tsan
 #include "cli/load_protocol.h"
 #include "props/cli_process.h"
 #include "props/interop/conversation.h"

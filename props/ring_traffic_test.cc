@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The scenarios of the swarm over real sockets: the same plans, the same laws, the kernel's own schedule.
-// ctest: serial
+// ctest: real_time
 #include <gtest/gtest.h>
 
 #include "props/laws/run_on_ring.h"

@@ -34,6 +34,35 @@ TEST(sim_outage, bytes_that_meet_a_partition_arrive_by_a_later_retransmission) {
   EXPECT_GT(bit(report, Site::partition), 0u);
 }
 
+// Each once, when it first keeps something from arriving, and until when.
+TEST(sim_outage, the_trace_tells_who_does_not_hear_whom) {
+  const auto trace_of = [](std::string_view fault) {
+    TraceText trace;
+    WorldOptions options = with(fault);
+    options.trace = &trace;
+    expect_clean(run_rig(options, {}, {}, [](Rig& rig) {
+      for (int i = 0; i < 3; ++i) {
+        rig.sleep(2ms);
+        EXPECT_TRUE(write_all(*rig.client, pattern(100)).has_value());
+      }
+      rig.sleep(2s);
+    }));
+    const auto first = trace.text.find(" network ");
+    EXPECT_EQ(trace.text.find(" network ", first + 1), std::string::npos) << trace.text;
+    return first == std::string::npos
+               ? "nothing of it in " + trace.text
+               : trace.text.substr(first + 9, trace.text.find('\n', first) - first - 9);
+  };
+  // The client's first byte sets out at 2.15 ms: the rig begins at the accept, at 0.15 ms.
+  EXPECT_EQ(trace_of("partition@client<>server=1/1ms..301ms"),
+            "partition: server and client for 298850000 ns");
+  EXPECT_EQ(trace_of("partition_one_way@client>server=1/1ms..301ms"),
+            "partition_one_way: client towards server for 298850000 ns");
+  EXPECT_EQ(trace_of("isolation@server=1/1ms..301ms"), "isolation: server for 298850000 ns");
+  // The instant at which it begins says who is on which side.
+  EXPECT_EQ(trace_of("split=1/2ms..301ms"), "split: server, apart from client for 298850000 ns");
+}
+
 TEST(sim_outage, one_way_holds_up_one_direction_and_the_acknowledgements_of_the_other) {
   const RunReport report =
       run_rig(with("partition_one_way@client>server=1/1ms..100ms"), {.send_buffer = 1000},

@@ -159,8 +159,34 @@ TEST(Storyteller, a_long_story_is_cut_in_its_middle_and_says_so) {
   lines.back().text = "the end";
   const std::string page = format_story(lines);
   EXPECT_LE(std::count(page.begin(), page.end(), '\n'), 61);
-  EXPECT_NE(page.find("140 lines are left out"), std::string::npos);
+  EXPECT_NE(page.find("160 lines are left out"), std::string::npos);
   EXPECT_NE(page.find("the end"), std::string::npos);
+}
+
+TEST(Storyteller, a_long_story_keeps_its_faults) {
+  std::vector<StoryLine> lines(200, StoryLine{{0}, "again"});
+  lines[70].text = "fault: server loses power for 4 ms";
+  lines[71].text = "from here on there are no faults";
+  const std::string page = format_story(lines);
+  EXPECT_NE(page.find("50 lines are left out"), std::string::npos) << page;
+  EXPECT_NE(page.find(" 71           0.000 ms  fault: server loses power for 4 ms\n 72 "),
+            std::string::npos)
+      << page;
+  EXPECT_NE(page.find("108 lines are left out"), std::string::npos) << page;
+}
+
+TEST(Storyteller, says_who_does_not_hear_whom) {
+  const auto lines = story({{"network", "partition: server and client0 for 3000000 ns"},
+                            {"network", "partition_one_way: client0 towards server for 4000000 ns"},
+                            {"network", "isolation: server without end"},
+                            {"network", "split: server, apart from client0 for 5000000 ns"}});
+  EXPECT_EQ(lines, (std::vector<std::string>{
+                       "client0 connects to server",
+                       "fault: for 3 ms server and client0 do not hear each other",
+                       "fault: for 4 ms nothing gets through from client0 to server",
+                       "fault: from here on no other node hears server, and server hears none",
+                       "fault: for 5 ms the network is split: server, apart from client0",
+                   }));
 }
 
 TEST(Storyteller, says_what_becomes_of_a_node) {

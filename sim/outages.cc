@@ -2,6 +2,7 @@
 #include "sim/outages.h"
 
 #include <algorithm>
+#include <string>
 
 #include "sim/fabric.h"
 #include "sim/world.h"
@@ -65,14 +66,48 @@ const Outages::Route& Outages::route(Place place) {
   return *recent;
 }
 
+const FaultRule* Outages::planned(Site site, Place place, TimePoint at) const {
+  if (!in_plan_) return nullptr;
+  for (const FaultRule& rule : world_->options().faults.rules)
+    if (rule.is_scheduled() && rule.fault.ppm == certain && rule.holds(site, place, at))
+      return &rule;
+  return nullptr;
+}
+
 bool Outages::lasts(const Cause& cause, TimePoint at) const {
   if (at >= world_->options().faults.calm) return false;
-  if (in_plan_)
-    for (const FaultRule& rule : world_->options().faults.rules)
-      if (rule.is_scheduled() && rule.fault.ppm == certain &&
-          rule.holds(cause.site, cause.place, at))
-        return true;
-  return at < cause.state->until;
+  return planned(cause.site, cause.place, at) != nullptr || at < cause.state->until;
+}
+
+// "client and server, apart from third"
+std::string Outages::sides(std::uint64_t key) const {
+  std::string here;
+  std::string there;
+  for (std::uint32_t node = 0; node < world_->node_count(); ++node) {
+    std::string& side = parts(key, {0, node}) ? there : here;
+    side += (side.empty() ? "" : " and ") + world_->name_of(node);
+  }
+  return here + ", apart from " + there;
+}
+
+// Once for each, when it first keeps something from arriving.
+void Outages::tell(Site site, Place place, TimePoint& told_until, TimePoint drawn_until) {
+  const TimePoint now = world_->now();
+  if (!world_->tracing() || now < told_until) return;
+  const FaultRule* rule = planned(site, place, now);
+  told_until = std::min(rule != nullptr ? rule->until : drawn_until, world_->options().faults.calm);
+  std::string text = std::string(name(site)) + ": ";
+  if (site == Site::split) {
+    text += sides(rule != nullptr ? static_cast<std::uint64_t>(rule->from.ns) : split_key_);
+  } else {
+    text += world_->name_of(place.from);
+    if (site == Site::partition) text += " and " + world_->name_of(place.to);
+    if (site == Site::partition_one_way) text += " towards " + world_->name_of(place.to);
+  }
+  text += told_until == TimePoint::never()
+              ? " without end"
+              : " for " + std::to_string((told_until - now).count()) + " ns";
+  world_->tell("network", text);
 }
 
 bool Outages::begins_or_lasts(const Cause& cause) {
@@ -84,9 +119,12 @@ bool Outages::begins_or_lasts(const Cause& cause) {
     world_->decisions().bit(cause.site);
     // What stands in the plan ends when the plan says.
     if (!lasts(cause, now)) cause.state->until = now + Duration(length);
+    tell(cause.site, cause.place, cause.state->told_until, cause.state->until);
     return true;
   }
-  return lasts(cause, now);
+  if (!lasts(cause, now)) return false;
+  tell(cause.site, cause.place, cause.state->told_until, cause.state->until);
+  return true;
 }
 
 // Every one is asked, so that what one draws moves no other's key.
@@ -100,10 +138,8 @@ bool Outages::cut_now(Place place) {
 // What stands in the plan for certain is one split from its beginning to its end.
 bool Outages::split_lasts(Place place, TimePoint at) const {
   if (at >= world_->options().faults.calm) return false;
-  if (in_plan_)
-    for (const FaultRule& rule : world_->options().faults.rules)
-      if (rule.is_scheduled() && rule.fault.ppm == certain && rule.holds(Site::split, place, at))
-        return parts(static_cast<std::uint64_t>(rule.from.ns), place);
+  if (const FaultRule* rule = planned(Site::split, place, at))
+    return parts(static_cast<std::uint64_t>(rule->from.ns), place);
   return at < split_until_ && parts(split_key_, place);
 }
 
@@ -119,6 +155,7 @@ bool Outages::split_begins_or_lasts(Place place) {
   }
   const bool cut = lasted || split_lasts(place, now);
   if (cut && length != 0) world_->decisions().bit(Site::split);
+  if (cut) tell(Site::split, place, split_told_until_, split_until_);
   return cut;
 }
 

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -39,6 +40,7 @@ class Outages {
   struct State {
     std::uint64_t asked = 0;
     TimePoint until{0};
+    TimePoint told_until{0};  // so far the trace knows of it
   };
   // One of the outages that can cut a route.
   struct Cause {
@@ -59,6 +61,10 @@ class Outages {
   bool split_lasts(Place place, TimePoint at) const;
   // Without drawing, nor counting.
   bool lasts(const Cause& cause, TimePoint at) const;
+  // The rule that says it for certain; nullptr: none.
+  const FaultRule* planned(Site site, Place place, TimePoint at) const;
+  std::string sides(std::uint64_t split_key) const;
+  void tell(Site site, Place place, TimePoint& told_until, TimePoint drawn_until);
   bool lasts_anywhere(Place place, TimePoint at);
   Cause cause(Site site, Place place);
   const Route& route(Place place);
@@ -72,6 +78,7 @@ class Outages {
   std::uint64_t split_asked_ = 0;
   std::uint64_t split_key_ = 0;  // says on which side a node is
   TimePoint split_until_{0};
+  TimePoint split_told_until_{0};
   std::vector<TimePoint> power_back_;  // by node, as far as one was without
 };
 

@@ -86,6 +86,10 @@ SimNetwork& World::add_node(std::string_view name) {
   return nodes_.back()->network();
 }
 
+std::string World::name_of(std::uint32_t node) const {
+  return node < nodes_.size() ? nodes_[node]->network().name() : "node " + std::to_string(node + 1);
+}
+
 Address World::origin_of(const Address& seen) const noexcept { return fabric_->origin_of(seen); }
 
 bool World::turn(TimePoint until, bool idle) {
@@ -167,6 +171,7 @@ RunReport World::finish(Scope& root) {
     options_.steps_max = steps_ + 1'000'000;
     options_.time_max = Duration::max();
     over_ = false;
+    unwinding_ = true;
     while (outcome != Scheduler::Outcome::finished) {
       const std::uint64_t before = scheduler_.runs();
       scheduler_.cancel_all();
@@ -175,6 +180,7 @@ RunReport World::finish(Scope& root) {
           !over_ && (outcome == Scheduler::Outcome::finished || scheduler_.runs() > before),
           "a fiber does not obey cancellation: the world cannot end");
     }
+    unwinding_ = false;
   }
   try {
     root.rethrow_failure();

@@ -161,6 +161,8 @@ class World final : public Host, private AllocationGate {
         return rules[i].fault;
     return options_.faults[site];
   }
+  // Whether the run is over and whoever is left was told to stop: what they do then says nothing of the run.
+  bool is_unwinding() const noexcept { return unwinding_; }
   // Whether faults are over (FaultPlan::calm).
   bool is_calm() const noexcept { return now_ >= options_.faults.calm; }
   // Whether a rule puts a fault that stands at a byte at an instant.
@@ -184,6 +186,10 @@ class World final : public Host, private AllocationGate {
   // A line in the trace that is no step: neither counted nor hashed.
   bool tracing() const noexcept { return options_.trace != nullptr; }
   void tell(std::string_view who, std::string_view what);
+
+  std::size_t node_count() const noexcept { return nodes_.size(); }
+  // The nth node's; "node n" where there is none.
+  std::string name_of(std::uint32_t node) const;
 
   // Sockets alive, for the law against leaks.
   std::size_t sockets = 0;
@@ -224,6 +230,7 @@ class World final : public Host, private AllocationGate {
   std::uint64_t steps_ = 0;
   std::uint64_t latest_run_ = 0;  // ready order of the youngest wake that was run
   bool over_ = false;             // a limit was passed
+  bool unwinding_ = false;
   Ending ending_ = Ending::finished;
   TimeHeap events_;
   bool watches_suspensions_;

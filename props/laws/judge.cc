@@ -4,6 +4,7 @@
 namespace twinwire::laws {
 
 void Judge::violate(std::string_view law, std::string detail) {
+  if (deaf_ && deaf_()) return;
   ++count_;
   if (first_) return;
   first_ = Violation{std::string(law), std::move(detail)};

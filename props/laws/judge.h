@@ -29,6 +29,8 @@ class Judge {
     return false;
   }
   void violate(std::string_view law, std::string detail);
+  // Deaf while this is so: a run that did not end by itself is judged by what it did until then.
+  void ignore_while(std::function<bool()> deaf) { deaf_ = std::move(deaf); }
   // To be told of the first violation at the instant at which it is seen.
   void on_violation(std::function<void(const Violation&)> told) { told_ = std::move(told); }
 
@@ -37,6 +39,7 @@ class Judge {
 
  private:
   std::function<void(const Violation&)> told_;
+  std::function<bool()> deaf_;
   std::optional<Violation> first_;
   std::uint64_t count_ = 0;
 };

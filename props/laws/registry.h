@@ -67,36 +67,33 @@ class Registry {
  public:
   template <class S>
   void add() {
-    add_entry({S::name, S::summary,
-               []<std::size_t... i>(std::index_sequence<i...>) {
-      return std::array<ScenarioBody, transport_count>{
-          body_over<S, std::tuple_element_t<i, Transports>>()...};
-               }(std::make_index_sequence<transport_count>{}),
-               [] {
-      void (*limit)(sim::FaultPlan&) = nullptr;
-      if constexpr (requires(sim::FaultPlan& plan) { S::limit_faults(plan); })
-        limit = &S::limit_faults;
-      return limit;
-               }(),
-               requires { requires S::starts_nodes;
-  }});
-}  // namespace twinwire::laws
+    ScenarioEntry entry;
+    entry.name = S::name;
+    entry.summary = S::summary;
+    [&]<std::size_t... i>(std::index_sequence<i...>) {
+      entry.bodies = {body_over<S, std::tuple_element_t<i, Transports>>()...};
+    }(std::make_index_sequence<transport_count>{});
+    if constexpr (requires(sim::FaultPlan& plan) { S::limit_faults(plan); })
+      entry.limit_faults = &S::limit_faults;
+    if constexpr (requires { S::starts_nodes; }) entry.starts_nodes = S::starts_nodes;
+    add_entry(entry);
+  }
 
-const ScenarioEntry* find(std::string_view name) const noexcept;
-const std::vector<ScenarioEntry>& entries() const noexcept { return entries_; }
+  const ScenarioEntry* find(std::string_view name) const noexcept;
+  const std::vector<ScenarioEntry>& entries() const noexcept { return entries_; }
 
-private:
-template <class S, class T>
-static constexpr ScenarioBody body_over() {
-  if constexpr (requires { requires !S::template runs_over<T>; })
-    return nullptr;
-  else
-    return &S::template run<T>;
-}
-void add_entry(ScenarioEntry entry);  // aborts on a name that is taken
-std::vector<ScenarioEntry> entries_;
-}
-;
+ private:
+  template <class S, class T>
+  static constexpr ScenarioBody body_over() {
+    if constexpr (requires { requires !S::template runs_over<T>; })
+      return nullptr;
+    else
+      return &S::template run<T>;
+  }
+  void add_entry(ScenarioEntry entry);  // aborts on a name that is taken
+
+  std::vector<ScenarioEntry> entries_;
+};
 
 // The scenarios that twinwire ships: `traffic` (the default of hunt), `ping_pong`, and those for single laws.
 Registry built_in_scenarios();

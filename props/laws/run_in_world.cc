@@ -89,6 +89,7 @@ Verdict run_in_world(const WorldRun& run, StackPool& stacks) {
   sim::WorldOptions options = run.options;
   options.faults = plan_of(run);
   sim::World world(options, stacks);
+  judge.ignore_while([&] { return world.is_unwinding(); });
   if (world.tracing())
     judge.on_violation(
         [&](const Violation& broken) { world.tell("law " + broken.law, broken.detail); });
