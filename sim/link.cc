@@ -55,6 +55,7 @@ Link::Link(World& world, Connection& connection, unsigned side, EntityId entity,
            std::size_t send_buffer, std::size_t receive_buffer, std::string who)
     : world_(&world),
       connection_(&connection),
+      outages_(&connection.fabric().outages()),
       side_(side),
       entity_(entity),
       place_(place),
@@ -401,8 +402,8 @@ void Link::push_return() {
   const bool waited_for = writer_waiting_ || has_unsent();
   if (!waited_for) take_returns();  // else returned() takes them, and acts on them
   Duration again(0);
-  if (connection_->fabric().outages().possible())
-    again = connection_->fabric().outages().retransmission({place_.to, place_.from});
+  if (outages_->possible()) [[unlikely]]
+    again = outages_->retransmission({place_.to, place_.from});
   if (again == Duration::max()) {
     start_timeout();
     return;

@@ -17,6 +17,7 @@
 #include <span>
 #include <string>
 
+#include "sim/outages.h"
 #include "sim/ring_buffer.h"
 #include "sim/world.h"
 #include "transport/wire/block.h"
@@ -135,7 +136,12 @@ class Link {
   // Those of a direction, which are drawn once.
   void draw_faults();
   // How much longer the network takes for what leaves now: a line of little bandwidth, an outage.
-  Duration hold_up(std::size_t size);
+  Duration hold_up(std::size_t size) {
+    if (ns_per_kib_ == 0 && !outages_->possible()) [[likely]]
+      return Duration(0);
+    return hold_up_drawn(size);
+  }
+  Duration hold_up_drawn(std::size_t size);
   void draw_scheduled_trips();
   void flip(Segment& segment);
   void trip(std::uint32_t size);  // a fault of this direction meets the bytes that arrive
@@ -169,6 +175,7 @@ class Link {
 
   World* world_;
   Connection* connection_;
+  Outages* outages_;
   unsigned side_;
   EntityId entity_;
   Place place_;

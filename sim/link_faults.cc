@@ -35,7 +35,7 @@ void Link::draw_faults() {
     ns_per_kib_ = world_->choose(Site::bandwidth, place_, entity_, 0, bandwidth_least);
 }
 
-Duration Link::hold_up(std::size_t size) {
+Duration Link::hold_up_drawn(std::size_t size) {
   Duration held(0);
   if (ns_per_kib_ != 0) {
     line_free_ = std::max(line_free_, world_->now()) +
@@ -44,7 +44,7 @@ Duration Link::hold_up(std::size_t size) {
     if (held > Duration(0) && !std::exchange(bandwidth_bit_, true))
       world_->decisions().bit(Site::bandwidth);
   }
-  const Duration again = connection_->fabric().outages().retransmission(place_);
+  const Duration again = outages_->retransmission(place_);
   if (again == Duration(0)) return held;
   if (world_->tracing())
     world_->tell(who_, again == Duration::max()

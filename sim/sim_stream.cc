@@ -154,8 +154,13 @@ Result<bool> SimStream::wait_readable(Deadline deadline) {
 }
 
 std::size_t SimStream::shorten_read(std::size_t available) {
-  if (available < 2) return available;
   World& world = connection_->world();
+  if (available < 2 || world.is_silent(Site::short_read)) [[likely]]
+    return available;
+  return drawn_read(world, available);
+}
+
+std::size_t SimStream::drawn_read(World& world, std::size_t available) {
   const Link& link = connection_->link(1 - side_);
   const std::uint64_t choice =
       world.choose(Site::short_read, link.place(), link.entity(), link.consumed(), available - 1);

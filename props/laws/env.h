@@ -74,9 +74,9 @@ class Env {
   // The same where making the line costs something: `text()` is called where somebody listens.
   template <class F>
   void tell(std::string_view who, F&& text) {
-    if (listened_to()) note(who, text());
+    if (listened_) [[unlikely]]
+      note_made(who, text);
   }
-  virtual bool listened_to() const noexcept { return false; }
 
   // What the program saw of the run: results of calls, messages, ends; never when. Told folds what passes through it; a
   // scenario that calls a transport past it adds its own. `who` and `what` tell one result from another, so that the
@@ -135,7 +135,15 @@ class Env {
   const std::vector<Knob>& knobs_read() const noexcept { return read_; }
   std::vector<std::string> knobs_unread() const;
 
+ protected:
+  void listen_to_notes(bool on) noexcept { listened_ = on; }
+
  private:
+  // Out of the way of those whom nobody listens to.
+  template <class F>
+  [[gnu::cold, gnu::noinline]] void note_made(std::string_view who, F& text) {
+    note(who, text());
+  }
   template <class T>
   typename T::Options options(bool listener) {
     typename T::Options options;
@@ -157,6 +165,7 @@ class Env {
   std::uint64_t seed_;
   std::uint64_t draws_ = 0;
   bool keeps_outcome_ = false;
+  bool listened_ = false;
   std::uint64_t outcome_ = 0;
   std::vector<Knob> set_;
   std::vector<Knob> read_;

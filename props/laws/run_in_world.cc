@@ -12,7 +12,9 @@ namespace {
 class WorldEnv final : public Env {
  public:
   WorldEnv(sim::World& world, Scope& scope, Judge& judge, std::vector<Knob> knobs)
-      : Env(scope, judge, world.options().seed, std::move(knobs)), world_(&world) {}
+      : Env(scope, judge, world.options().seed, std::move(knobs)), world_(&world) {
+    listen_to_notes(world.tracing());
+  }
 
   Network& node(std::string_view name) override { return find(name).node().network(); }
   void run_node(std::string_view name,
@@ -29,7 +31,6 @@ class WorldEnv final : public Env {
     return [world = world_](const Address& seen) { return world->origin_of(seen); };
   }
   void note(std::string_view who, std::string_view text) override { world_->tell(who, text); }
-  bool listened_to() const noexcept override { return world_->tracing(); }
 
  private:
   sim::SimNetwork& find(std::string_view name) {

@@ -5,7 +5,7 @@
 
 namespace twinwire {
 
-void TimeHeap::set(TimedNode& node, TimePoint due) {
+void TimeHeap::set_among(TimedNode& node, TimePoint due) {
   node.due_order = ++orders_;
   const TimePoint old = node.due;
   node.due = due;
@@ -20,13 +20,11 @@ void TimeHeap::set(TimedNode& node, TimePoint due) {
   }
 }
 
-void TimeHeap::remove(TimedNode& node) noexcept {
-  if (!node.queued()) return;
+void TimeHeap::remove_from_within(TimedNode& node) noexcept {
   const std::size_t index = node.heap_index;
   node.heap_index = TimedNode::not_queued;
   TimedNode* last = heap_.back();
   heap_.pop_back();
-  if (last == &node) return;
   place(index, last);
   sift_up(index);
   sift_down(last->heap_index);

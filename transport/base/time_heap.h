@@ -35,11 +35,24 @@ class TimeHeap {
     if (size > heap_.capacity()) heap_.reserve(2 * size);
   }
   // Queues `node` at `due`, or moves it there.
-  void set(TimedNode& node, TimePoint due);
+  void set(TimedNode& node, TimePoint due) {
+    if (!heap_.empty()) return set_among(node, due);
+    node.due_order = ++orders_;
+    node.due = due;
+    node.heap_index = 0;
+    heap_.push_back(&node);
+  }
   // Does nothing if it is not queued.
-  void remove(TimedNode& node) noexcept;
+  void remove(TimedNode& node) noexcept {
+    if (!node.queued()) return;
+    if (heap_.back() != &node) return remove_from_within(node);
+    node.heap_index = TimedNode::not_queued;
+    heap_.pop_back();
+  }
 
  private:
+  void set_among(TimedNode& node, TimePoint due);
+  void remove_from_within(TimedNode& node) noexcept;
   static bool before(const TimedNode& a, const TimedNode& b) noexcept {
     return a.due != b.due ? a.due < b.due : a.due_order < b.due_order;
   }
