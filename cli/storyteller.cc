@@ -81,6 +81,19 @@ std::string Storyteller::plain(const std::string& who) const {
   return who;
 }
 
+// "server and client0, apart from client1"
+std::string Storyteller::plain_list(std::string_view list) const {
+  std::string text;
+  for (std::string_view word : split_words(list)) {
+    const bool comma = word.ends_with(',');
+    if (comma) word.remove_suffix(1);
+    if (!text.empty()) text += ' ';
+    text += plain(std::string(word));
+    if (comma) text += ',';
+  }
+  return text;
+}
+
 void Storyteller::flush() {
   if (pending_.kind.empty()) return;
   const Pending p = std::exchange(pending_, {});
@@ -305,8 +318,8 @@ void Storyteller::of_an_outage(const ToldStep& step) {
   const std::size_t colon = what.find(": ");
   const std::size_t end = what.rfind(" for ");
   const std::string_view kind = what.substr(0, colon);
-  const std::string who(
-      what.substr(colon + 2, std::min(end, what.rfind(" without end")) - colon - 2));
+  const std::size_t list_end = std::min(end, what.rfind(" without end"));
+  const std::string who = plain_list(what.substr(colon + 2, list_end - colon - 2));
   const std::string length =
       end == std::string_view::npos
           ? "from here on"

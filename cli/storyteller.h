@@ -70,6 +70,7 @@ class Storyteller {
   const std::vector<SentBatch>* batches_of(const Stream& stream) const;
   std::string node_at(std::string_view address) const;
   std::string plain(const std::string& who) const;
+  std::string plain_list(std::string_view list) const;
   void find_suffix(const std::vector<ToldStep>& steps);
 
   bool bare_frames_;

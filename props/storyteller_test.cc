@@ -176,16 +176,18 @@ TEST(Storyteller, a_long_story_keeps_its_faults) {
 }
 
 TEST(Storyteller, says_who_does_not_hear_whom) {
-  const auto lines = story({{"network", "partition: server and client0 for 3000000 ns"},
+  const auto lines = story({{"client0", "begins batch 1: 1 message of 256 bytes"},
+                            {"network", "partition: server and client0 for 3000000 ns"},
                             {"network", "partition_one_way: client0 towards server for 4000000 ns"},
                             {"network", "isolation: server without end"},
                             {"network", "split: server, apart from client0 for 5000000 ns"}});
   EXPECT_EQ(lines, (std::vector<std::string>{
-                       "client0 connects to server",
-                       "fault: for 3 ms server and client0 do not hear each other",
-                       "fault: for 4 ms nothing gets through from client0 to server",
+                       "client connects to server",
+                       "client begins to send batch 1: 1 message of 256 bytes",
+                       "fault: for 3 ms server and client do not hear each other",
+                       "fault: for 4 ms nothing gets through from client to server",
                        "fault: from here on no other node hears server, and server hears none",
-                       "fault: for 5 ms the network is split: server, apart from client0",
+                       "fault: for 5 ms the network is split: server, apart from client",
                    }));
 }
 
