@@ -66,6 +66,8 @@ namespace twinwire::plant {
   X(canceled_read_loses_plaintext, "a TLS read that is told to stop loses what comes next",  \
     "read_checks")                                                                           \
   X(inbound_without_bound, "decrypted bytes pile up while nobody reads", "backpressure")     \
+  X(record_number_not_given_back, "records that we sealed leave GnuTLS at the old number",   \
+    "close_delivers")                                                                        \
   X(verify_off, "the server's certificate is not verified", "identity")                      \
   X(failed_handshake_keeps_slot, "a handshake that fails counts as unfinished for ever", "recovery")
 

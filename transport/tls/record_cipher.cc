@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "transport/base/plant.h"
+
 namespace twinwire {
 namespace {
 
@@ -62,6 +64,7 @@ bool RecordCipher::begin(gnutls_session_t session) noexcept {
 }
 
 void RecordCipher::end(gnutls_session_t session) noexcept {
+  if (PLANT(record_number_not_given_back) && direction_ == Direction::write) return;
   std::array<unsigned char, 8> number;
   for (std::size_t i = 0; i < 8; ++i)
     number[7 - i] = static_cast<unsigned char>(number_ >> (8 * i));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // impostors: servers and clients that cannot show who they are. Each is refused in the handshake, costs the listener
-// its own connection only, and an honest peer is served afterwards. Of transports that encrypt; of others nothing is
-// asked. QUIC has one version of TLS, so none can be in disagreement there.
+// its own connection only, and an honest peer is served afterwards. QUIC has one version of TLS, so none can be
+// in disagreement there.
 #pragma once
 
 #include <array>
@@ -24,15 +24,16 @@ struct Impostors {
   // A connection that the network kills proves nothing of who was refused.
   static void limit_faults(sim::FaultPlan& plan) { keep_connections(plan); }
 
+  template <class T>
+  static constexpr bool runs_over = requires(typename T::Options options) { options.tls; };
+
   template <Transport T>
   static void run(Env& env) {
-    if constexpr (requires(typename T::Options options) { options.tls = TlsConfig(); }) {
-      Run<T> run(env);
-      for (const Case which : all_cases)
-        if ((which != Case::no_common_version || !over_datagrams<T>) && is_tried(env, which))
-          run.refused(which);
-      if (env.shape("honest_client", 1) != 0) run.served();
-    }
+    Run<T> run(env);
+    for (const Case which : all_cases)
+      if ((which != Case::no_common_version || !over_datagrams<T>) && is_tried(env, which))
+        run.refused(which);
+    if (env.shape("honest_client", 1) != 0) run.served();
   }
 
  private:
