@@ -18,9 +18,6 @@ set -u
 transports=$("$TWINWIRE" list --names transports) || { echo "TWINWIRE is no twinwire: $TWINWIRE" >&2; exit 2; }
 mkdir -p "$OUT"
 share=$((SEEDS / 5 > 0 ? SEEDS / 5 : 1))
-others=$("$TWINWIRE" list --names scenarios | grep -vx traffic)
-each=$((share / 4 / $(echo "$others" | wc -l)))
-[ "$each" -ge 1 ] || each=1
 worst=0
 ran=0
 begun=$(date +%s)
@@ -44,10 +41,12 @@ hunt() {
 }
 
 for transport in $transports; do
-  rest=$((share - each * $(echo "$others" | wc -l)))
+  others=$("$TWINWIRE" list --names scenarios --transport "$transport" | grep -vx traffic)
+  number=$(echo "$others" | wc -l)
+  each=$((share / 4 / number > 0 ? share / 4 / number : 1))
+  rest=$((share - each * number))
   hunt "$transport" traffic $((rest > 0 ? rest : 1))
   for scenario in $others; do
-    "$TWINWIRE" list --names scenarios --transport "$transport" | grep -qx "$scenario" || continue
     hunt "$transport" "$scenario" "$each"
   done
 done
