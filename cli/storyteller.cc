@@ -11,8 +11,6 @@
 namespace twinwire::cli {
 namespace {
 
-constexpr std::string_view no_more_faults = "from here on there are no faults";
-
 // The number behind `before` in a line, if it is there.
 std::optional<std::uint64_t> number_behind(std::string_view line, std::string_view before) {
   const std::size_t at = line.find(before);
@@ -34,6 +32,16 @@ bool ends_in_digits_of(const std::string& text, std::string_view name) {
   return text.find_first_not_of("0123456789", name.size()) == std::string::npos;
 }
 
+// "timer_drift: -120 ppm"
+std::string drift(const std::string& who, std::string_view what) {
+  const bool slow = what.find(": -") != std::string_view::npos;
+  const std::uint64_t size = number_behind(what, slow ? ": -" : ": ").value_or(0);
+  if (what.starts_with("clock_skew"))
+    return "the calendar of " + who + " is " + time_in_words(size) + (slow ? " behind" : " ahead");
+  return std::string(what.starts_with("clock") ? "the calendar" : "the clock") + " of " + who +
+         " runs " + with_commas(size) + " ppm too " + (slow ? "slow" : "fast");
+}
+
 }  // namespace
 
 std::vector<StoryLine> Storyteller::tell(const std::vector<ToldStep>& steps) {
@@ -41,7 +49,7 @@ std::vector<StoryLine> Storyteller::tell(const std::vector<ToldStep>& steps) {
   for (const ToldStep& step : steps) {
     if (step.who.starts_with("law ")) {
       const std::string law = step.who.substr(4);
-      std::string text = "LAW BROKEN: " + law + ". " + step.what;
+      std::string text = "LAW BROKEN: " + law + ". " + in_words(step.what);
       if (const auto words = law_in_words(law); !words.empty())
         text += "\nThe law: " + std::string(words);
       add(step.at, std::move(text));
@@ -79,6 +87,24 @@ std::string Storyteller::plain(const std::string& who) const {
   for (const std::string_view name : {"client", "server"})
     if (!suffix_.empty() && who == std::string(name) + suffix_) return std::string(name);
   return who;
+}
+
+// The law's own sentence, with its times as the story tells them.
+std::string Storyteller::in_words(std::string_view sentence) {
+  std::string text;
+  std::optional<std::uint64_t> number;  // the word before, where it was one
+  for (const std::string_view word : split_words(sentence)) {
+    if (word == "ns" && number) {
+      text.resize(text.rfind(' ') == std::string::npos ? 0 : text.rfind(' ') + 1);
+      text += time_in_words(*number);
+    } else {
+      if (!text.empty()) text += ' ';
+      text += word;
+    }
+    number = word.find_first_not_of("0123456789") == std::string_view::npos ? parse_u64(word)
+                                                                            : std::nullopt;
+  }
+  return text;
 }
 
 // "server and client0, apart from client1"
@@ -215,6 +241,19 @@ bool Storyteller::of_a_stream(const ToldStep& step) {
   } else if (what.starts_with("connect_delay: ")) {
     fault("the connect of " + stream.from + " is answered " +
           time_in_words(number_behind(what, ": ").value_or(0)) + " later");
+  } else if (what.starts_with("datagram_loss: ") || what.starts_with("datagram_burst: ")) {
+    gather(step, "lost", 0, 1);
+  } else if (what.starts_with("mtu_black_hole: ")) {
+    fault("a datagram " + stream.label + " of " +
+          plural(number_behind(what, "datagram of ").value_or(0), "byte") +
+          " is lost: it is too large for the path");
+  } else if (what.starts_with("datagram_cut: ")) {
+    fault("of a datagram " + stream.label + " " + what.substr(14));
+  } else if (what.starts_with("datagram_flip: ")) {
+    fault("of a datagram " + stream.label + " " + what.substr(15));
+  } else if (what.starts_with("bandwidth: ")) {
+    fault(the + " runs over a slow line: a KiB takes " +
+          time_in_words(number_behind(what, "takes ").value_or(0)) + " to leave");
   } else if (what.starts_with("datagram of ")) {
     if (what.ends_with(" lost"))
       gather(step, "lost", 0, 1);
@@ -302,6 +341,16 @@ bool Storyteller::of_a_node(const ToldStep& step) {
     add(step.at, "fault: " + who + " loses power for " + length());
   } else if (what.starts_with("pause for ")) {
     add(step.at, "fault: " + who + " stands still for " + length() + "; its kernel goes on");
+  } else if (what.starts_with("small_buffer: ") || what.starts_with("short_backlog: ")) {
+    const bool backlog = what.starts_with("short");
+    add(step.at, "fault: a " + std::string(backlog ? "backlog" : "buffer") + " of " + who + " " +
+                     what.substr(what.find(": ") + 2));
+  } else if (what.starts_with("clock_skew: ") || what.starts_with("clock_drift: ") ||
+             what.starts_with("timer_drift: ")) {
+    add(step.at, "fault: " + drift(who, what));
+  } else if (what.starts_with("address_change: ")) {
+    add(step.at, "fault: from here on " + node_at(who) + " is seen as " +
+                     what.substr(what.find("seen as ") + 8) + " in place of " + who);
   } else if (step.who == "network") {
     of_an_outage(step);
   } else if (step.who == "faults" && what == "end") {
@@ -418,67 +467,6 @@ std::string Storyteller::where(const Stream& stream, std::uint64_t offset) const
     }
   }
   return " (behind the last message)";
-}
-
-// --- The page -------------------------------------------------------------------------------------------------------
-
-// Which lines of a story are printed: all of a short one; of a long one its beginning, its end, and the first of the
-// faults between, without which nobody understands the end.
-static std::vector<bool> printed(const std::vector<StoryLine>& lines) {
-  constexpr std::size_t most = 60;
-  constexpr std::size_t head = 20;
-  constexpr std::size_t tail = 20;
-  std::vector<bool> chosen(lines.size(), lines.size() <= most);
-  if (lines.size() <= most) return chosen;
-  std::fill_n(chosen.begin(), head, true);
-  std::fill_n(chosen.rbegin(), tail, true);
-  std::size_t left = most - head - tail;
-  for (std::size_t i = head; i < lines.size() - tail && left > 0; ++i) {
-    if (!lines[i].text.starts_with("fault: ") && lines[i].text != no_more_faults) continue;
-    chosen[i] = true;
-    --left;
-  }
-  return chosen;
-}
-
-std::string format_story(const std::vector<StoryLine>& lines) {
-  constexpr std::size_t width = 100;
-  std::string text;
-  const std::vector<bool> chosen = printed(lines);
-  for (std::size_t i = 0; i < lines.size(); ++i) {
-    if (!chosen[i]) {
-      const auto next =
-          std::find(chosen.begin() + static_cast<std::ptrdiff_t>(i), chosen.end(), true);
-      const auto skipped = static_cast<std::size_t>(next - chosen.begin()) - i;
-      text += "  ...  " + with_commas(skipped) + (skipped == 1 ? " line is" : " lines are") +
-              " left out; `trace` shows every step\n";
-      i += skipped - 1;
-      continue;
-    }
-    std::array<char, 48> number{};
-    std::snprintf(number.data(), number.size(), "%3zu %11lld.%03lld ms  ", i + 1,
-                  static_cast<long long>(lines[i].at.ns / 1'000'000),
-                  static_cast<long long>(lines[i].at.ns / 1000 % 1000));
-    text += number.data();
-    std::size_t column = 0;
-    std::string whole = lines[i].text;
-    if (lines[i].times > 1) whole += " (" + with_commas(lines[i].times) + " times)";
-    for (const std::string_view line : split_lines(whole)) {
-      if (column != 0) text += "\n" + std::string(24, ' ');
-      column = 1;
-      for (const std::string_view word : split_words(line)) {
-        if (column > 1 && column + word.size() > width) {
-          text += "\n" + std::string(24, ' ');
-          column = 1;
-        }
-        if (column > 1) text += ' ';
-        text += word;
-        column += word.size() + 1;
-      }
-    }
-    text += '\n';
-  }
-  return text;
 }
 
 }  // namespace twinwire::cli

@@ -22,6 +22,8 @@ struct ToldStep {
   std::string what;
 };
 
+inline constexpr std::string_view no_more_faults = "from here on there are no faults";
+
 struct StoryLine {
   TimePoint at;
   std::string text;
@@ -70,6 +72,7 @@ class Storyteller {
   const std::vector<SentBatch>* batches_of(const Stream& stream) const;
   std::string node_at(std::string_view address) const;
   std::string plain(const std::string& who) const;
+  static std::string in_words(std::string_view sentence);
   std::string plain_list(std::string_view list) const;
   void find_suffix(const std::vector<ToldStep>& steps);
 

@@ -104,8 +104,8 @@ TEST(Storyteller, numbers_the_connections_of_one_client) {
 }
 
 TEST(Storyteller, counts_datagrams_that_are_lost) {
-  const auto lines =
-      story({{up, "datagram of 1200 bytes lost"}, {up, "datagram of 1200 bytes lost"}});
+  const auto lines = story({{up, "datagram_loss: a datagram of 1200 bytes is lost"},
+                            {up, "datagram_loss: a datagram of 1200 bytes is lost"}});
   EXPECT_EQ(lines.back(), "fault: 2 datagrams client0→server are lost");
 }
 
@@ -189,6 +189,39 @@ TEST(Storyteller, says_who_does_not_hear_whom) {
                        "fault: from here on no other node hears server, and server hears none",
                        "fault: for 5 ms the network is split: server, apart from client",
                    }));
+}
+
+TEST(Storyteller, says_what_is_wrong_with_nodes_lines_and_datagrams) {
+  const auto lines =
+      story({{"client0", "begins batch 1: 1 message of 256 bytes"},
+             {"server", "small_buffer: holds 5000 bytes to be sent"},
+             {"server", "short_backlog: holds 2 connections in place of 129"},
+             {up, "bandwidth: a KiB takes 200000 ns to leave"},
+             {up, "datagram_cut: only the first 1 of 30 bytes arrive"},
+             {up, "datagram_flip: bit 3 of byte 7 arrives as the other one"},
+             {up, "mtu_black_hole: a datagram of 1300 bytes is lost"},
+             {"server", "clock_skew: -3600000000000 ns"},
+             {"server", "timer_drift: 120 ppm"},
+             {"10.0.0.2:32768", "address_change: from now on it is seen as 10.0.0.2:40000"}});
+  EXPECT_EQ(
+      std::vector<std::string>(lines.begin() + 2, lines.end()),
+      (std::vector<std::string>{
+          "fault: a buffer of server holds 5000 bytes to be sent",
+          "fault: a backlog of server holds 2 connections in place of 129",
+          "fault: the stream client→server runs over a slow line: a KiB takes 200 us to leave",
+          "fault: of a datagram client→server only the first 1 of 30 bytes arrive",
+          "fault: of a datagram client→server bit 3 of byte 7 arrives as the other one",
+          "fault: a datagram client→server of 1,300 bytes is lost: it is too large for the path",
+          "fault: the calendar of server is 60 min 0 s behind",
+          "fault: the clock of server runs 120 ppm too fast",
+          "fault: from here on client is seen as 10.0.0.2:40000 in place of 10.0.0.2:32768",
+      }));
+}
+
+TEST(Storyteller, tells_the_times_of_a_law_in_words) {
+  const auto lines = story({{"law close_returns", "client1: close returned 187378000 ns late"}});
+  EXPECT_EQ(lines.back().substr(0, lines.back().find('\n')),
+            "LAW BROKEN: close_returns. client1: close returned 187 ms late");
 }
 
 TEST(Storyteller, says_what_becomes_of_a_node) {

@@ -29,6 +29,10 @@ std::size_t buffer(World& world, EntityId link, Place place, unsigned receive, s
   const std::uint64_t more = world.choose(Site::small_buffer, place, link, receive);
   if (more == 0 || buffer_least[receive] + more >= size) return size;
   world.decisions().bit(Site::small_buffer);
+  if (world.tracing())
+    world.tell(world.name_of(receive != 0 ? place.to : place.from),
+               "small_buffer: holds " + std::to_string(buffer_least[receive] + more) +
+                   (receive != 0 ? " bytes to be read" : " bytes to be sent"));
   return buffer_least[receive] + more;
 }
 

@@ -41,8 +41,12 @@ Duration Link::hold_up_drawn(std::size_t size) {
     line_free_ = std::max(line_free_, world_->now()) +
                  Duration(static_cast<std::int64_t>(size * ns_per_kib_ / 1024));
     held = line_free_ - world_->now();
-    if (held > Duration(0) && !std::exchange(bandwidth_bit_, true))
+    if (held > Duration(0) && !std::exchange(bandwidth_bit_, true)) {
       world_->decisions().bit(Site::bandwidth);
+      if (world_->tracing())
+        world_->tell(who_,
+                     "bandwidth: a KiB takes " + std::to_string(ns_per_kib_) + " ns to leave");
+    }
   }
   const Duration again = outages_->retransmission(place_);
   if (again == Duration(0)) return held;

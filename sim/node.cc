@@ -74,7 +74,9 @@ void Node::run(const Program& program) {
 }
 
 void Node::clock_seen_wrong() noexcept {
-  if (!std::exchange(drift_bit_, true)) world_->decisions().bit(Site::timer_drift);
+  if (std::exchange(drift_bit_, true)) return;
+  world_->decisions().bit(Site::timer_drift);
+  if (world_->tracing()) world_->tell(name_, "timer_drift: " + std::to_string(drift_ppm) + " ppm");
 }
 
 // Every one is asked, so that what one draws moves no other's key.

@@ -43,7 +43,12 @@ void SimAcceptor::sever(bool power) {
 
 void SimAcceptor::dropped_one() noexcept {
   if (filled() > backlog_asked_ || options_.backlog == backlog_asked_) return;
-  network_->world().decisions().bit(Site::short_backlog);
+  World& world = network_->world();
+  world.decisions().bit(Site::short_backlog);
+  if (world.tracing())
+    world.tell(network_->name(), "short_backlog: holds " + std::to_string(options_.backlog + 1) +
+                                     " connections in place of " +
+                                     std::to_string(backlog_asked_ + 1));
   backlog_asked_ = options_.backlog;  // once for each time that it was drawn
 }
 

@@ -140,7 +140,13 @@ void SimDatagram::damage(FlyingDatagram& flying, Pair& to, std::uint64_t nth) {
   if (!calm && flying.size > to.size_max)
     return lose(Site::mtu_black_hole, !std::exchange(to.hole_bit, true));
   if (flying.size == 0) return;
+  const auto tell = [&](const std::string& what) {
+    world.tell(to_string(shown(flying.from)) + ">" + to_string(shown(flying.to)), what);
+  };
   if (const std::uint64_t cut = choose(Site::datagram_cut, flying.size - 1); cut != 0) {
+    if (world.tracing())
+      tell("datagram_cut: only the first " + std::to_string(cut) + " of " +
+           std::to_string(flying.size) + " bytes arrive");
     flying.size = static_cast<std::uint32_t>(cut);
     flying.fault = Site::datagram_cut;
   }
@@ -155,6 +161,9 @@ void SimDatagram::damage(FlyingDatagram& flying, Pair& to, std::uint64_t nth) {
     flying.begin = 0;
     changed->data[(bit - 1) / 8] ^= std::byte{1} << ((bit - 1) % 8);
     flying.fault = Site::datagram_flip;
+    if (world.tracing())
+      tell("datagram_flip: bit " + std::to_string((bit - 1) % 8) + " of byte " +
+           std::to_string((bit - 1) / 8) + " arrives as the other one");
   }
 }
 

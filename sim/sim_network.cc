@@ -97,8 +97,13 @@ std::int64_t SimNetwork::NodeClock::unix_now_ns() noexcept {
     if (!world_->may_strike(site)) return 0;
     const auto choice = static_cast<std::int64_t>(
         world_->choose(site, at_node(node_->address()), node_->entity(), 0, bound));
-    if (choice != 0) world_->decisions().bit(site);
-    return choice % 2 == 0 ? choice : -choice;
+    const std::int64_t signed_choice = choice % 2 == 0 ? choice : -choice;
+    if (choice == 0) return 0;
+    world_->decisions().bit(site);
+    if (world_->tracing())
+      world_->tell(node_->name(), std::string(name(site)) + ": " + std::to_string(signed_choice) +
+                                      (site == Site::clock_skew ? " ns" : " ppm"));
+    return signed_choice;
   };
   if (!std::exchange(looked_at_, true)) {
     skew_ = draw(Site::clock_skew, delay_max);
