@@ -173,7 +173,8 @@ void report_failure(const Tool& tool, const ExhaustArguments& options, std::size
               failure.first, base.name.empty() ? "" : (" (" + base.name + ")").c_str(),
               indented(failure.detail).c_str());
   const std::string path = keep_case(tool, options, transport, plan, failure);
-  if (!path.empty()) std::printf("  %s replay %s\n", tool.name.c_str(), path.c_str());
+  if (!path.empty())
+    std::printf("  %s replay %s\n", shell_word(tool.name).c_str(), shell_word(path).c_str());
 }
 
 void run_part(const Tool& tool, const ExhaustArguments& options, unsigned jobs, Part& part) {

@@ -138,9 +138,11 @@ Outcome watch(HuntCrew& crew, const HuntPlan& plan, const HuntArguments& options
       crew.stop_at(failures[failures_max - 1].offset);
       outcome.ended = "failures";
     }
-    if (options.shard.empty() && crew.done() >= seeds_to_read_a_knob &&
-        !every_knob_was_read(options.spec, crew.knobs_read()))
-      crew.stop_at(0);  // the result says why
+    if (crew.done() >= seeds_to_read_a_knob &&
+        !every_knob_was_read(options.spec, crew.knobs_read())) {
+      crew.stop_at(0);
+      if (outcome.ended.empty()) outcome.ended = "failures";  // if there are none, nothing is kept
+    }
     progress.update(
         crew.done(),
         failures.empty() ? "" : ", " + std::to_string(failures.size()) + " kinds of failure");
@@ -218,14 +220,20 @@ ExitCode hunt(const Tool& tool, HuntArguments& options) {
   const bool interrupted = result.ended == "interrupt";
   print_result(result, interrupted ? "interrupted after " : "ran        ");
   const ExitCode account = report_account(tool, result, options.account);
-  // One shard, or what ran until Ctrl-C, may be too small to read a knob that others read: there the merge complains.
-  if (options.shard.empty() && !interrupted) require_knobs_read(result);
   auto failures = crew.failures();
+  // One shard, or what ran until Ctrl-C, may be too small to read a knob that others read: there the merge complains.
+  const bool enough = options.shard.empty() || result.done() >= seeds_to_read_a_knob;
+  const bool unread = enough && !interrupted && unread_knob(result) != nullptr;
+  if (unread && failures.empty()) require_knobs_read(result);
   if (const std::uint64_t most = options.failures_max(); most != 0 && failures.size() > most)
     failures.resize(most);
   Findings findings = report_findings(tool, plan, failures, {options.capsules, options.corpus},
                                       options.hang_after_parsed(), interrupted, interrupt);
   const ExitCode code = code_of_all(account, findings.code, interrupted);
+  if (unread) {
+    std::fflush(stdout);
+    std::fprintf(stderr, "twinwire: %s\n", about_unread_knob(result).c_str());
+  }
   if (options.results.empty()) return code;
   result.failures = std::move(findings.failures);
   return graver(code, save_result(result, crew, options.results));
@@ -258,6 +266,7 @@ void add_hunt(CLI::App& app, const Tool& tool, ExitCode& code) {
   verb->add_flag_callback(
       "--keep-going", [options] { options->failures = 0; }, "the same as --failures 0");
   verb->add_option("--capsules", options->capsules, "where failures are kept")
+      ->each([](const std::string& path) { require_name(path, "--capsules"); })
       ->capture_default_str();
   verb->add_option("--corpus", options->corpus,
                    "keep each failure minimised as well, as the tests' corpus does; without a "

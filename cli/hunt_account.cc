@@ -27,13 +27,26 @@ bool print_toothless(const FaultTallies& faults, std::size_t transport, bool nod
   return found.empty();
 }
 
-// Of those that somebody asked for by name.
-void print_misplaced(const RunSpec& spec, std::size_t transport, bool nodes) {
+// Of those that somebody asked for by name: faults that cannot meet the transport, or that the scenario takes out.
+void print_misplaced(const RunSpec& spec, const laws::ScenarioEntry& scenario,
+                     std::size_t transport) {
+  laws::WorldRun run;
+  run.scenario = &scenario;
+  run.transport = transport;
+  for (const std::string& setting : spec.faults) (void)run.options.faults.set(setting);
+  const auto may_strike = [](const sim::FaultPlan& plan, sim::Site site) {
+    return plan[site].ppm != 0 ||
+           std::any_of(plan.rules.begin(), plan.rules.end(), [&](const sim::FaultRule& rule) {
+             return rule.site == site && rule.fault.ppm != 0;
+           });
+  };
+  const sim::FaultPlan plan = laws::plan_of(run);
   std::string names;
-  for (const std::string& setting : spec.faults) {
-    const auto site = sim::site_named(setting.substr(0, setting.find_first_of("@=")));
-    if (site && *site != sim::Site::cancel && !laws::meets(*site, transport, nodes))
-      names += " " + std::string(sim::name(*site));
+  for (std::size_t i = 0; i < sim::site_count; ++i) {
+    const auto site = static_cast<sim::Site>(i);
+    if (site == sim::Site::cancel || !may_strike(run.options.faults, site)) continue;
+    if (!laws::meets(site, transport, scenario.starts_nodes) || !may_strike(plan, site))
+      names += " " + std::string(sim::name(site));
   }
   if (!names.empty())
     std::printf("can never strike in %s over %s:%s\n", spec.scenario.c_str(),
@@ -90,7 +103,7 @@ ExitCode report_account(const Tool& tool, const HuntResult& result, const Accoun
   std::printf("\n%s", format_faults(faults, done).c_str());
   const bool all_bit =
       print_toothless(faults, transport, scenario_named(tool, spec.scenario).starts_nodes);
-  print_misplaced(spec, transport, scenario_named(tool, spec.scenario).starts_nodes);
+  print_misplaced(spec, scenario_named(tool, spec.scenario), transport);
   const laws::SometimesTallies states = states_of(result);
   print_states(states);
   // What a swarm reaches in many seeds, a plan of one's own, or a few seeds, need not; unless that is required.

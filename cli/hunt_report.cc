@@ -16,10 +16,13 @@ void print_result(const HuntResult& result, const char* ran) {
               hex16(result.hash_sum).c_str());
 }
 
+std::string about_unread_knob(const HuntResult& result) {
+  return "no run of " + result.spec.scenario + " read the knob '" + unread_knob(result)->name +
+         "'; `twinwire list` shows those that it reads";
+}
+
 void require_knobs_read(const HuntResult& result) {
-  if (const laws::Knob* knob = unread_knob(result))
-    bad_usage("no run of " + result.spec.scenario + " read the knob '" + knob->name +
-              "'; `twinwire list` shows those that it reads");
+  if (unread_knob(result) != nullptr) bad_usage(about_unread_knob(result));
 }
 
 }  // namespace twinwire::cli

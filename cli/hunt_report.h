@@ -10,6 +10,8 @@ namespace twinwire::cli {
 void print_result(const HuntResult& result, const char* ran);
 
 // Throws Failure(bad_usage) where a knob was given that no run read.
+// Of the first knob that no run read, in a sentence. Requires that there is one.
+std::string about_unread_knob(const HuntResult& result);
 void require_knobs_read(const HuntResult& result);
 
 }  // namespace twinwire::cli

@@ -81,8 +81,8 @@ ExitCode minimise(const Tool& tool, MinimiseArguments& options) {
   std::printf("kept as    %s\n\n", path.c_str());
   const TracedRun traced = run_traced_in_child(result.run, options.hang_after_parsed());
   std::printf("%s\n  %s replay %s\n",
-              story_of(tool, traced, subject.transport, subject.plant).c_str(), tool.name.c_str(),
-              path.c_str());
+              story_of(tool, traced, subject.transport, subject.plant).c_str(),
+              shell_word(tool.name).c_str(), shell_word(path).c_str());
   return ExitCode::pass;
 }
 

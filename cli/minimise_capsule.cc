@@ -73,7 +73,7 @@ class Start {
  private:
   Outcome run(const Variant& asked) {
     if (auto result = trials_.run(asked, limits_->interrupted)) return *result;
-    throw Failure(ExitCode::bad_usage,
+    throw Failure(ExitCode::environment,
                   "interrupted before the run was minimised; nothing was written");
   }
 

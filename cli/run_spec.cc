@@ -41,7 +41,7 @@ std::string RunSpec::arguments() const {
   if (base == Base::swarm && !faults.empty()) text += " --swarm";
   if (base == Base::all) text += " --all-faults";
   if (base == Base::none && faults.empty()) text += " --no-faults";
-  for (const std::string& fault : faults) text += " --fault " + fault;
+  for (const std::string& fault : faults) text += " --fault " + shell_word(fault);
   for (const laws::Knob& knob : knobs)
     text += " --set " + knob.name + "=" + std::to_string(knob.value);
   if (!plant.empty()) text += " --plant " + plant;
@@ -49,7 +49,7 @@ std::string RunSpec::arguments() const {
 }
 
 std::string RunSpec::replay_line(const Tool& tool, std::uint64_t seed) const {
-  return tool.name + " replay " + std::to_string(seed) + " " + arguments();
+  return shell_word(tool.name) + " replay " + std::to_string(seed) + " " + arguments();
 }
 
 const laws::ScenarioEntry& scenario_named(const Tool& tool, std::string_view name) {

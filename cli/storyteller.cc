@@ -55,6 +55,7 @@ std::vector<StoryLine> Storyteller::tell(const std::vector<ToldStep>& steps) {
       add(step.at, std::move(text));
       return std::move(lines_);  // what comes after it is only how the run ended
     }
+    if (step.who == "the run") break;  // and was told to stop
     if (step.what.starts_with("is ") && step.what.find(':') != std::string::npos) {
       nodes_[step.what.substr(3, step.what.rfind(':') - 3)] = plain(step.who);
       continue;

@@ -125,6 +125,22 @@ std::string suggestion(std::string_view text, std::span<const std::string_view> 
   return best.empty() ? "" : "; did you mean '" + std::string(best) + "'?";
 }
 
+std::string shell_word(std::string_view text) {
+  const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("_-./:=,+@%^").find(c) != std::string_view::npos;
+  });
+  if (plain) return std::string(text);
+  std::string quoted = "'";
+  for (const char c : text) {
+    if (c == '\'')
+      quoted += "'\\''";
+    else
+      quoted += c;
+  }
+  return quoted + "'";
+}
+
 std::vector<std::string_view> split_lines(std::string_view text) { return split(text, '\n'); }
 std::vector<std::string_view> split_words(std::string_view text) { return split(text, ' '); }
 

@@ -27,6 +27,9 @@ std::string quoted_list(std::span<const std::string_view> names);  // "a, b, c"
 // "; did you mean 'traffic'?" where one of `names` is near, else empty.
 std::string suggestion(std::string_view text, std::span<const std::string_view> names);
 
+// As a shell takes it for one word: quoted where it has to be.
+std::string shell_word(std::string_view text);
+
 std::vector<std::string_view> split_lines(std::string_view text);
 std::vector<std::string_view> split_words(std::string_view text);
 

@@ -112,6 +112,9 @@ void write_whole_file(const std::string& path, std::string_view text, std::strin
 
 void require_name(const std::string& path, const std::string& option) {
   if (path.empty()) bad_usage(option + " needs the name of a file");
+  // It will stand in a line of a capsule or a result.
+  if (path.find_first_of("\n\r") != std::string::npos)
+    bad_usage(option + " needs a name without line breaks");
 }
 
 void make_folder_of(const std::string& path, std::string_view noun) {

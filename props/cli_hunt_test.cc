@@ -201,6 +201,34 @@ TEST(CliHunt, a_knob_that_no_seed_reads_is_bad_usage) {
                       2, "read the knob 'dpeth'");
 }
 
+TEST(CliHunt, a_knob_that_no_seed_reads_costs_no_finding) {
+  const TemporaryFolder folder;
+  const Ended ended = run_test_tool(
+      folder.path(), "hunt --scenario lawless --seeds 20 --set dpeth=4 --results kept.hunt");
+  EXPECT_EQ(ended.exit_code, 1) << ended.out << ended.err;
+  EXPECT_EQ(lines_with(ended.out, " replay ").size(), 4U) << ended.out;
+  EXPECT_NE(ended.err.find("read the knob 'dpeth'"), std::string::npos) << ended.err;
+  EXPECT_TRUE(std::filesystem::exists(folder.path() / "kept.hunt"));
+}
+
+TEST(CliHunt, a_line_that_makes_a_failure_again_is_fit_for_a_shell) {
+  const TemporaryFolder folder;
+  const std::vector<std::pair<std::string, std::string>> environment = {
+      {"TWINWIRE_TEST_TOOL", "1"}};
+  const std::vector<std::string> command = {
+      test_tool_path(),        "hunt",       "--scenario", "lawless", "--seeds", "1", "--fault",
+      "short_write@#1>#2=0.1", "--capsules", "my capsules"};
+  const Ended ended = Process(folder.path(), command, environment).wait();
+  EXPECT_EQ(ended.exit_code, 1) << ended.out << ended.err;
+  const auto lines = lines_with(ended.out, " replay ");
+  ASSERT_EQ(lines.size(), 2U) << ended.out;
+  EXPECT_NE(lines[0].find(" --fault 'short_write@#1>#2=0.1'"), std::string::npos) << lines[0];
+  EXPECT_NE(lines[1].find(" replay 'my capsules/"), std::string::npos) << lines[1];
+  for (const std::string& line : lines)
+    EXPECT_EQ(Process(folder.path(), {"/bin/sh", "-c", line}, environment).wait().exit_code, 1)
+        << line;
+}
+
 TEST(CliHunt, a_fault_that_is_on_and_does_nothing_is_named_and_fails_where_bites_are_required) {
   const TemporaryFolder folder;
   const std::string arguments = "hunt --scenario calm --seeds 1000 --fault clog=0.5";

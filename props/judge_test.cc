@@ -4,6 +4,8 @@
 // ctest: no_tsan
 #include <gtest/gtest.h>
 
+#include <stdexcept>
+
 #include "props/laws/run_in_world.h"
 #include "transport/fiber/wait_queue.h"
 
@@ -39,6 +41,19 @@ TEST(Judge, a_deadlock_breaks_no_law_by_being_stopped) {
     env.judge().violate("delivered", "a message is missing");
   });
   EXPECT_EQ(verdict.failure_key(), "no_progress:stuck");
+}
+
+TEST(Judge, an_exception_of_who_was_told_to_stop_is_not_what_it_died_of) {
+  const Verdict stopped = run([](Env& env) {
+    (void)Event(env.node("server").scheduler()).wait(Deadline::never());
+    throw std::runtime_error("the answer is missing");
+  });
+  EXPECT_EQ(stopped.failure_key(), "no_progress:stuck");
+  const Verdict thrown = run([](Env& env) {
+    env.scope().spawn("thrower", [] { throw std::runtime_error("on its own"); });
+    (void)Event(env.node("server").scheduler()).wait(Deadline::never());
+  });
+  EXPECT_EQ(thrown.failure_key(), "law_broken:exception");
 }
 
 TEST(Judge, a_law_that_was_broken_before_is_what_it_died_of) {

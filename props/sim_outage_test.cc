@@ -63,6 +63,19 @@ TEST(sim_outage, the_trace_tells_who_does_not_hear_whom) {
   EXPECT_EQ(trace_of("split=1/2ms..301ms"), "split: server, apart from client for 298850000 ns");
 }
 
+TEST(sim_outage, of_several_rules_for_a_place_the_last_counts) {
+  WorldOptions options = with("partition=1/0s..3s");
+  ASSERT_TRUE(options.faults.set("partition@client<>server=0/0s..3s").has_value());
+  const RunReport report =
+      run_nodes(options, [](World& world, SimNetwork& server, SimNetwork& client, Scope&) {
+        auto acceptor = *server.listen(server.address(port), {});
+        EXPECT_TRUE(client.dial(server.address(port), {}, {}).has_value());
+        EXPECT_EQ(world.now().ns, 100'000);
+      });
+  expect_clean(report);
+  EXPECT_EQ(bit(report, Site::partition), 0u);
+}
+
 TEST(sim_outage, one_way_holds_up_one_direction_and_the_acknowledgements_of_the_other) {
   const RunReport report =
       run_rig(with("partition_one_way@client>server=1/1ms..100ms"), {.send_buffer = 1000},

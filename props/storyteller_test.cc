@@ -212,10 +212,17 @@ TEST(Storyteller, says_what_is_wrong_with_nodes_lines_and_datagrams) {
           "fault: of a datagram client→server only the first 1 of 30 bytes arrive",
           "fault: of a datagram client→server bit 3 of byte 7 arrives as the other one",
           "fault: a datagram client→server of 1,300 bytes is lost: it is too large for the path",
-          "fault: the calendar of server is 60 min 0 s behind",
+          "fault: the calendar of server is 1 h 00 min behind",
           "fault: the clock of server runs 120 ppm too fast",
           "fault: from here on client is seen as 10.0.0.2:40000 in place of 10.0.0.2:32768",
       }));
+}
+
+TEST(Storyteller, ends_where_the_run_does) {
+  const auto lines = story({{"client0", "begins batch 1: 1 message of 256 bytes"},
+                            {"the run", "is over: stuck"},
+                            {"client0", "reading ends: canceled: the operation was told to stop"}});
+  EXPECT_EQ(lines.back(), "client begins to send batch 1: 1 message of 256 bytes");
 }
 
 TEST(Storyteller, tells_the_times_of_a_law_in_words) {

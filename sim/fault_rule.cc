@@ -170,6 +170,10 @@ Result<FaultRule> FaultRule::parse(std::string_view text) {
   rule.site = *site;
   // Narrower than what it concerns it would never be met.
   if (static_cast<int>(rule.scope) > static_cast<int>(reach_of(rule.site))) return Errc::invalid;
+  // A node always hears itself.
+  if ((*site == Site::partition || *site == Site::partition_one_way) && rule.first == rule.second &&
+      !rule.first.empty())
+    return Errc::invalid;
   const auto fault = parse_fault(value, {});
   if (!fault) return fault.error();
   rule.fault = *fault;

@@ -377,8 +377,10 @@ void Link::deliver_fin() {
     reverse().send_reset(false);
     return;
   }
-  if (delivered_ >=
-      trip_at_) {  // the end takes a place in the sequence, as the byte after the last
+  if (world_->has_scheduled_trips()) [[unlikely]]
+    draw_scheduled_trips();
+  // The end takes a place in the sequence, as the byte after the last.
+  if (delivered_ >= trip_at_) {
     trip(0);
     return;
   }

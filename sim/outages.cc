@@ -68,9 +68,11 @@ const Outages::Route& Outages::route(Place place) {
 
 const FaultRule* Outages::planned(Site site, Place place, TimePoint at) const {
   if (!in_plan_) return nullptr;
-  for (const FaultRule& rule : world_->options().faults.rules)
-    if (rule.is_scheduled() && rule.fault.ppm == certain && rule.holds(site, place, at))
-      return &rule;
+  // Of several that fit the last counts, as World::fault_at() has it.
+  const std::vector<FaultRule>& rules = world_->options().faults.rules;
+  for (std::size_t i = rules.size(); i-- > 0;)
+    if (rules[i].holds(site, place, at))
+      return rules[i].is_scheduled() && rules[i].fault.ppm == certain ? &rules[i] : nullptr;
   return nullptr;
 }
 
@@ -115,14 +117,12 @@ bool Outages::begins_or_lasts(const Cause& cause) {
   const TimePoint now = world_->now();
   const std::uint64_t length =
       world_->choose(cause.site, cause.place, cause.entity, cause.state->asked++, delay_max);
-  if (length != 0) {
+  // What is drawn while one lasts changes nothing, but where the plan says that it lasts: there each sending is its.
+  const bool lasted = lasts(cause, now);
+  if (length == 0 && !lasted) return false;
+  if (length != 0 && (!lasted || planned(cause.site, cause.place, now) != nullptr))
     world_->decisions().bit(cause.site);
-    // What stands in the plan ends when the plan says.
-    if (!lasts(cause, now)) cause.state->until = now + Duration(length);
-    tell(cause.site, cause.place, cause.state->told_until, cause.state->until);
-    return true;
-  }
-  if (!lasts(cause, now)) return false;
+  if (!lasted) cause.state->until = now + Duration(length);
   tell(cause.site, cause.place, cause.state->told_until, cause.state->until);
   return true;
 }
@@ -149,12 +149,14 @@ bool Outages::split_begins_or_lasts(Place place) {
   const bool lasted = split_lasts(place, now);
   const std::uint64_t length =
       world_->choose(Site::split, {}, World::root_entity, split_asked_++, delay_max);
-  if (length != 0 && split_until_ <= now) {
+  const bool begins = length != 0 && split_until_ <= now;
+  if (begins) {
     split_key_ = length;
     split_until_ = now + Duration(length);
   }
   const bool cut = lasted || split_lasts(place, now);
-  if (cut && length != 0) world_->decisions().bit(Site::split);
+  if (cut && length != 0 && (begins || planned(Site::split, place, now) != nullptr))
+    world_->decisions().bit(Site::split);
   if (cut) tell(Site::split, place, split_told_until_, split_until_);
   return cut;
 }

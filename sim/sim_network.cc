@@ -101,7 +101,8 @@ std::int64_t SimNetwork::NodeClock::unix_now_ns() noexcept {
     if (choice == 0) return 0;
     world_->decisions().bit(site);
     if (world_->tracing())
-      world_->tell(node_->name(), std::string(name(site)) + ": " + std::to_string(signed_choice) +
+      world_->tell(node_->name(), std::string(sim::name(site)) + ": " +
+                                      std::to_string(signed_choice) +
                                       (site == Site::clock_skew ? " ns" : " ppm"));
     return signed_choice;
   };

@@ -171,7 +171,9 @@ RunReport World::finish(Scope& root) {
     options_.steps_max = steps_ + 1'000'000;
     options_.time_max = Duration::max();
     over_ = false;
+    failed_before_end_ = scheduler_.failures() != 0;
     unwinding_ = true;
+    if (tracing()) tell("the run", "is over: " + std::string(name(report.ending)));
     while (outcome != Scheduler::Outcome::finished) {
       const std::uint64_t before = scheduler_.runs();
       scheduler_.cancel_all();
@@ -185,7 +187,9 @@ RunReport World::finish(Scope& root) {
   try {
     root.rethrow_failure();
   } catch (...) {
-    report.failure = std::current_exception();
+    // What somebody threw because it was told to stop says nothing of the run.
+    if (report.ending == Ending::finished || failed_before_end_)
+      report.failure = std::current_exception();
   }
   fabric_->settle();
   report.hash = decisions_.hash().value();

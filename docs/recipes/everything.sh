@@ -33,7 +33,12 @@ hunt() {
   "$TWINWIRE" hunt --transport "$1" --scenario "$2" --seeds "$3" --first-seed "$FIRST_SEED" $enough $PLANT \
     --capsules "$OUT/capsules" --results "$OUT/$name.hunt" >"$OUT/$name.txt" 2>&1
   code=$?
-  [ "$code" -le "$worst" ] || worst=$code
+  # The gravest counts; 7, "tested less than was required", is graver than 0 alone.
+  case "$worst$code" in
+    ?0 | [!07]7) ;;
+    0? | 7?) worst=$code ;;
+    *) [ "$code" -le "$worst" ] || worst=$code ;;
+  esac
   seeds=$(sed -nE 's/^(ran|interrupted after) +([0-9,]+) seeds.*/\2/p' "$OUT/$name.txt" | tr -d ,)
   ran=$((ran + ${seeds:-0}))
   printf '%-14s %-5s %7d seeds  %s\n' "$2" "$1" "${seeds:-0}" \

@@ -64,6 +64,7 @@ void Scheduler::fiber_main(Fiber& fiber) noexcept {
     fiber.body(fiber.callable);
   } catch (...) {
     failure = std::current_exception();
+    ++fiber.scheduler->failures_;
   }
   fiber.state = Fiber::State::done;
   scope.child_ended(fiber, std::move(failure));

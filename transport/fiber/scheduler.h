@@ -132,7 +132,8 @@ class Scheduler {
     return current_->group->local(host);
   }
   std::size_t live() const noexcept { return live_count_; }
-  std::uint64_t runs() const noexcept { return runs_; }  // how often a fiber was resumed
+  std::uint64_t runs() const noexcept { return runs_; }          // how often a fiber was resumed
+  std::uint64_t failures() const noexcept { return failures_; }  // fibers that an exception ended
   StackPool& stacks() noexcept { return *stacks_; }
   EntityId root_entity() const noexcept { return options_.root_entity; }
   // Calls f(const Fiber&) for each live fiber, oldest first.
@@ -197,6 +198,7 @@ class Scheduler {
   std::size_t live_count_ = 0;
   std::uint64_t serials_ = 0;
   std::uint64_t runs_ = 0;
+  std::uint64_t failures_ = 0;
   std::uint64_t root_scopes_ = 0;
 
   // The run loop's own side of a switch.

@@ -59,7 +59,7 @@ struct Restarts {
         : env_(&env),
           clients_(knob("clients", 1 + env.draw(3), 1, 20)),
           messages_(knob("messages", 10 + env.draw(90), 1, 100'000)),
-          pace_ns_(knob("pace_us", 1000 + env.draw(60'000), 0, 10'000'000) * 1000),
+          pace_ns_(knob("pace_us", 1000 + env.draw(60'000), 0, 4'000'000) * 1000),
           faults_end_(knob("faults_end_ms", 1000 + env.draw(20'000), 0, 3'600'000) * 1'000'000),
           // 1: the server says that it has synced before it has, for the test of the law.
           early_(env.knob("acknowledge_early", 0, 0, 1) != 0),
