@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `serve` over tcp and tls, and peers that mean it no good: each costs its own connection, and one line; honest clients
 // that were there before and that come after are served to their end. docs/bad_input.md has the whole table.
-// ctest: timeout=120 real_time
+// ctest: timeout=120 real_time no_tsan
 #include "props/bad_input_rig.h"
 
 namespace twinwire::props {

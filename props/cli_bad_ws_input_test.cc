@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `serve` over ws and wss, and peers that begin well: what follows an upgrade is no message, a client's certificate is
 // none that wss takes. Each costs its own connection, and one line.
-// ctest: timeout=120 real_time
+// ctest: timeout=120 real_time no_tsan
 #include "props/bad_input_rig.h"
 #include "props/bad_ws_bytes.h"
 

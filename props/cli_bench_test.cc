@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ctest: real_time
+// ctest: real_time no_tsan
 // bench: what it counts and verifies; never how fast.
 #include <sstream>
 

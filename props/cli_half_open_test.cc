@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `serve` and ten thousand handshakes that are begun and never finished, over each transport on streams: whoever was
 // there before is served all the while, so is whoever comes in the middle and after, and memory stays bounded.
-// ctest: timeout=240 real_time
+// ctest: timeout=240 real_time no_tsan
 #include "props/bad_input_rig.h"
 
 namespace twinwire::props {

@@ -215,9 +215,12 @@ TEST(CliHunt, a_line_that_makes_a_failure_again_is_fit_for_a_shell) {
   const TemporaryFolder folder;
   const std::vector<std::pair<std::string, std::string>> environment = {
       {"TWINWIRE_TEST_TOOL", "1"}};
-  const std::vector<std::string> command = {
-      test_tool_path(),        "hunt",       "--scenario", "lawless", "--seeds", "1", "--fault",
-      "short_write@#1>#2=0.1", "--capsules", "my capsules"};
+  const std::vector<std::string> command = {test_tool_path(), "hunt",
+                                            "--scenario",     "lawless",
+                                            "--first-seed",   "7",
+                                            "--seeds",        "1",
+                                            "--fault",        "short_write@#1>#2=0.1",
+                                            "--capsules",     "my capsules"};
   const Ended ended = Process(folder.path(), command, environment).wait();
   EXPECT_EQ(ended.exit_code, 1) << ended.out << ended.err;
   const auto lines = lines_with(ended.out, " replay ");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // --key-log of serve and load: what a packet analyser wants, readable by nobody else; and nothing ever in the file that
 // the environment names.
-// ctest: timeout=120
+// ctest: timeout=120 no_tsan
 #include <sys/stat.h>
 
 #include <regex>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Planted bugs through the tool: `twinwire` finds its planted sibling by itself.
-// ctest: timeout=300
+// ctest: timeout=300 no_tsan
 #include "props/cli_process.h"
 
 namespace twinwire::props {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // run, replay, trace and diff: exit codes, --verify, and what a capsule's replay says about the capsule.
+// ctest: no_tsan
 #include "cli/capsule.h"
 #include "props/cli_test_tool.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `serve` and newcomers that are slow on purpose: each sends a byte now and then, and never comes to an end. None has
 // more time than a handshake has; and where they hold every descriptor, not even that: honest clients get in.
-// ctest: timeout=120 real_time
+// ctest: timeout=120 real_time no_tsan
 #include <algorithm>
 #include <set>
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bad usage and bad input: one clear sentence each, exit code 2, and nothing is run.
+// ctest: no_tsan
 #include <sys/stat.h>
 
 #include "props/cli_process.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One fiber at a time inside a writer, and one inside a reader: a second one is a bug of the caller, and aborts rather
 // than mix two batches.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 
 #include "props/conformance/rig.h"

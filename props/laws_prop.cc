@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every law, over seeds: each scenario under swarms of faults, for each transport.
-// ctest: slow shards=2 timeout=1200
+// ctest: slow shards=2 timeout=1200 no_tsan
 #include <gtest/gtest.h>
 
 #include <algorithm>

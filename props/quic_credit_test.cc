@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The credit that QuicInbound gives to a peer that writes several messages in turns, as quic-go does (ours writes them
 // one after another): the first one comes to its end, whatever the later ones have spent; and memory stays bounded.
+// ctest: no_tsan
 #include <gtest/gtest.h>
 
 #include <algorithm>

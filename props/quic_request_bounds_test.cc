@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests over QUIC at their bounds: windows and memory, large ones beside small ones, the end of a connection.
+// ctest: no_tsan
 #include "props/quic_rig.h"
 
 namespace twinwire::laws {

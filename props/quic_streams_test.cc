@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What comes on a peer's streams, one event at a time: peers that break rules which our own side never breaks.
+// ctest: no_tsan
 #include "props/quic_rig.h"
 #include "transport/quic/quic_exchanges.h"
 #include "transport/quic/quic_inbound.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A listener on the Ring and what `serve` has no option for: a protocol name that does not fit, a handshake that
 // trickles, and a TLS session that is used to send no frame. Each costs its own connection; the next is accepted.
-// ctest: timeout=120
+// ctest: timeout=120 no_tsan
 #include <string>
 #include <vector>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A WebSocket listener on the Ring and peers that mean it no good, over ws and wss: each costs its own connection and
 // one sentence; an honest client is served after each of them.
-// ctest: timeout=120
+// ctest: timeout=120 no_tsan
 #include "props/bad_ws_bytes.h"
 #include "props/laws/test_credentials.h"
 #include "props/ring_fixture.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // UDP on a Ring, over loopback: what DatagramSocket promises, against the real kernel.
+// ctest: no_tsan
 #include <algorithm>
 #include <map>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A peer process is killed in mid-batch, over real sockets: the reader yields a prefix of whole messages and then says
 // broken; sending to it fails and drops.
-// ctest: real_time
+// ctest: real_time no_tsan
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>

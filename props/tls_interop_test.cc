@@ -4,7 +4,7 @@
 //
 // gnutls-serv echoes lines of text and nothing else: no frame, since that has bytes of 0. So what it gets are lines of
 // those sizes, from the stream that lies under the transport; all else is frames.
-// ctest: timeout=300 real_time
+// ctest: timeout=300 real_time no_tsan
 #include <gtest/gtest.h>
 
 #include <filesystem>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // WebSocket with a peer that we did not write: python3-websockets in both roles, over ws and wss, over real sockets. A
 // thousand messages of 256 B to 1 MiB each way, every one verified at both ends, with fragments and pings of theirs.
-// ctest: timeout=240 real_time
+// ctest: timeout=240 real_time no_tsan
 #include "props/cli_process.h"
 #include "props/interop/conversation.h"
 #include "props/laws/test_credentials.h"

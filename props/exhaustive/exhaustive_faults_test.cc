@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every fault in every place of one connection: one case in so many here, all of them by `twinwire exhaust`.
-// ctest: timeout=900
+// ctest: timeout=900 no_tsan
 #include <gtest/gtest.h>
 
 #include <algorithm>
