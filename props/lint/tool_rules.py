@@ -96,18 +96,6 @@ def format_(tree):
 # ---- headers: each compiles alone ---------------------------------------------------------------------------------
 
 
-FIRST_INCLUDE = re.compile(r"^#include (\S+)", re.MULTILINE)
-
-
-def begins_its_source(tree, name):
-    """Whether the header's own .cc includes it first: then the build of dev, without precompiled headers, shows it."""
-    if name.startswith("cli/"):  # its headers are precompiled: CLI11 takes longer than all of a verb
-        return False
-    source = (tree.root / name).with_suffix(".cc")
-    first = FIRST_INCLUDE.search(source.read_text()) if source.is_file() else None
-    return first is not None and first[1] == f'"{name}"'
-
-
 def headers(tree, compiler="g++"):
     def compile_alone(name):
         # Twice, so that a missing include guard shows.
@@ -121,14 +109,13 @@ def headers(tree, compiler="g++"):
         return [Finding(name, 0, "alone", f"does not compile alone: {first}")]
 
     with IncludeRoots(tree.root) as roots:
-        names = [n for n in tree.sources(*LAYERS) if n.endswith(".h")]
-        yield from _in_parallel(compile_alone, [n for n in names if not begins_its_source(tree, n)])
+        yield from _in_parallel(compile_alone, [n for n in tree.sources(*LAYERS) if n.endswith(".h")])
 
 
 # ---- tidy ---------------------------------------------------------------------------------------------------------
 
 
-TIDY_GROUP = 8
+TIDY_GROUP = 16
 
 
 def tidy(tree, cache=None):
