@@ -259,5 +259,22 @@ RC_GTEST_PROP(WsFragments, reads_that_are_told_to_stop_lose_nothing_over_wss, ()
   stopped_reads_lose_nothing<Wss>(Case(any_seed(), Role::server));
 }
 
+// RFC 6455, section 5.3: each byte with the key's byte at its place in the payload modulo four.
+TEST(WsFragments, a_mask_is_the_exclusive_or_of_each_byte_with_the_keys) {
+  const ws::MaskKey key = {std::byte{0x12}, std::byte{0x34}, std::byte{0x56}, std::byte{0x78}};
+  for (std::size_t size = 0; size <= 100; ++size)
+    for (std::uint64_t offset = 0; offset < 8; ++offset) {
+      std::vector<std::byte> bytes(size);
+      for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<std::byte>(7 * i + size);
+      std::vector<std::byte> expected(size);
+      for (std::size_t i = 0; i < size; ++i) expected[i] = bytes[i] ^ key[(offset + i) % 4];
+      std::vector<std::byte> out(size);
+      ws::mask(out.data(), bytes.data(), size, key, offset);
+      EXPECT_EQ(out, expected) << size << " bytes at " << offset;
+      ws::mask(bytes.data(), bytes.data(), size, key, offset);  // where they lie
+      EXPECT_EQ(bytes, expected) << size << " bytes at " << offset;
+    }
+}
+
 }  // namespace
 }  // namespace twinwire::sim
