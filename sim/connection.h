@@ -36,6 +36,8 @@ struct End {
   bool ended_first =
       false;              // when the peer's end had not arrived: what follows a close is TIME_WAIT
   bool detached = false;  // no stream, and never again one
+  // Accepted by a listener on ::, whose sockets take their port in both families.
+  bool both_families = false;
 
   Address shown() const noexcept { return sim::shown(address, realm); }
 };

@@ -125,8 +125,10 @@ void Fabric::sever(std::size_t ordinal, bool power) {
 bool Fabric::serves(const Address& bound, const Address& node) const noexcept {
   for (const Connection* each = connections_; each != nullptr; each = each->next) {
     const End& end = each->end(1);
-    if (!end.detached && !end.dead && end.address.ip == node.ip && conflict(end.shown(), bound))
-      return true;
+    if (end.detached || end.dead || end.address.ip != node.ip) continue;
+    // Linux's inet_rcv_saddr_equal(): such a socket, over IPv6, stands in the way of 0.0.0.0 as well.
+    const bool any4 = bound.is_v4() && is_unspecified(bound) && bound.port == end.address.port;
+    if (conflict(end.shown(), bound) || (any4 && end.both_families)) return true;
   }
   return false;
 }

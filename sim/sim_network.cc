@@ -296,6 +296,7 @@ Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked,
     acceptor->reserve();
     const std::uint64_t serial = acceptor->serial();
     const StreamOptions listener_options = acceptor->options().stream;
+    const bool both_families = is_unspecified(acceptor->bound()) && !acceptor->bound().is_v4();
     if (auto waited = wait_for_answer(arrival + latency, deadline); !waited) {
       if (SimAcceptor* still = fabric_->acceptor(target, serial)) still->unreserve();
       return waited.error();
@@ -304,6 +305,7 @@ Result<std::unique_ptr<ByteStream>> SimNetwork::dial(const Address& asked,
     lease.kept = true;
     connection.end(0).realm = source->realm;
     connection.end(1).realm = target.realm;
+    connection.end(1).both_families = both_families;
     if (seconds != 0) world_->reached(Sometimes::connected_by_later_syn);
     connection.link(0).send_open();
     return std::make_unique<SimStream>(connection, 0);

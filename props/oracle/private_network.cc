@@ -76,6 +76,24 @@ bool add_address6(const Address& address) {
   return done;
 }
 
+// The kernel makes a new address fit for use a little later, in a worker of its own.
+bool await_address6(const Address& address) {
+  sockaddr_in6 place{};
+  place.sin6_family = AF_INET6;
+  std::memcpy(&place.sin6_addr, address.ip.data(), sizeof place.sin6_addr);
+  const int fd = ::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  bool bound = false;
+  for (int tries = 0; !bound && tries < 2000; ++tries) {
+    bound = ::bind(fd, reinterpret_cast<const sockaddr*>(&place), sizeof place) == 0;
+    if (!bound) ::usleep(1000);
+  }
+  const int error = errno;
+  ::close(fd);
+  errno = error;
+  return bound;
+}
+
 // Source for destination; in an ICMP error also those of the packet that it quotes.
 void turn_round(std::byte* packet, std::size_t size) {
   const auto exchange = [](std::byte* header) {
@@ -102,7 +120,7 @@ Result<void> enter_another() {
       bring_up("lo") &&
       configure("lo:1", SIOCSIFADDR, [](ifreq& r) { set_address(r, 0x0a090101); }) &&
       configure("lo:1", SIOCSIFNETMASK, [](ifreq& r) { set_address(r, 0xffffffff); }) &&
-      add_address6(loopback_places().own6);
+      add_address6(loopback_places().own6) && await_address6(loopback_places().own6);
   if (!ready) return last_error();
   return {};
 }
