@@ -150,8 +150,9 @@ TEST(sim_address, a_dial_does_not_come_from_a_port_that_accepted_connections_hav
   }));
 }
 
-// A socket that a listener on :: accepted takes its port in both families; one of a listener on an IPv6 address does not.
-TEST(sim_address, nor_over_ipv4_from_a_port_that_a_listener_on_both_families_accepted_ipv6_on) {
+// A socket that a listener on :: accepted takes its port in both families; one of a listener on an IPv6 address does
+// not.
+TEST(sim_address, nor_over_ipv4_from_a_port_on_which_a_listener_on_both_accepted_ipv6) {
   for (const bool both : {true, false})
     expect_clean(run_nodes({}, [&](World&, SimNetwork& a, SimNetwork& b, Scope&) {
       auto acceptor = *b.listen(both ? at({}, 4000) : b.address6(4000), {});
