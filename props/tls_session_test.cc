@@ -5,6 +5,7 @@
 
 #include "props/tls_rig.h"
 #include "sim/entropy.h"
+#include "transport/tls/tls_cause.h"
 
 namespace twinwire::sim {
 namespace {
@@ -296,6 +297,12 @@ TEST(tls_session, garbage_and_plain_peers_fail_the_handshake_and_nothing_else) {
     });
     expect_clean(report);
   }
+}
+
+// Found by the fuzzer: such a number is none that GnuTLS's enum can hold.
+TEST(tls_session, an_alert_that_nobody_knows_is_told_as_that) {
+  EXPECT_EQ(peer_refused(159), "the peer refused: an alert that nobody knows");
+  EXPECT_EQ(peer_refused(GNUTLS_A_BAD_CERTIFICATE), "the peer refused: Certificate is bad");
 }
 
 TEST(tls_session, a_client_on_a_plain_port_fails_its_handshake) {

@@ -353,7 +353,7 @@ class Engine final : public QuicEngine {
     ngtcp2_conn_get_connection_close_error(conn_, &error);
     const std::uint64_t alert = error.error_code - NGTCP2_CRYPTO_ERROR;
     if (error.type != NGTCP2_CONNECTION_CLOSE_ERROR_CODE_TYPE_TRANSPORT || alert > 0xff) return {};
-    return peer_refused(static_cast<gnutls_alert_description_t>(alert));
+    return peer_refused(static_cast<unsigned>(alert));
   }
 
  private:

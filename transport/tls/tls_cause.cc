@@ -48,13 +48,17 @@ std::string tls_cause(gnutls_session_t session, int code) {
     case GNUTLS_E_UNSUPPORTED_VERSION_PACKET:  // the library tells the two apart by chance
     case GNUTLS_E_NO_CIPHER_SUITES: return "no common version or cipher suite of TLS";
     case GNUTLS_E_MISSING_EXTENSION: return "a TLS extension that is required is missing";
-    case GNUTLS_E_FATAL_ALERT_RECEIVED: return peer_refused(::gnutls_alert_get(session));
+    case GNUTLS_E_FATAL_ALERT_RECEIVED:
+      return peer_refused(static_cast<unsigned>(::gnutls_alert_get(session)));
     default: return ::gnutls_strerror(code);
   }
 }
 
-std::string peer_refused(gnutls_alert_description_t alert) {
-  const char* said = ::gnutls_alert_get_name(alert);
+// A peer sends what it likes; GnuTLS's enum holds no more than seven bits.
+std::string peer_refused(unsigned alert) {
+  const char* said = alert < 128
+                         ? ::gnutls_alert_get_name(static_cast<gnutls_alert_description_t>(alert))
+                         : nullptr;
   return "the peer refused: " + std::string(said != nullptr ? said : "an alert that nobody knows");
 }
 

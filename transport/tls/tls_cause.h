@@ -15,7 +15,7 @@ namespace twinwire {
 std::string tls_cause(gnutls_session_t session, int code);
 
 // Of the alert with which the peer ended a handshake: "the peer refused: Certificate is bad". May throw bad_alloc.
-std::string peer_refused(gnutls_alert_description_t alert);
+std::string peer_refused(unsigned alert);
 
 // The alert that says why the peer's certificate was refused; nothing where it was not.
 std::optional<gnutls_alert_description_t> certificate_alert(gnutls_session_t session) noexcept;
