@@ -256,9 +256,7 @@ bool Storyteller::of_a_stream(const ToldStep& step) {
     fault(the + " runs over a slow line: a KiB takes " +
           time_in_words(number_behind(what, "takes ").value_or(0)) + " to leave");
   } else if (what.starts_with("datagram of ")) {
-    if (what.ends_with(" lost"))
-      gather(step, "lost", 0, 1);
-    else if (const auto delay = number_behind(what, "delayed by "))
+    if (const auto delay = number_behind(what, "delayed by "))
       fault("a datagram " + stream.label + " travels " + time_in_words(*delay) +
             " longer, and later ones overtake it");
     else

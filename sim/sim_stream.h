@@ -41,8 +41,8 @@ class SimStream final : public ByteStream {
   // Whether there is something to read: false at the end of the stream.
   Result<bool> wait_readable(Deadline deadline);
   // What a read gets of `available` bytes: less where a short read is drawn.
-  std::size_t drawn_read(World& world, std::size_t available);
   std::size_t shorten_read(std::size_t available);
+  std::size_t drawn_read(World& world, std::size_t available);
   Error failure(bool writing) noexcept;
 
   Connection* connection_;  // nullptr: severed

@@ -162,6 +162,7 @@ void World::tell(std::string_view who, std::string_view what) {
 RunReport World::finish(Scope& root) {
   RunReport report;
   Scheduler::Outcome outcome = scheduler_.run();
+  bool failed_before = true;  // a fiber, before the run was over
   if (outcome != Scheduler::Outcome::finished) {
     report.ending = outcome == Scheduler::Outcome::stuck ? Ending::stuck : ending_;
     scheduler_.for_each_fiber([&](const Fiber& fiber) {
@@ -171,7 +172,7 @@ RunReport World::finish(Scope& root) {
     options_.steps_max = steps_ + 1'000'000;
     options_.time_max = Duration::max();
     over_ = false;
-    failed_before_end_ = scheduler_.failures() != 0;
+    failed_before = scheduler_.failures() != 0;
     unwinding_ = true;
     if (tracing()) tell("the run", "is over: " + std::string(name(report.ending)));
     while (outcome != Scheduler::Outcome::finished) {
@@ -188,8 +189,7 @@ RunReport World::finish(Scope& root) {
     root.rethrow_failure();
   } catch (...) {
     // What somebody threw because it was told to stop says nothing of the run.
-    if (report.ending == Ending::finished || failed_before_end_)
-      report.failure = std::current_exception();
+    if (failed_before) report.failure = std::current_exception();
   }
   fabric_->settle();
   report.hash = decisions_.hash().value();

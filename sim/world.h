@@ -231,7 +231,6 @@ class World final : public Host, private AllocationGate {
   std::uint64_t latest_run_ = 0;  // ready order of the youngest wake that was run
   bool over_ = false;             // a limit was passed
   bool unwinding_ = false;
-  bool failed_before_end_ = false;
   Ending ending_ = Ending::finished;
   TimeHeap events_;
   bool watches_suspensions_;
