@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kernel: the system calls behind a ring's machinery: those that set an io_uring up and enter it, and those that look at
-// or give back the files it works on. Linux in production; a test may play the kernel itself (props/fake_kernel/), and
-// then the code above runs on submission and completion queues that no kernel has seen.
+// Kernel: the system calls behind a ring's machinery: those that set an io_uring up and enter it, and those that look
+// at or give back the files it works on. Linux in production; a test may play the kernel itself (props/fake_kernel/),
+// and then the code above runs on submission and completion queues that no kernel has seen.
 //
 // Crossed once for each io_uring_enter(2) and each close(2): never for an operation, a message or a byte.
 #pragma once

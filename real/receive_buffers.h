@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ReceiveBuffers: buffers that bytes arrive in, and that are lent out as slices. A ring has two sets: large ones for one
-// receive at a time, and small ones for receives that go on (stream_receiver.h).
+// ReceiveBuffers: buffers that bytes arrive in, and that are lent out as slices. A ring has two sets: large ones for
+// one receive at a time, and small ones for receives that go on (stream_receiver.h).
 //
 // Where the kernel can, it picks a buffer when bytes arrive (a provided-buffer ring), so that an idle connection holds
 // none. Provided buffers are used in turn, so as few are provided as do: with few of them one busy connection finds its
@@ -23,8 +23,8 @@
 namespace twinwire::real {
 
 // Not powers of two: a stream that is read 65,536 bytes at a time keeps whatever offset its bytes once got in the
-// kernel's pages, and a copy whose destination lies 1 to 31 bytes past its source modulo 4096 is 20 times slower on some
-// processors. Buffers begin on a page; with 64 bytes less each the offset moves on.
+// kernel's pages, and a copy whose destination lies 1 to 31 bytes past its source modulo 4096 is 20 times slower on
+// some processors. Buffers begin on a page; with 64 bytes less each the offset moves on.
 inline constexpr std::uint32_t large_receive_buffer = 128 * 1024 - 64;
 inline constexpr std::uint32_t small_receive_buffer = 16 * 1024 - 64;
 

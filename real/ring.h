@@ -8,8 +8,9 @@
 //   scope.spawn("main", [&] { ... network.dial(...) ... });
 //   (*ring)->scheduler().run();
 //
-// Where to read on: ring_core.h (its parts), operation.h (one request to the kernel, from start to terminal completion), descriptor.h (an open
-// file and what is in flight on it), ring_stream.h, ring_datagram.h, kernel_ring.h (the io_uring itself).
+// Where to read on: ring_core.h (its parts), operation.h (one request to the kernel, from start to terminal
+// completion), descriptor.h (an open file and what is in flight on it), ring_stream.h, ring_datagram.h, kernel_ring.h
+// (the io_uring itself).
 #pragma once
 
 #include <memory>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // RingStream: a TCP connection through io_uring. What each call promises stands in transport/net/byte_stream.h.
 //
-// Reading is in stream_receiver.h: into buffers that the kernel picks when bytes arrive, so that an idle connection holds
-// none.
+// Reading is in stream_receiver.h: into buffers that the kernel picks when bytes arrive, so that an idle connection
+// holds none.
 // Abort cancels what is in flight, awaits the terminal completions and closes with a linger of zero: the peer gets RST.
 #pragma once
 

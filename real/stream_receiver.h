@@ -6,10 +6,10 @@
 //   a receive that goes on (multishot), into small buffers: for connections that mostly wait; it saves a submission and
 //   the arming of a poll for each message
 //
-// A stream begins with the first, and changes to the second after it had to wait for a few bytes several times in a row.
-// It changes back when buffers come in full, when the reader asks for bytes in memory of its own, and when nobody reads:
-// what arrived meanwhile stays here, a few buffers at most, and the rest stays in the socket, so that TCP's flow control
-// reaches the peer.
+// A stream begins with the first, and changes to the second after it had to wait for a few bytes several times in a
+// row. It changes back when buffers come in full, when the reader asks for bytes in memory of its own, and when nobody
+// reads: what arrived meanwhile stays here, a few buffers at most, and the rest stays in the socket, so that TCP's flow
+// control reaches the peer.
 #pragma once
 
 #include <span>
