@@ -39,7 +39,10 @@ Taken ServingSide::take(std::size_t c, std::span<const std::byte> bytes) {
     if (frame.empty()) break;
     used += frame.size();
     if (HeaderView(frame.data()).command() == data_command) [[likely]] {
-      end.totals.add(frame.data(), frame.size());
+      if (work_.kind == RealKind::singles)
+        add_unordered(end.totals, frame);
+      else
+        end.totals.add(frame.data(), frame.size());
       data += frame.size();
     } else {
       asked = true;  // nothing follows a question before its answer
@@ -116,7 +119,10 @@ Pieces LoadingSide::more(End& end, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
     ++end.sent.messages;
     end.sent.bytes += work_.size;
-    end.sent.sum = end.sent.sum * 0x9e3779b97f4a7c15ULL + last_[end.next] + work_.size;
+    const std::uint64_t value = last_[end.next] + work_.size;
+    end.sent.sum = work_.kind == RealKind::singles
+                       ? end.sent.sum + value
+                       : end.sent.sum * 0x9e3779b97f4a7c15ULL + value;
     if (++end.next == all) end.next = 0;
   }
   end.outstanding += count;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The system calls of this process, counted where they pass through libc: an executable's own functions take the place
 // of libc's for the libraries that it is linked with, too. What io_uring does passes by: its peer counts by hand.
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -70,6 +72,14 @@ int timerfd_settime(int fd, int flags, const itimerspec* at, itimerspec* before)
   return static_cast<int>(counted(SYS_timerfd_settime, fd, flags, at, before));
 }
 
+
+// A library that chooses its sockets' options itself gets the congestion control that all others have.
+int socket(int family, int type, int protocol) {
+  const long fd = ::syscall(SYS_socket, family, type, protocol);
+  if (fd >= 0 && family == AF_INET && (type & SOCK_STREAM) != 0)
+    (void)::setsockopt(static_cast<int>(fd), IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
+  return static_cast<int>(fd);
+}
 
 }  // extern "C"
 // NOLINTEND(readability-inconsistent-declaration-parameter-name)
