@@ -41,7 +41,8 @@ struct Contestant {
   std::vector<std::string> kinds;
 
   bool does(RealKind kind) const {
-    return ours || std::ranges::find(kinds, peers::real_kind_names[std::size_t(kind)]) != kinds.end();
+    return ours ||
+           std::ranges::find(kinds, peers::real_kind_names[std::size_t(kind)]) != kinds.end();
   }
 };
 
@@ -59,9 +60,8 @@ std::pair<std::size_t, std::size_t> parse_pair(const std::string& text, const ch
   const auto second = cross == std::string::npos ? std::nullopt : parse_u64(text.substr(cross + 1));
   if (!first || !second || *first < first_min || *first > first_max || *second < 1 ||
       *second > second_max)
-    bad_usage("'" + text + "' is no pair such as " + example + ", of " +
-              std::to_string(first_min) + " to " + std::to_string(first_max) + " and 1 to " +
-              std::to_string(second_max));
+    bad_usage("'" + text + "' is no pair such as " + example + ", of " + std::to_string(first_min) +
+              " to " + std::to_string(first_max) + " and 1 to " + std::to_string(second_max));
   return {*first, *second};
 }
 
@@ -182,7 +182,8 @@ std::vector<std::string> real_row(const std::string& label, const Series& ours,
     for (int i = 0; i < 3; ++i) row.emplace_back("-");
   } else {
     const Ratio ratio = ratio_of(ours, series, rate);
-    for (const double value : {ratio.middle, ratio.low, ratio.high}) row.push_back(decimal(value, 2));
+    for (const double value : {ratio.middle, ratio.low, ratio.high})
+      row.push_back(decimal(value, 2));
   }
   row.push_back(whole(series.median_of(cost)));
   row.push_back(decimal(series.median_of(calls), 4));
@@ -241,7 +242,8 @@ ExitCode bench_real(const RealArguments& asked) {
 
 void add_bench_real(CLI::App& bench, ExitCode& code) {
   auto* verb = bench.add_subcommand(
-      "real", "ours over loopback, beside io_uring by hand and what people use, doing the same work");
+      "real",
+      "ours over loopback, beside io_uring by hand and what people use, doing the same work");
   auto options = std::make_shared<RealArguments>();
   verb->add_option("--only", options->only,
                    "work: stream, echo, ping-pong or singles; may be repeated");

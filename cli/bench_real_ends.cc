@@ -76,8 +76,7 @@ class RealServer {
     const std::uint64_t calls = ring_->counters().enters;
     totals.processor_ns = processor - std::exchange(processor_, processor);
     totals.calls = calls - std::exchange(calls_, calls);
-    auto answer =
-        MutableMessage::create(network_->buffers(), peers::answer_command, sizeof totals);
+    auto answer = MutableMessage::create(network_->buffers(), peers::answer_command, sizeof totals);
     require_result(answer, "no memory for the answer");
     peers::write_real_answer(answer->bytes().first<peers::real_answer_size>(), totals);
     return std::move(*answer).freeze();
@@ -270,8 +269,7 @@ class RealClient {
 
 void serve_real(real::Ring& ring, Network& network, Scope& background, const RealWork& work,
                 const std::function<void(std::uint16_t port)>& listening) {
-  auto listener =
-      Tcp::listen(network, background, Address::v4(127, 0, 0, 1, 0), real_options());
+  auto listener = Tcp::listen(network, background, Address::v4(127, 0, 0, 1, 0), real_options());
   require_result(listener, "cannot listen");
   listening(listener->local().port);
   RealServer server(ring, network, work);
@@ -286,8 +284,7 @@ void serve_real(real::Ring& ring, Network& network, Scope& background, const Rea
   });
 }
 
-RealReport load_real(real::Ring& ring, Network& network, std::uint16_t port,
-                     const RealWork& work) {
+RealReport load_real(real::Ring& ring, Network& network, std::uint16_t port, const RealWork& work) {
   RealClient client(ring, network, work);
   client.dial(Address::v4(127, 0, 0, 1, port));
   const RealReport report = client.measure();

@@ -58,8 +58,8 @@ void append_bar(std::string& svg, const RatioBar& bar, double y) {
   for (const double end : {bar.low, bar.high})
     append(svg, "<line x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f' stroke='#222'/>\n", x_of(end),
            center - 4, x_of(end), center + 4);
-  append(svg, "<text x='%.1f' y='%.1f'>%.2f</text>\n",
-         std::max({middle, x_of(bar.high), one}) + 6, center + 4, bar.middle);
+  append(svg, "<text x='%.1f' y='%.1f'>%.2f</text>\n", std::max({middle, x_of(bar.high), one}) + 6,
+         center + 4, bar.middle);
 }
 
 }  // namespace
@@ -94,7 +94,8 @@ std::string ratio_svg(const std::vector<RatioGroup>& groups) {
 void write_ratio_svg(const std::string& path, const std::vector<RatioGroup>& groups) {
   const std::string svg = ratio_svg(groups);
   std::FILE* file = std::fopen(path.c_str(), "w");
-  const bool written = file != nullptr && std::fwrite(svg.data(), 1, svg.size(), file) == svg.size();
+  const bool written =
+      file != nullptr && std::fwrite(svg.data(), 1, svg.size(), file) == svg.size();
   if ((file != nullptr && std::fclose(file) != 0) || !written)
     throw Failure(ExitCode::environment, "cannot write " + path);
 }

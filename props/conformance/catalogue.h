@@ -38,6 +38,8 @@ std::vector<Case> cases_of() {
        &S::an_empty_batch_does_nothing_and_513_are_refused},
       {"reads_that_are_told_to_stop_lose_nothing", &R::reads_that_are_told_to_stop_lose_nothing},
       {"a_read_with_nothing_to_read_times_out", &R::a_read_with_nothing_to_read_times_out},
+      {"what_came_together_is_taken_without_suspending",
+       &R::what_came_together_is_taken_without_suspending},
       {"a_message_over_the_maximum_is_invalid", &R::a_message_over_the_maximum_is_invalid},
       {"close_delivers_everything_and_both_sides_agree",
        &R::close_delivers_everything_and_both_sides_agree},

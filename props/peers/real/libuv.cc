@@ -2,8 +2,8 @@
 // libuv: uv_write of many buffers, uv_read_start into one buffer a connection.
 //
 // uv_write writes at once where nothing waits before it. While one waits, nothing is read.
-#include <uv.h>
 #include <unistd.h>
+#include <uv.h>
 
 #include "props/peers/real/engines.h"
 
@@ -20,7 +20,8 @@ class UvEngine {
     check_uv(::uv_loop_init(&loop_), "uv_loop_init");
     conns_.reserve(sockets.size());
     for (const Socket& socket : sockets) {
-      auto conn = std::make_unique<Conn>(call.work.size, sockets.size() > 1 ? 16 * 1024 : 256 * 1024);
+      auto conn =
+          std::make_unique<Conn>(call.work.size, sockets.size() > 1 ? 16 * 1024 : 256 * 1024);
       conn->engine = this;
       conn->index = conns_.size();
       check_uv(::uv_tcp_init(&loop_, &conn->tcp), "uv_tcp_init");

@@ -13,8 +13,9 @@
 namespace twinwire::peers {
 namespace {
 
-constexpr std::size_t copied_max = 4096;  // a larger message is lent, as zmq_msg_init_data(3) is for
-constexpr int answers = 2;                // of a server: after the warm-up, and after the measured part
+constexpr std::size_t copied_max =
+    4096;                   // a larger message is lent, as zmq_msg_init_data(3) is for
+constexpr int answers = 2;  // of a server: after the warm-up, and after the measured part
 
 [[noreturn]] void fail_zmq(const char* what) {
   fail(std::string(what) + ": " + ::zmq_strerror(::zmq_errno()));
