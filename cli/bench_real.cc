@@ -137,6 +137,7 @@ double rate(const RealReport& r) {
 double cost(const RealReport& r) {
   return static_cast<double>(r.processor_ns) / static_cast<double>(r.messages);
 }
+double thrift(const RealReport& r) { return 1 / cost(r); }
 double calls(const RealReport& r) {
   return static_cast<double>(r.calls) / static_cast<double>(r.messages);
 }
@@ -179,10 +180,11 @@ std::vector<std::string> real_row(const std::string& label, const Series& ours,
   std::vector<std::string> row = {label, series.contestant->name, whole(series.median_of(rate))};
   const bool timed = series.rounds[0].p50_ns != 0;
   if (&ours == &series) {
-    for (int i = 0; i < 3; ++i) row.emplace_back("-");
+    for (int i = 0; i < 4; ++i) row.emplace_back("-");
   } else {
     const Ratio ratio = ratio_of(ours, series, rate);
-    for (const double value : {ratio.middle, ratio.low, ratio.high})
+    const double by_cpu = ratio_of(ours, series, thrift).middle;
+    for (const double value : {ratio.middle, ratio.low, ratio.high, by_cpu})
       row.push_back(decimal(value, 2));
   }
   row.push_back(whole(series.median_of(cost)));
@@ -210,7 +212,7 @@ ExitCode bench_real(const RealArguments& asked) {
   std::fflush(stdout);
 
   std::vector<std::vector<std::string>> rows = {{"work", "who", "messages/s", "ours/its", "min",
-                                                 "max", "ns", "calls", "p50 ns", "p99 ns",
+                                                 "max", "by cpu", "ns", "calls", "p50 ns", "p99 ns",
                                                  "p50 ours/its"}};
   std::vector<RatioGroup> bars;
   std::uint64_t verified = 0;
@@ -229,9 +231,10 @@ ExitCode bench_real(const RealArguments& asked) {
   std::printf("%s", format_table(rows, true).c_str());
   std::printf(
       "ours/its: of messages per second, the median of the ratios within each round, with min and "
-      "max. ns: processor\n"
-      "time a message, of both ends. calls: system calls a message, of both ends. A message of an "
-      "echo is a round trip.\n"
+      "max. by cpu: of\n"
+      "messages per second of processor time, of both ends. ns: processor time a message. calls: "
+      "system calls a message.\n"
+      "A message of an echo is a round trip\n"
       "%s messages counted, sums verified\n",
       with_commas(verified).c_str());
   if (!asked.svg.empty()) write_ratio_svg(asked.svg, bars);
