@@ -110,7 +110,7 @@ class UvEngine {
   }
   void write_rest(Conn& conn, Pieces pieces, std::size_t written) {
     conn.pieces.assign(pieces.begin(), pieces.end());
-    const auto rest = advance(conn.pieces, written);
+    const auto rest = advance(std::span(conn.pieces), written);
     if (conn.requests.empty()) conn.requests.push_back(std::make_unique<uv_write_t>());
     uv_write_t* request = conn.requests.back().release();
     conn.requests.pop_back();
