@@ -83,7 +83,7 @@ std::vector<std::vector<std::string>> rows_of_work(const std::string& out, const
     std::vector<std::string> row;
     for (std::string word; words >> word;) row.push_back(word);
     const auto at = std::find(row.begin(), row.end(), who);
-    if (at != row.begin() && at != row.end() && row.end() - at == 10) {
+    if (at != row.begin() && at != row.end() && row.end() - at == 11) {
       std::string work = row[0];
       for (auto it = row.begin() + 1; it != at; ++it) work += " " + *it;
       rows.emplace_back(at, row.end());

@@ -66,7 +66,7 @@ TEST(CliUsage, each_mistake_gets_one_sentence) {
       {"bench real --echo 0x1", "'0x1' is no pair such as 64x16, of 1 to 1000 and 1 to 256"},
       {"bench real --time soon", "'soon' is no duration"},
       {"bench real --rounds 0", "--rounds"},
-      {"bench real --one-core --two-cores", "--two-cores excludes --one-core"},
+      {"bench real --one-core --two-cores", "--one-core excludes --two-cores"},
       {"plants --scenario nowhere", "there is no scenario named 'nowhere'"},
       {"serve --listen here", "'here' is no address"},
       {"serve --transport carrier_pigeon", "there is no transport named 'carrier_pigeon'"},

@@ -25,7 +25,7 @@ std::vector<Case> cases_of() {
   using R = ReadingCases<T>;
   using C = ConnectingCases<T>;
   using H = HalvesCases<T>;
-  return {
+  std::vector<Case> cases = {
       {"batches_arrive_whole_and_reuse_their_allocation",
        &S::batches_arrive_whole_and_reuse_their_allocation},
       {"short_writes_are_finished_and_never_surface",
@@ -38,8 +38,6 @@ std::vector<Case> cases_of() {
        &S::an_empty_batch_does_nothing_and_513_are_refused},
       {"reads_that_are_told_to_stop_lose_nothing", &R::reads_that_are_told_to_stop_lose_nothing},
       {"a_read_with_nothing_to_read_times_out", &R::a_read_with_nothing_to_read_times_out},
-      {"what_came_together_is_taken_without_suspending",
-       &R::what_came_together_is_taken_without_suspending},
       {"a_message_over_the_maximum_is_invalid", &R::a_message_over_the_maximum_is_invalid},
       {"close_delivers_everything_and_both_sides_agree",
        &R::close_delivers_everything_and_both_sides_agree},
@@ -59,6 +57,10 @@ std::vector<Case> cases_of() {
       {"two_listeners_cannot_have_one_port", &C::two_listeners_cannot_have_one_port},
       {"a_hundred_connections_are_served_at_once", &C::a_hundred_connections_are_served_at_once},
   };
+  if constexpr (can_try_read<T>)
+    cases.push_back({"what_came_together_is_taken_without_suspending",
+                     &R::what_came_together_is_taken_without_suspending});
+  return cases;
 }
 
 }  // namespace twinwire::props

@@ -120,9 +120,9 @@ class UvEngine {
                         static_cast<unsigned>(rest.size()),
                         [](uv_write_t* done, int status) {
                           check_uv(status, "write");
-                          Conn& written = *static_cast<Conn*>(done->data);
-                          written.requests.emplace_back(done);
-                          written.engine->written(written);
+                          Conn& waited = *static_cast<Conn*>(done->data);
+                          waited.requests.emplace_back(done);
+                          waited.engine->written(waited);
                         }),
              "uv_write");
     if (conn.reading) stop(conn);
