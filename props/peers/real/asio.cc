@@ -45,14 +45,13 @@ class AsioEngine {
   void read(std::size_t c) {
     Conn& conn = *conns_[c];
     const auto space = conn.inbox.space();
-    conn.socket.async_read_some(asio::buffer(space.data(), space.size()),
-                                [this, c](error_code error, std::size_t n) {
-                                  if (!error) return arrived(c, n);
-                                  if (error != asio::error::eof &&
-                                      error != asio::error::connection_reset)
-                                    fail("read: " + error.message());
-                                  --live_;
-                                });
+    conn.socket.async_read_some(
+        asio::buffer(space.data(), space.size()), [this, c](error_code error, std::size_t n) {
+          if (!error) return arrived(c, n);
+          if (error != asio::error::eof && error != asio::error::connection_reset)
+            fail("read: " + error.message());
+          --live_;
+        });
   }
   void arrived(std::size_t c, std::size_t n) {
     Conn& conn = *conns_[c];
@@ -74,15 +73,16 @@ class AsioEngine {
       return;
     }
     conn.writing = true;
-    asio::async_write(conn.socket, AsioPieces(pieces), [this, c, reads](error_code error, std::size_t) {
-      if (error) fail("write: " + error.message());
-      Conn& written = *conns_[c];
-      written.writing = false;
-      if (reads) read(c);
-      Pieces next = std::exchange(written.after, {});
-      if (next.empty()) next = side_->sent(c);
-      write(c, next, false);
-    });
+    asio::async_write(conn.socket, AsioPieces(pieces),
+                      [this, c, reads](error_code error, std::size_t) {
+                        if (error) fail("write: " + error.message());
+                        Conn& written = *conns_[c];
+                        written.writing = false;
+                        if (reads) read(c);
+                        Pieces next = std::exchange(written.after, {});
+                        if (next.empty()) next = side_->sent(c);
+                        write(c, next, false);
+                      });
   }
 
   Side* side_;

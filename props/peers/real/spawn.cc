@@ -24,20 +24,20 @@ class SpawnEngine {
                                               sockets.size() > 1 ? 16 * 1024 : 256 * 1024));
     live_ = conns_.size();
     for (std::size_t c = 0; c < conns_.size(); ++c)
-      asio::spawn(context_, [this, c](const asio::yield_context& yield) { read_all(c, yield); },
-                  rethrow);
+      asio::spawn(
+          context_, [this, c](const asio::yield_context& yield) { read_all(c, yield); }, rethrow);
   }
 
   void run() {
     for (std::size_t c = 0; c < conns_.size(); ++c) {
       const Pieces first = side_->start(c);
       if (first.empty()) continue;
-      asio::spawn(context_,
-                  [this, c, first](const asio::yield_context& yield) {
-                    for (Pieces next = first; !next.empty(); next = side_->sent(c))
-                      write(c, next, yield);
-                  },
-                  rethrow);
+      asio::spawn(
+          context_,
+          [this, c, first](const asio::yield_context& yield) {
+            for (Pieces next = first; !next.empty(); next = side_->sent(c)) write(c, next, yield);
+          },
+          rethrow);
     }
     while (!side_->over() && live_ > 0) context_.run_one();
   }
