@@ -37,34 +37,29 @@ class RealServer {
     auto [reader, writer] = split(std::move(conn));
     Batch batch(batch_messages_max);
     for (;;) {
-      auto message = reader.read_message(default_max_message, never);
-      if (!message && message.error() == Errc::closed) break;
-      // All that came with it, in one batch.
-      while (message) {
-        take(c, std::move(*message), batch);
-        if (batch.size() == batch_messages_max) break;
-        message = reader.try_read_message(default_max_message);
-      }
-      if (!message && message.error() != Errc::timed_out)
-        require_result(message, "the connection was lost");
-      if (batch.empty()) continue;
+      const auto read = reader.read_batch(batch, default_max_message, never);
+      if (!read && read.error() == Errc::closed) break;
+      require_result(read, "the connection was lost");
+      bool asked = false;
+      for (const Message& message : batch.messages()) asked = take(c, message) || asked;
+      if (asked || !work_.echoes()) batch.clear();
+      if (asked) batch.push(answer());
+      // What came together goes back together.
       require_result(writer.send_batch(batch, never), "an echo was not taken");
     }
     (void)writer.close(bench_grace);
   }
 
  private:
-  void take(std::size_t c, Message message, Batch& batch) {
-    if (message.header().command() == peers::data_command) [[likely]] {
-      Totals& totals = totals_[c];
-      if (work_.kind == RealKind::singles)
-        peers::add_unordered(totals, message.bytes());
-      else
-        totals.add(message.bytes().data(), message.size());
-      if (work_.echoes()) batch.push(std::move(message));
-      return;
-    }
-    batch.push(answer());
+  // Yes: it is the question, which comes after everything else.
+  bool take(std::size_t c, const Message& message) {
+    if (message.header().command() != peers::data_command) return true;
+    Totals& totals = totals_[c];
+    if (work_.kind == RealKind::singles)
+      peers::add_unordered(totals, message.bytes());
+    else
+      totals.add(message.bytes().data(), message.size());
+    return false;
   }
   Message answer() {
     RealTotals totals;
@@ -231,13 +226,12 @@ class RealClient {
     std::uint64_t asked_at = peers::wall_ns();
     send(end, work_.depth);
     for (std::size_t outstanding = work_.depth; outstanding > 0;) {
-      std::size_t count = 0;
-      auto message = end.reader.read_message(default_max_message, never);
-      for (; message; message = end.reader.try_read_message(default_max_message)) {
-        end.received.add(message->bytes().data(), message->size());
-        ++count;
-      }
-      if (message.error() != Errc::timed_out) require_result(message, "an echo did not come");
+      require_result(end.reader.read_batch(end.batch, default_max_message, never),
+                     "an echo did not come");
+      const std::size_t count = end.batch.size();
+      for (const Message& message : end.batch.messages())
+        end.received.add(message.bytes().data(), message.size());
+      end.batch.clear();
       outstanding -= count;
       const std::uint64_t now = peers::wall_ns();
       if (work_.kind == RealKind::ping_pong) {
