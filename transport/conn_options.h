@@ -17,9 +17,8 @@ struct ConnOptions {
   // Frames whose checksums do not match are `invalid`. The sender seals (transport/wire/seal.h).
   bool verify_seal = false;
   // Messages smaller than this many bytes, header and all, are copied side by side, so that a batch of them leaves as a
-  // few large pieces instead of one a message: at 256 bytes in batches of 64 and more that is faster. Each byte is copied
-  // once more, which a large message has no use for. 0: nothing is copied. For the transports that write frames back
-  // to back, TCP above all. When to turn it on: docs/coalescing.md.
+  // few large pieces instead of one a message. 0: nothing is copied. For the transports that write frames back to back,
+  // TCP above all. When to turn it on: docs/coalescing.md.
   std::size_t coalesce_below = 0;
   // accept() yields a connection only once its first whole message has arrived, within the handshake timeout; it is
   // then the first that read_message yields. Mute peers and port scanners never reach the application.

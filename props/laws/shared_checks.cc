@@ -25,8 +25,14 @@ void SharedChecks::told(std::size_t number, const Result<void>& result, const Me
   // An end that was asked for: at once where nothing was under way, else when the flight is over.
   TimePoint asked = deadline.at;
   if (stopped_at && *stopped_at < asked) asked = std::max(*stopped_at, begun);
-  judge().check(now <= asked + (withdrawn ? Duration(0) : options_.flight_limit) + slack(),
-                "deadline", who + " returned after its deadline");
+  judge().check(
+      now <= asked + (withdrawn ? Duration(0) : options_.flight_limit) + slack(), "deadline", [&] {
+        return who +
+               " returned after its deadline: " + (result ? "ok" : to_string(result.error())) +
+               " at " + std::to_string(now.ns) + " begun " + std::to_string(begun.ns) +
+               " deadline " + std::to_string(deadline.at.ns) + " stopped " +
+               std::to_string(stopped_at ? stopped_at->ns : -1);
+      });
 
   if (result) {
     judge().check(message.empty(), "batch_reused",
@@ -66,8 +72,11 @@ void SharedChecks::closed(const Result<void>& result, Deadline deadline) {
   env_->tell(label_, [&] {
     return "close " + (result ? std::string("succeeded") : "failed: " + to_string(result.error()));
   });
-  judge().check(network_->clock().now() <= deadline.at + slack(), "close_returns",
-                label_ + ": close returned after its grace");
+  const TimePoint now = network_->clock().now();
+  judge().check(now <= deadline.at + slack(), "close_returns", [&] {
+    return label_ + ": close returned " + std::to_string((now - deadline.at).count()) +
+           " ns after its grace" + (result ? "" : " with " + to_string(result.error()));
+  });
   if (!result) return;
   judge().check(out_->failed_among(*calls_before_close_) == 0, "close_delivers",
                 label_ + ": close returned ok, and somebody who had called before it was not sent");

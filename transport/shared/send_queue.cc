@@ -19,7 +19,7 @@ struct Withdrawn {
   const void* queue;
   Message message;
 };
-thread_local std::vector<Withdrawn> withdrawn;
+std::vector<Withdrawn> withdrawn;
 
 void keep_withdrawn(const void* queue, const Message& message) {
   if (PLANT(shared_withdrawn_is_sent)) withdrawn.push_back({queue, message});
@@ -208,10 +208,11 @@ Result<void> SendQueue::fly(Sender& me) {
 
 void SendQueue::land(Sender* flight, Sender& me, const Result<void>& sent) noexcept {
   if (!sent && !failure_) {
-    // "Timed out" and "canceled" are for those whose message was not sent. This one was, perhaps in part.
+    // What tells a sender that nothing was sent may not be told of what was, perhaps in part.
     const Error why = sent.error();
-    const bool stopped = why == Errc::timed_out || why == Errc::canceled;
-    failure_ = stopped ? Error{Errc::broken, why.os_errno} : why;
+    const bool would_mislead =
+        why == Errc::timed_out || why == Errc::canceled || why == Errc::no_resources;
+    failure_ = would_mislead ? Error{Errc::broken, why.os_errno} : why;
   }
   std::size_t nth = 0;
   for (Sender* next = flight; next != nullptr;) {
@@ -252,8 +253,13 @@ void SendQueue::stop_flight() noexcept {
   const CancelShield shield(*scheduler_);
   while (flying_ != nullptr) {
     if (!std::exchange(may_be_stopped_, true)) --flying_->shields;
-    // It may be ready to run just now, and wait again then.
+    // It ends with its next wait that finds nothing to do: an interrupt may come together with room for a few bytes.
     scheduler_->interrupt(*flying_);
+    if (flying_->state == Fiber::State::ready) {
+      scheduler_->yield();
+      continue;
+    }
+    // A wait that cannot be interrupted: what was begun is being taken back.
     (void)idle_.wait(*scheduler_, {scheduler_->now() + std::chrono::milliseconds(1)},
                      "a batch of a shared writer to be stopped");
   }

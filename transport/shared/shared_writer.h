@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// SharedWriter: many fibers that send one message each over one connection, by a call of their own. What they send while
-// a batch is under way becomes the next batch ("group commit"): each gets its own result, and the network a few large
-// writes instead of many small ones. Over every transport.
+// SharedWriter: many fibers that send one message each over one connection, by a call of their own. What they send
+// while a batch is under way becomes the next batch ("group commit"): each gets its own result, and the network a few
+// large writes instead of many small ones. Over every transport.
 //
 //   auto [reader, writer] = split(std::move(conn));
 //   SharedWriter<Tcp::Writer> shared(network.scheduler(), std::move(writer));
@@ -42,8 +42,8 @@ class SharedWriter {
   // Promise    Success: the network took every byte of its batch; `message` is empty. Not: the peer has it.
   //            timed_out, canceled, no_resources: nothing of the message was sent, nor ever will be, and the connection
   //            is as it was.
-  //            Any other failure: the batch failed and the connection is dropped; everybody whose message was in it, who
-  //            waited behind it, or who calls later gets the same error. The message counts as lost on this connection.
+  //            Any other failure: the batch failed and the connection is dropped. Everybody whose message was in it,
+  //            who waited behind it, or who calls later gets the same error. The message counts as lost here.
   //            After every failure `message` is whole, and still the caller's.
   //            Messages leave in the order in which send() was called.
   // Requires   A message that is not empty. Any number of fibers, all of this scheduler's.
