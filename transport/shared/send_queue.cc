@@ -101,6 +101,18 @@ void SendQueue::fail_queue() noexcept {
   }
 }
 
+// PLANT(shared_lost_beyond_limit), PLANT(shared_close_forgets_queue): told success, and never sent.
+void SendQueue::lose_queue() noexcept {
+  for (Sender* next = first_; next != nullptr;) {
+    Sender& sender = *std::exchange(next, next->next);
+    if (sender.state != State::queued) continue;
+    unlink(sender);
+    *sender.message = Message();
+    sender.state = State::sent;
+    scheduler_->wake(*sender.fiber);
+  }
+}
+
 // --- A sender ------------------------------------------------------------------------------------------------------
 
 Result<void> SendQueue::send(Message& message, Deadline deadline) {
@@ -174,15 +186,7 @@ SendQueue::Sender* SendQueue::take() noexcept {
   (next != nullptr ? next->previous->next : last_) = nullptr;
   if (next != nullptr) next->previous = nullptr;
   first_ = next;
-  if (PLANT(shared_lost_beyond_limit)) {
-    while (first_ != nullptr) {
-      Sender& lost = *first_;
-      unlink(lost);
-      *lost.message = Message();
-      lost.state = State::sent;
-      scheduler_->wake(*lost.fiber);
-    }
-  }
+  if (PLANT(shared_lost_beyond_limit)) lose_queue();
   return flight;
 }
 
@@ -220,7 +224,7 @@ void SendQueue::land(Sender* flight, Sender& me, const Result<void>& sent) noexc
     if (!sent) *sender.message = batch_[nth++];
     sender.state = sent ? State::sent : State::failed;
     if (PLANT(shared_others_told_success) && &sender != &me) sender.state = State::sent;
-    if (PLANT(shared_last_not_woken) && next == nullptr) break;
+    if (PLANT(shared_last_not_woken) && next == nullptr && sender.fiber->shields == 0) break;
     if (&sender != &me) scheduler_->wake(*sender.fiber);
   }
   batch_.clear();
@@ -232,11 +236,7 @@ void SendQueue::land(Sender* flight, Sender& me, const Result<void>& sent) noexc
 
 Result<void> SendQueue::finish(Deadline deadline) {
   finishing_ = true;
-  if (PLANT(shared_close_forgets_queue)) {
-    failure_ = Error{Errc::closed, 0};
-    fail_queue();
-    if (flying_ == nullptr) led_ = false;
-  }
+  if (PLANT(shared_close_forgets_queue)) lose_queue();
   while (led_) {
     const Wake wake = idle_.wait(*scheduler_, deadline, "a shared writer to have sent all");
     if (wake == Wake::ready || !led_) continue;

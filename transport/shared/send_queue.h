@@ -70,6 +70,7 @@ class SendQueue {
   void land(Sender* flight, Sender& leader, const Result<void>& sent) noexcept;
   void pass_on() noexcept;
   void fail_queue() noexcept;
+  void lose_queue() noexcept;
   void stop_flight() noexcept;
 
   Scheduler* scheduler_;
