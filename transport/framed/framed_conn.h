@@ -53,7 +53,8 @@ class FramedWriter {
   //            still the caller's, and counts as lost on this connection. Every later call returns the same error
   //            without touching the network, and the reader wakes with an error.
   // Requires   No other fiber inside this writer. Checked; a violation aborts.
-  // Memory     The bytes go to the network from where they lie: no copy and no allocation per message. The references
+  // Memory     The bytes go to the network from where they lie: no copy and no allocation per message; but for messages
+  //            under ConnOptions::coalesce_below, which are copied into one block of the network's pool. The references
   //            are dropped when it succeeds.
   // Suspends   While the network takes no more bytes. Otherwise not.
   // Errors     too_large (more than 512 messages) · timed_out · canceled · broken (reset, or the peer is gone) ·
