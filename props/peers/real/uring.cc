@@ -69,7 +69,7 @@ class UringEngine {
       : side_(&side),
         multishot_(sockets.size() > 1 || call.work.echoes()),
         flat_(call.peer == "uring-flat"),
-        waits_for_writes_(call.work.echoes() && call.work.size * call.work.depth <= 16 * 1024) {
+        waits_for_writes_(call.work.echoes() && call.work.size * call.work.depth <= buffer_size) {
     io_uring_params parameters{};
     parameters.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
                        IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL;
@@ -289,7 +289,7 @@ class UringEngine {
   Side* side_;
   bool multishot_;
   bool flat_;              // a batch is copied into one buffer
-  bool waits_for_writes_;  // those of an echo that always finds room
+  bool waits_for_writes_;  // those of an echo so small that they always find room
   unsigned writing_ = 0;   // writes under way
   io_uring ring_{};
   std::unique_ptr<ProvidedBuffers> buffers_;
