@@ -29,7 +29,8 @@ class Batch {
       return false;
     }
   }
-  void push(Message message) { messages_.push_back(std::move(message)); }
+  void push(Message&& message) { messages_.push_back(std::move(message)); }
+  void push(const Message& message) { messages_.push_back(message); }
   // Drops every message and keeps the allocation for the next round.
   void clear() noexcept { messages_.clear(); }
 
