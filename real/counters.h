@@ -26,8 +26,9 @@ struct Counters {
   std::uint64_t bytes_received = 0;
   std::uint64_t short_writes = 0;  // writes of which the kernel took a part
   std::uint64_t zero_copy_writes = 0;
-  std::uint64_t resets_met = 0;   // operations that failed with ECONNRESET or EPIPE
-  std::uint64_t resets_sent = 0;  // connections closed by a linger of zero
+  std::uint64_t direct_writes = 0;  // sendmsg(2) calls, where the ring had nothing else to submit
+  std::uint64_t resets_met = 0;     // operations that failed with ECONNRESET or EPIPE
+  std::uint64_t resets_sent = 0;    // connections closed by a linger of zero
   std::uint64_t datagrams_sent = 0;
   std::uint64_t datagrams_received = 0;
 };

@@ -58,10 +58,22 @@ void Descriptor::abort() noexcept {
   for (const OperationId id : ids_) operations_->cancel(id);
 }
 
-void Descriptor::operation_ended(std::int32_t result) noexcept {
-  --in_flight_;
+ssize_t Descriptor::send_now(const msghdr& message) noexcept {
+  TWINWIRE_CHECK(!busy_[static_cast<std::size_t>(Direction::out)],
+                 "two fibers use one direction of a socket at the same time");
+  const ssize_t sent = operations_->kernel().send_now(fd_, message);
+  if (sent < 0) note_result(static_cast<std::int32_t>(sent));
+  return sent;
+}
+
+void Descriptor::note_result(std::int32_t result) noexcept {
   if (result == -ECONNRESET || result == -EPIPE) ++counters_->resets_met;
   if (is_failure(result)) failure_ = -result;
+}
+
+void Descriptor::operation_ended(std::int32_t result) noexcept {
+  --in_flight_;
+  note_result(result);
   if (aborted_ && in_flight_ == 0) close_with_reset();
   unreference();
 }

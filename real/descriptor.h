@@ -45,6 +45,9 @@ class Descriptor {
   bool aborted() const noexcept { return aborted_; }
 
   int fd() const noexcept { return fd_; }
+  // sendmsg(2), at once: how many bytes were taken, or a negative errno, which counts as of an operation.
+  // Requires   no operation outwards is in flight
+  ssize_t send_now(const msghdr& message) noexcept;
   // shutdown(2) of SHUT_WR; 0 or an errno.
   int shutdown_write() noexcept { return operations_->kernel().shutdown_write(fd_); }
 
@@ -66,6 +69,7 @@ class Descriptor {
     if (--references_ == 0) delete this;
   }
   void close_with_reset() noexcept;
+  void note_result(std::int32_t result) noexcept;
 
   Operations* operations_;
   Counters* counters_;

@@ -40,6 +40,11 @@ class LinuxKernel final : public Kernel {
     return ::io_uring_submit_and_wait_timeout(&ring, &first, 1, &time, nullptr);
   }
 
+  ssize_t send_now(int fd, const msghdr& message) noexcept override {
+    const ssize_t sent = ::sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return sent >= 0 ? sent : -errno;
+  }
+
   void close(int fd) noexcept override { ::close(fd); }
   void close_with_reset(int fd) noexcept override {
     const linger now{1, 0};

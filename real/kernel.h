@@ -7,6 +7,9 @@
 #pragma once
 
 #include <liburing.h>
+#include <sys/socket.h>
+
+#include <cerrno>
 
 #include "transport/base/time.h"
 #include "transport/net/address.h"
@@ -32,6 +35,10 @@ class Kernel {
   virtual int poll(io_uring& ring) noexcept = 0;
   // The same, and waits for a completion, a signal or the end of `timeout` (never: Duration::max()).
   virtual int wait(io_uring& ring, Duration timeout) noexcept = 0;
+
+  // sendmsg(2), without waiting: how many bytes were taken, or a negative errno. -EAGAIN from a kernel that would rather
+  // be asked by its queue.
+  virtual ssize_t send_now(int /*fd*/, const msghdr& /*message*/) noexcept { return -EAGAIN; }
 
   virtual void close(int fd) noexcept = 0;
   // close(2) after SO_LINGER{1, 0}: a connected stream's peer reads a reset.

@@ -61,7 +61,9 @@ class KernelRing {
   bool supports(int operation) noexcept { return kernel_->supports(ring_, operation); }
   Kernel& kernel() const noexcept { return *kernel_; }
   // Yes: a poll() or wait() has something to submit.
-  bool has_submissions() const noexcept { return ::io_uring_sq_ready(&ring_) != 0; }
+  bool has_submissions() const noexcept {
+    return ring_.sq.sqe_tail != __atomic_load_n(ring_.sq.khead, __ATOMIC_RELAXED);
+  }
 
  private:
   int open_in(RingMode mode, const RingOptions& options) noexcept;

@@ -60,6 +60,10 @@ class RingCore {
   Counters& count() noexcept { return counters_; }
   DescriptorRef adopt(int fd) noexcept { return DescriptorRef::adopt(operations_, counters_, fd); }
 
+  // Whether the next enter would be for the current fiber alone.
+  bool is_quiet() const noexcept {
+    return !scheduler_->others_ready() && !operations_.any_queued() && !kernel_.has_submissions();
+  }
   // Whether a write of `size` bytes goes without a copy.
   bool sends_without_copy(std::size_t size) const noexcept { return size >= zero_copy_min_; }
 

@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::size_t pieces_max = 1024;  // IOV_MAX
 constexpr std::size_t merged_max = 16;
+constexpr std::uint8_t direct_in_a_row_max = 8;  // then others get their turn
+constexpr std::uint8_t not_directly = 16;
 
 // The bytes of a write, and its pieces with neighbours in memory as one: what was received together and goes back
 // together is one piece, which the kernel copies at once.
@@ -60,6 +62,11 @@ void RingStream::abort() noexcept {
   receiver_.aborted();
 }
 
+bool RingStream::writes_directly() const noexcept {
+  return direct_in_a_row_ < direct_in_a_row_max && not_directly_ == 0 && core_->is_quiet() &&
+         core_->options().direct_writes;
+}
+
 Result<std::size_t> RingStream::write(std::span<const iovec> pieces, Deadline deadline) {
   TWINWIRE_CHECK(pieces.size() <= pieces_max, "a write takes at most 1,024 pieces");
   Merged merged(pieces);
@@ -69,17 +76,31 @@ Result<std::size_t> RingStream::write(std::span<const iovec> pieces, Deadline de
   const DescriptorRef socket = socket_;  // this stream may be gone when the kernel answers
   Counters& counters = core_->count();
   if (socket->aborted() || write_ended_) return Errc::broken;
-  io_uring_sqe request{};
   msghdr message{};
+  const bool fits = merged.count <= merged_max;
+  message.msg_iov = fits ? merged.pieces.data() : const_cast<iovec*>(pieces.data());
+  message.msg_iovlen = fits ? merged.count : pieces.size();
   const bool zero_copy = core_->sends_without_copy(total);
+  if (!zero_copy && writes_directly()) {
+    if (const auto refused = core_->scheduler().refuses(deadline)) return *refused;
+    const ssize_t sent = socket->send_now(message);
+    ++counters.direct_writes;
+    if (sent != static_cast<ssize_t>(total)) not_directly_ = not_directly;
+    if (sent > 0) {
+      ++direct_in_a_row_;
+      return written(static_cast<std::size_t>(sent), total);
+    }
+    if (sent != -EAGAIN && sent != -EINTR) return stream_error({static_cast<std::int32_t>(sent)});
+  } else if (not_directly_ != 0) {
+    --not_directly_;
+  }
+  direct_in_a_row_ = 0;
+  io_uring_sqe request{};
   // WAITALL: the kernel resumes a short write by itself, and is not always right about that: what it reports counts.
   constexpr int flags = MSG_NOSIGNAL | MSG_WAITALL;
   if (merged.count == 1 && !zero_copy) {
     ::io_uring_prep_send(&request, socket->fd(), merged.pieces[0].iov_base, total, flags);
   } else {
-    const bool fits = merged.count <= merged_max;
-    message.msg_iov = fits ? merged.pieces.data() : const_cast<iovec*>(pieces.data());
-    message.msg_iovlen = fits ? merged.count : pieces.size();
     ::io_uring_prep_sendmsg(&request, socket->fd(), &message, flags);
     if (zero_copy) request.opcode = IORING_OP_SENDMSG_ZC;
   }
@@ -87,10 +108,13 @@ Result<std::size_t> RingStream::write(std::span<const iovec> pieces, Deadline de
       socket->perform(Direction::out, request, deadline, "room to write into a stream");
   if (socket->aborted()) return Errc::broken;
   if (completion.result < 0) return stream_error(completion);
-  const auto n = static_cast<std::size_t>(completion.result);
-  counters.bytes_sent += n;
-  if (n < total) ++counters.short_writes;
   if (zero_copy) ++counters.zero_copy_writes;
+  return written(static_cast<std::size_t>(completion.result), total);
+}
+
+std::size_t RingStream::written(std::size_t n, std::size_t total) noexcept {
+  core_->count().bytes_sent += n;
+  if (n < total) ++core_->count().short_writes;
   return n;
 }
 

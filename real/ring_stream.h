@@ -34,12 +34,19 @@ class RingStream final : public ByteStream {
   Address peer() const noexcept override { return peer_; }
 
  private:
+  // Whether the next write is one for sendmsg(2).
+  bool writes_directly() const noexcept;
+  // Counts a write of `total` bytes of which `n` were taken; returns n.
+  std::size_t written(std::size_t n, std::size_t total) noexcept;
+
   RingCore* core_;
   DescriptorRef socket_;
   StreamReceiver receiver_;
   Address local_;
   Address peer_;
   bool write_ended_ = false;
+  std::uint8_t direct_in_a_row_ = 0;  // writes that did not suspend
+  std::uint8_t not_directly_ = 0;  // writes that go by the ring, since the socket's buffer was full
 };
 
 }  // namespace twinwire::real

@@ -102,6 +102,9 @@ class Scheduler {
     return std::nullopt;
   }
 
+  // Whether another fiber waits for its turn to run.
+  bool others_ready() const noexcept { return any_ready(); }
+
   // --- From anywhere on the thread -------------------------------------------------------------------------------
 
   // Makes a parked fiber ready. False, and nothing done, if it is not parked (it was woken before).
