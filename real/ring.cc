@@ -10,7 +10,8 @@
 namespace twinwire::real {
 
 Ring::Ring(const RingOptions& options) noexcept
-    : stacks_(options.stack_size, options.stacks_max),
+    : measure_turns_(options.measure_turns),
+      stacks_(options.stack_size, options.stacks_max),
       buffers_(options.message_bytes_max),
       receive_buffers_(options.receive_buffers_max),
       kernel_(counters_),
@@ -33,6 +34,11 @@ Result<std::unique_ptr<Ring>> Ring::create(const RingOptions& options) {
 }
 
 bool Ring::turn(TimePoint until, bool idle) {
+  ++counters_.turns;
+  if (measure_turns_) {
+    const TimePoint turn_before = clock_.now();
+    busy_.add(clock_.refresh() - turn_before);
+  }
   const bool all_queued = operations_.submit_queued();
   if (!idle || !all_queued || kernel_.has_completions()) {
     kernel_.poll();

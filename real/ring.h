@@ -17,6 +17,7 @@
 #include "real/counters.h"
 #include "real/descriptor.h"
 #include "real/kernel_ring.h"
+#include "real/latency_histogram.h"
 #include "real/operation.h"
 #include "real/receive_buffers.h"
 #include "real/ring_clock.h"
@@ -46,6 +47,9 @@ class Ring final : public Host {
   StackPool& stacks() noexcept { return stacks_; }
   RingMode mode() const noexcept { return kernel_.mode(); }
   const Counters& counters() const noexcept { return counters_; }
+  // How long the fibers ran between two turns; empty unless RingOptions::measure_turns. A long one kept every other
+  // fiber, every timer and every completion waiting.
+  const LatencyHistogram& busy() const noexcept { return busy_; }
 
   // Host. One turn is at most one io_uring_enter(2): it submits what the fibers asked for and fetches what is complete.
   TimePoint now() noexcept override { return clock_.now(); }
@@ -61,6 +65,8 @@ class Ring final : public Host {
   explicit Ring(const RingOptions& options) noexcept;
 
   Counters counters_;
+  LatencyHistogram busy_;
+  bool measure_turns_;
   RingClock clock_;
   RingRandom random_;
   StackPool stacks_;

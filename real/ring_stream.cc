@@ -32,6 +32,7 @@ RingStream::RingStream(Ring& ring, DescriptorRef socket, const Address& local,
     : ring_(&ring), socket_(std::move(socket)), local_(local), peer_(peer) {}
 
 RingStream::~RingStream() {
+  ++ring_->count().connections_closed;
   // Once both ends have ended there is nothing to reset; dropping the last reference closes.
   if (!(end_was_read_ && write_ended_)) abort();
 }
