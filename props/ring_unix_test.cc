@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Unix-domain sockets on a Ring: bytes, the transports over them, and what becomes of the socket's file.
-#include <sys/resource.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
@@ -303,6 +304,28 @@ TEST_F(RingUnix, of_many_that_start_at_one_time_on_a_dead_socket_exactly_one_lis
     EXPECT_EQ(kind(path()), 's');
     for (const int fd : sockets) ::close(fd);
   }
+}
+
+TEST_F(RingUnix, while_another_process_starts_in_the_folder_its_file_is_not_touched) {
+  leave_dead_socket(path());
+  struct stat before{};
+  ASSERT_EQ(::lstat(path().c_str(), &before), 0);
+  const int folder = ::open(folder_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  ASSERT_EQ(::flock(folder, LOCK_EX), 0);
+  std::atomic<bool> listens = false;
+  std::thread starter([&] {
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const auto file = listen_on(fd, named(path()), 1);
+    listens = file.has_value();
+    ::close(fd);
+  });
+  std::this_thread::sleep_for(milliseconds(30));
+  struct stat now{};
+  EXPECT_EQ(::lstat(path().c_str(), &now), 0);
+  EXPECT_EQ(now.st_ino, before.st_ino);
+  ::close(folder);
+  starter.join();
+  EXPECT_TRUE(listens);
 }
 
 TEST_F(RingUnix, an_option_that_only_tcp_has_is_refused) {

@@ -27,11 +27,11 @@ class Opened {
   int fd_;
 };
 
-// Whoever holds it does so for a few system calls. Not had within a tenth of a second, or not to be had at all (a
+// Whoever holds it does so for a few system calls. Not had within two seconds, or not to be had at all (a
 // folder that may not be read, a file system without locks): on without it.
 void lock(int folder) noexcept {
   constexpr timespec a_millisecond{0, 1'000'000};
-  for (int tries = 0; tries < 100 && ::flock(folder, LOCK_EX | LOCK_NB) != 0; ++tries) {
+  for (int tries = 0; tries < 2000 && ::flock(folder, LOCK_EX | LOCK_NB) != 0; ++tries) {
     if (errno != EWOULDBLOCK && errno != EINTR) return;
     ::nanosleep(&a_millisecond, nullptr);
   }
