@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// bench: how fast the World is, on one core. The transports beside their peers: bench_transports.cc
+// bench: how fast the World is, on one core. The transports beside their peers: bench_transports.cc, bench_real.cc
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
@@ -217,6 +217,7 @@ void add_bench(CLI::App& app, const Tool& tool, ExitCode& code) {
       ->capture_default_str();
   sim->add_option("--time", options->time, "of one round of one row")->capture_default_str();
   add_bench_transports(*verb, code);
+  add_bench_real(*verb, code);
   sim->callback([&tool, &code, options] { code = bench_sim(tool, *options); });
 }
 

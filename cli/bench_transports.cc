@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // bench transports: messages per second of each transport, beside other people's code doing the same work.
-#include <unistd.h>
 #include <CLI/CLI.hpp>
 
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <vector>
 
 #include "cli/bench_figures.h"
+#include "cli/bench_processes.h"
 #include "cli/bench_runs.h"
 #include "cli/run_spec.h"
 #include "cli/verbs.h"
@@ -52,18 +51,6 @@ std::string ratio(double a, double b) {
   char text[32];
   (void)std::snprintf(text, sizeof text, "%.2f", a / b);
   return text;
-}
-
-std::string peers_beside_us() {
-  std::error_code error;
-  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
-  const auto peers = self.parent_path() / "twinwire-peers";
-  if (error || ::access(peers.c_str(), X_OK) != 0)
-    throw Failure(ExitCode::environment,
-                  "there is no twinwire-peers beside this tool: build it with `cmake --build "
-                  "build/release --target twinwire-peers`, or give --alone to measure without "
-                  "peers");
-  return peers.string();
 }
 
 // One row: all rounds, ours and the peer's by turns.

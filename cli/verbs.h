@@ -23,6 +23,7 @@ void add_exhaust(CLI::App& app, const Tool& tool, ExitCode& code);
 void add_plants(CLI::App& app, const Tool& tool, ExitCode& code);
 void add_bench(CLI::App& app, const Tool& tool, ExitCode& code);
 void add_bench_transports(CLI::App& bench, ExitCode& code);  // a verb of bench
+void add_bench_real(CLI::App& bench, ExitCode& code);        // another
 void add_serve(CLI::App& app, const Tool& tool, ExitCode& code);
 void add_load(CLI::App& app, const Tool& tool, ExitCode& code);
 void add_probe(CLI::App& app, const Tool& tool, ExitCode& code);

@@ -61,7 +61,7 @@ TEST(Machine, each_thing_that_is_lacking_is_named_alone_with_its_cost_and_its_re
        [](Machine& m) { m.features.multishot_receive = false; }},
       {"multishot accept", State::missing, "Linux 5.19",
        [](Machine& m) { m.features.multishot_accept = false; }},
-      {"zero-copy send (SEND_ZC)", State::missing, "Linux 6.0",
+      {"zero-copy send (SEND_ZC)", State::missing, "Linux 6.1",
        [](Machine& m) { m.features.send_zero_copy = false; }},
       {"messages between rings (MSG_RING)", State::missing, "Linux 5.18",
        [](Machine& m) { m.features.ring_messages = false; }},

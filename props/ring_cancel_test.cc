@@ -16,14 +16,21 @@ namespace {
 
 class RingCancel : public RingTest {
  protected:
+  // Without operations that go on: what a test counts in flight is what its fibers asked for.
+  static RingOptions one_at_a_time() {
+    RingOptions options;
+    options.multishot_receive = options.multishot_accept = false;
+    return options;
+  }
+
   // Runs `operation` with a deadline that passes, with one that has passed, and in a fiber that is canceled. Each must
   // end with that error, and when it has ended the kernel must have nothing of it left.
   void expect_it_can_be_ended(const std::function<Error(Deadline)>& operation) {
-    const std::size_t before = ring().operations().in_flight();
+    const std::size_t before = ring().core().operations().in_flight();
     const Deadline deadline = in(milliseconds(20));
     EXPECT_EQ(operation(deadline), Errc::timed_out);
     EXPECT_GE(ring().clock().now(), deadline.at);
-    EXPECT_EQ(ring().operations().in_flight(), before);
+    EXPECT_EQ(ring().core().operations().in_flight(), before);
 
     // A deadline in the past ends it without the kernel.
     EXPECT_EQ(operation(Deadline{TimePoint{1}}), Errc::timed_out);
@@ -32,12 +39,12 @@ class RingCancel : public RingTest {
       bool ended = false;
       const FiberHandle fiber = scope.spawn("to cancel", [&] {
         EXPECT_EQ(operation(soon()), Errc::canceled);
-        EXPECT_EQ(ring().operations().in_flight(), before);
+        EXPECT_EQ(ring().core().operations().in_flight(), before);
         EXPECT_EQ(operation(soon()), Errc::canceled);  // and each later one, at once
         ended = true;
       });
       (void)ring().scheduler().sleep_for(milliseconds(5));
-      EXPECT_EQ(ring().operations().in_flight(), before + 1);
+      EXPECT_EQ(ring().core().operations().in_flight(), before + 1);
       ring().scheduler().cancel(fiber);
       scope.join();
       EXPECT_TRUE(ended);
@@ -53,7 +60,7 @@ Error error_in(const Result<T>& result) {
 
 TEST_F(RingCancel, a_read_can_be_ended_and_the_stream_still_works) {
   for (const std::uint32_t provided : {512u, 0u}) {
-    RingOptions options;
+    RingOptions options = one_at_a_time();
     options.provided_buffers = provided;
     run(options, [&](RingNetwork& network, Scope&) {
       auto [near, far] = connect(network);
@@ -68,7 +75,7 @@ TEST_F(RingCancel, a_read_can_be_ended_and_the_stream_still_works) {
 }
 
 TEST_F(RingCancel, a_write_can_be_ended_and_what_was_accepted_arrives) {
-  run({}, [&](RingNetwork& network, Scope& scope) {
+  run(one_at_a_time(), [&](RingNetwork& network, Scope& scope) {
     StreamOptions fixed;  // so that the kernel does not enlarge the buffers meanwhile
     fixed.send_buffer = 50'000;
     fixed.receive_buffer = 50'000;
@@ -104,7 +111,7 @@ TEST_F(RingCancel, a_write_can_be_ended_and_what_was_accepted_arrives) {
 // After the peer's end poll(2) reports the socket at once, whether there is room or not; so the kernel gives up waiting
 // for room by polling, and hands the write to a thread of its own. That is stopped by a signal: EINTR, not ECANCELED.
 TEST_F(RingCancel, a_write_that_the_kernel_gave_to_a_thread_times_out_like_any_other) {
-  run({}, [&](RingNetwork& network, Scope&) {
+  run(one_at_a_time(), [&](RingNetwork& network, Scope&) {
     for (int round = 0; round < 10; ++round) {
       auto [near, far] = connect(network, {.send_buffer = 4096, .receive_buffer = 4096});
       ASSERT_TRUE(far->shutdown_write(soon()).has_value());
@@ -121,7 +128,7 @@ TEST_F(RingCancel, a_write_that_the_kernel_gave_to_a_thread_times_out_like_any_o
 }
 
 TEST_F(RingCancel, an_accept_can_be_ended_and_the_listener_still_works) {
-  run({}, [&](RingNetwork& network, Scope&) {
+  run(one_at_a_time(), [&](RingNetwork& network, Scope&) {
     auto acceptor = network.listen(loopback, {});
     expect_it_can_be_ended([&](Deadline d) { return error_in((*acceptor)->accept(d)); });
     auto near = network.dial((*acceptor)->local(), {}, soon());
@@ -130,7 +137,7 @@ TEST_F(RingCancel, an_accept_can_be_ended_and_the_listener_still_works) {
 }
 
 TEST_F(RingCancel, a_dial_can_be_ended) {
-  run({}, [&](RingNetwork& network, Scope&) {
+  run(one_at_a_time(), [&](RingNetwork& network, Scope&) {
     // A listener whose backlog is full answers no more.
     ListenOptions options;
     options.backlog = 0;
@@ -148,7 +155,7 @@ TEST_F(RingCancel, a_dial_can_be_ended) {
 }
 
 TEST_F(RingCancel, a_receive_of_a_datagram_can_be_ended) {
-  run({}, [&](RingNetwork& network, Scope&) {
+  run(one_at_a_time(), [&](RingNetwork& network, Scope&) {
     auto socket = network.bind(loopback, {});
     expect_it_can_be_ended([&](Deadline d) { return error_in((*socket)->receive(d)); });
   });
@@ -157,7 +164,7 @@ TEST_F(RingCancel, a_receive_of_a_datagram_can_be_ended) {
 TEST_F(RingCancel, waiting_for_a_signal_can_be_ended_and_a_signal_arrives) {
   sigset_t old;
   ::pthread_sigmask(SIG_SETMASK, nullptr, &old);
-  run({}, [&](RingNetwork&, Scope& scope) {
+  run(one_at_a_time(), [&](RingNetwork&, Scope& scope) {
     auto signals = SignalWait::create(ring(), {SIGUSR1, SIGUSR2});
     ASSERT_TRUE(signals.has_value());
     expect_it_can_be_ended([&](Deadline d) { return error_in(signals->wait(d)); });
@@ -175,7 +182,7 @@ TEST_F(RingCancel, waiting_for_a_signal_can_be_ended_and_a_signal_arrives) {
 // Reads with deadlines so short that many end while bytes arrive: whatever the kernel had taken must be delivered.
 TEST_F(RingCancel, a_canceled_read_loses_no_byte) {
   for (const std::uint32_t provided : {512u, 0u}) {
-    RingOptions options;
+    RingOptions options = one_at_a_time();
     options.provided_buffers = provided;
     std::size_t ended = 0;
     const Counters counters = run(options, [&](RingNetwork& network, Scope& scope) {
@@ -226,7 +233,7 @@ TEST_F(RingCancel, a_canceled_read_loses_no_byte) {
 
 // The same for writes: what a write with a deadline reports is exactly what the peer reads.
 TEST_F(RingCancel, a_canceled_write_reports_exactly_what_was_accepted) {
-  const Counters counters = run({}, [&](RingNetwork& network, Scope& scope) {
+  const Counters counters = run(one_at_a_time(), [&](RingNetwork& network, Scope& scope) {
     StreamOptions small;
     small.send_buffer = 4096;
     small.receive_buffer = 4096;
@@ -298,7 +305,7 @@ TEST_F(RingCancel, a_full_submission_queue_loses_no_cancel) {
 }
 
 TEST_F(RingCancel, a_success_that_came_before_the_cancel_is_delivered) {
-  run({}, [&](RingNetwork& network, Scope& scope) {
+  run(one_at_a_time(), [&](RingNetwork& network, Scope& scope) {
     auto [near, far] = connect(network);
     bool read = false;
     const FiberHandle reader = scope.spawn("reader", [&, s = far.get()] {
@@ -363,7 +370,7 @@ TEST_F(RingCancel, a_ring_with_nothing_to_wait_for_is_stuck_and_can_be_unwound) 
 }
 
 TEST_F(RingCancel, sleepers_wake_in_order_and_not_early) {
-  run({}, [&](RingNetwork&, Scope& scope) {
+  run(one_at_a_time(), [&](RingNetwork&, Scope& scope) {
     std::vector<int> order;
     for (const int ms : {30, 10, 20, 1})
       scope.spawn("sleeper", [&, ms] {

@@ -59,8 +59,10 @@ class RingTest : public ::testing::Test {
       });
       EXPECT_EQ(ring_->scheduler().run(), Scheduler::Outcome::finished);
       root.rethrow_failure();
-      EXPECT_EQ(ring_->operations().in_flight(), 0u);
-      EXPECT_EQ(ring_->receive_buffers().lent(), 0u);
+      ring_->core().settle();
+      EXPECT_EQ(ring_->core().operations().in_flight(), 0u);
+      EXPECT_EQ(ring_->core().receive_buffers().lent(), 0u);
+      EXPECT_EQ(ring_->core().small_receive_buffers().lent(), 0u);
       counters = ring_->counters();
       ring_ = nullptr;
     }

@@ -353,6 +353,16 @@ TEST_F(RingUnix, an_option_that_only_tcp_has_is_refused) {
   });
 }
 
+TEST_F(RingUnix, a_ring_that_sends_without_a_copy_is_refused) {
+  RingOptions options;
+  options.zero_copy_min = 1;
+  run(options, [&](RingNetwork& network, Scope&) {
+    UnixNetwork sockets(ring(), network, named(path()));
+    EXPECT_EQ(sockets.listen({}, {}).error().os_errno, EOPNOTSUPP);
+    EXPECT_EQ(sockets.dial({}, {}, soon()).error(), Errc::unsupported);
+  });
+}
+
 TEST_F(RingUnix, the_send_buffer_holds_on_both_sides_as_it_was_asked_for) {
   run_on(path(), [&](UnixNetwork& network, Scope&) {
     StreamOptions small;

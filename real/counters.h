@@ -13,6 +13,7 @@ struct Counters {
   std::uint64_t enters = 0;      // io_uring_enter(2) calls
   std::uint64_t waits = 0;       // of those, with nothing to run: slept until an event or a timer
   std::uint64_t operations = 0;  // operations started
+  std::uint64_t multishot_completions = 0;  // of operations that went on
   std::uint64_t queued = 0;   // operations and cancels that met a full submission queue and waited
   std::uint64_t cancels = 0;  // operations whose end was asked for
   std::uint64_t cancels_too_late =
@@ -27,8 +28,9 @@ struct Counters {
   std::uint64_t bytes_sent = 0;
   std::uint64_t bytes_received = 0;
   std::uint64_t short_writes = 0;  // writes of which the kernel took a part
-  std::uint64_t resets_met = 0;    // operations that failed with ECONNRESET or EPIPE
-  std::uint64_t resets_sent = 0;   // connections closed by a linger of zero
+  std::uint64_t zero_copy_writes = 0;
+  std::uint64_t resets_met = 0;   // operations that failed with ECONNRESET or EPIPE
+  std::uint64_t resets_sent = 0;  // connections closed by a linger of zero
   std::uint64_t datagrams_sent = 0;
   std::uint64_t datagrams_received = 0;
 };

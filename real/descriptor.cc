@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "real/descriptor.h"
 
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <new>
 
@@ -29,7 +26,7 @@ bool is_failure(std::int32_t result) noexcept {
 }  // namespace
 
 Descriptor::~Descriptor() {
-  if (fd_ >= 0) ::close(fd_);
+  if (fd_ >= 0) operations_->kernel().close(fd_);
 }
 
 Completion Descriptor::perform(Direction direction, io_uring_sqe& request, Deadline deadline,
@@ -43,6 +40,15 @@ Completion Descriptor::perform(Direction direction, io_uring_sqe& request, Deadl
   busy_[d] = false;
   unreference();
   return completion;
+}
+
+bool Descriptor::start(Direction direction, io_uring_sqe& request,
+                       CompletionHandler& handler) noexcept {
+  const auto d = static_cast<std::size_t>(direction);
+  TWINWIRE_CHECK(!busy_[d], "two operations use one direction of a socket at the same time");
+  ids_[d] = operations_->start(request, *this, handler);
+  busy_[d] = ids_[d].generation != 0;
+  return busy_[d];
 }
 
 void Descriptor::abort() noexcept {
@@ -61,16 +67,13 @@ void Descriptor::operation_ended(std::int32_t result) noexcept {
 }
 
 void Descriptor::close_with_reset() noexcept {
-  if (fd_ < 0) return;
-  const linger now{1, 0};
-  (void)::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);  // means nothing to other files
-  ::close(std::exchange(fd_, -1));
+  if (fd_ >= 0) operations_->kernel().close_with_reset(std::exchange(fd_, -1));
 }
 
 DescriptorRef DescriptorRef::adopt(Operations& operations, Counters& counters, int fd) noexcept {
   DescriptorRef reference;
   reference.target_ = new (std::nothrow) Descriptor(operations, counters, fd);
-  if (reference.target_ == nullptr) ::close(fd);
+  if (reference.target_ == nullptr) operations.kernel().close(fd);
   return reference;
 }
 

@@ -26,12 +26,27 @@ class Descriptor {
   Completion perform(Direction direction, io_uring_sqe& request, Deadline deadline,
                      const char* waiting_for);
 
+  // Operations::start() on this descriptor: an operation of many completions, which keeps the direction to itself until
+  // ended() is called, after the last of them. abort() ends it. False: too many operations, nothing was started.
+  bool start(Direction direction, io_uring_sqe& request, CompletionHandler& handler) noexcept;
+  void ended(Direction direction) noexcept { busy_[static_cast<std::size_t>(direction)] = false; }
+  // Asks for the end of what is in flight in that direction.
+  void stop(Direction direction) noexcept {
+    operations_->cancel(ids_[static_cast<std::size_t>(direction)]);
+  }
+  // From now on `handler` is told of what start() began in that direction.
+  void hand_over(Direction direction, CompletionHandler& handler) noexcept {
+    operations_->hand_over(ids_[static_cast<std::size_t>(direction)], handler);
+  }
+
   // Ends what is in flight and, after its last terminal completion, closes. A connected stream is reset by that: its
   // linger is set to zero, and it is not shut down before, since its peer would then read a clean end. Never suspends.
   void abort() noexcept;
   bool aborted() const noexcept { return aborted_; }
 
   int fd() const noexcept { return fd_; }
+  // shutdown(2) of SHUT_WR; 0 or an errno.
+  int shutdown_write() noexcept { return operations_->kernel().shutdown_write(fd_); }
 
   // The errno by which the connection failed, once any operation met it, in the order in which the kernel met it; 0
   // before. The kernel tells one operation only: a later receive reads a clean end of stream.

@@ -18,7 +18,7 @@ bool harmless(int result) noexcept {
 }  // namespace
 
 KernelRing::~KernelRing() {
-  if (open_) ::io_uring_queue_exit(&ring_);
+  if (open_) kernel_->tear_down(ring_);
 }
 
 int KernelRing::open_in(RingMode mode, const RingOptions& options) noexcept {
@@ -31,7 +31,7 @@ int KernelRing::open_in(RingMode mode, const RingOptions& options) noexcept {
     params.flags &= ~IORING_SETUP_COOP_TASKRUN;
     params.flags |= IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SINGLE_ISSUER;
   }
-  return -::io_uring_queue_init_params(options.submission_entries, &ring_, &params);
+  return -kernel_->set_up(options.submission_entries, ring_, params);
 }
 
 int KernelRing::open(const RingOptions& options) noexcept {
@@ -46,21 +46,16 @@ int KernelRing::open(const RingOptions& options) noexcept {
   if (error != 0) return error;
   open_ = true;
   if (!has_what_it_takes()) return EOPNOTSUPP;
-  // An optimisation: the kernel need not look the descriptor up at each enter.
-  (void)::io_uring_register_ring_fd(&ring_);
   return 0;
 }
 
 bool KernelRing::has_what_it_takes() noexcept {
   if ((ring_.features & IORING_FEAT_EXT_ARG) == 0 || (ring_.features & IORING_FEAT_NODROP) == 0)
     return false;
-  io_uring_probe* probe = ::io_uring_get_probe_ring(&ring_);
-  if (probe == nullptr) return false;
   bool all = true;
   for (const int operation : {IORING_OP_SENDMSG, IORING_OP_SEND, IORING_OP_RECV, IORING_OP_ACCEPT,
                               IORING_OP_CONNECT, IORING_OP_ASYNC_CANCEL, IORING_OP_POLL_ADD})
-    all = all && ::io_uring_opcode_supported(probe, operation) != 0;
-  ::io_uring_free_probe(probe);
+    all = all && kernel_->supports(ring_, operation);
   return all;
 }
 
@@ -70,23 +65,14 @@ void KernelRing::poll() noexcept {
   const bool work_flagged = (__atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED) & work) != 0;
   if (!work_flagged && ::io_uring_sq_ready(&ring_) == 0) return;
   ++counters_->enters;
-  const int result = ::io_uring_submit_and_get_events(&ring_);
+  const int result = kernel_->poll(ring_);
   TWINWIRE_CHECK(harmless(result), "the kernel refused to be entered");
 }
 
 void KernelRing::wait(Duration timeout) noexcept {
   ++counters_->enters;
   ++counters_->waits;
-  int result = 0;
-  if (timeout == Duration::max()) {
-    result = ::io_uring_submit_and_wait(&ring_, 1);
-  } else {
-    __kernel_timespec time{};
-    time.tv_sec = timeout.count() / 1'000'000'000;
-    time.tv_nsec = timeout.count() % 1'000'000'000;
-    io_uring_cqe* first = nullptr;
-    result = ::io_uring_submit_and_wait_timeout(&ring_, &first, 1, &time, nullptr);
-  }
+  const int result = kernel_->wait(ring_, timeout);
   TWINWIRE_CHECK(harmless(result), "the kernel refused to be entered");
 }
 

@@ -5,6 +5,7 @@
 #include <liburing.h>
 
 #include "real/counters.h"
+#include "real/kernel.h"
 #include "real/ring_options.h"
 #include "transport/base/time.h"
 
@@ -12,7 +13,8 @@ namespace twinwire::real {
 
 class KernelRing {
  public:
-  explicit KernelRing(Counters& counters) noexcept : counters_(&counters) {}
+  KernelRing(Kernel& kernel, Counters& counters) noexcept
+      : kernel_(&kernel), counters_(&counters) {}
   KernelRing(const KernelRing&) = delete;
   KernelRing& operator=(const KernelRing&) = delete;
   ~KernelRing();
@@ -49,12 +51,20 @@ class KernelRing {
     ::io_uring_cq_advance(&ring_, count);
   }
 
-  io_uring& raw() noexcept { return ring_; }
+  // Registers a ring of provided buffers. 0, or a negative errno.
+  int register_buffers(io_uring_buf_reg& request) noexcept {
+    return kernel_->register_buffers(ring_, request);
+  }
+  bool supports(int operation) noexcept { return kernel_->supports(ring_, operation); }
+  Kernel& kernel() const noexcept { return *kernel_; }
+  // Yes: a poll() or wait() has something to submit.
+  bool has_submissions() const noexcept { return ::io_uring_sq_ready(&ring_) != 0; }
 
  private:
   int open_in(RingMode mode, const RingOptions& options) noexcept;
   bool has_what_it_takes() noexcept;
 
+  Kernel* kernel_;
   io_uring ring_{};
   bool open_ = false;
   RingMode mode_ = RingMode::plain;

@@ -108,7 +108,7 @@ std::vector<Finding> judge(const Machine& machine) {
   findings.push_back(feature(machine, "multishot accept", &RingFeatures::multishot_accept, "5.19",
                              "one request to the kernel for each connection accepted"));
   findings.push_back(feature(machine, "zero-copy send (SEND_ZC)", &RingFeatures::send_zero_copy,
-                             "6.0", "the kernel copies what is sent, large messages too"));
+                             "6.1", "the kernel copies what is sent, large messages too"));
   findings.push_back(feature(machine, "messages between rings (MSG_RING)",
                              &RingFeatures::ring_messages, "5.18",
                              "shards wake each other through a descriptor"));

@@ -59,27 +59,36 @@ void Operations::release(std::uint32_t index) noexcept {
   first_free_ = index;
 }
 
+OperationId Operations::begin(io_uring_sqe& request, Descriptor& target) noexcept {
+  const std::uint32_t index = acquire();
+  if (index == none) return {};
+  Slot& slot = slots_[index];
+  const OperationId id{index, slot.generation};
+  slot.state = State::submitted;
+  slot.cancel_sent = false;
+  slot.has_result = false;
+  slot.fiber = nullptr;
+  slot.handler = nullptr;
+  slot.target = &target;
+  request.user_data = user_data_of(id);
+  ++in_flight_;
+  ++counters_->operations;
+  target.operation_started();
+  return id;
+}
+
 Completion Operations::perform(io_uring_sqe& request, Descriptor& target, OperationId& id,
                                Deadline deadline, const char* waiting_for) {
   for (;;) {
     if (scheduler_->cancel_pending()) return {-ECANCELED, 0, Wake::canceled};
     if (deadline.at <= scheduler_->now()) return {-ECANCELED, 0, Wake::timed_out};
-    const std::uint32_t index = acquire();
-    if (index == none) return {-ENOMEM, 0, Wake::ready};
+    id = begin(request, target);
+    if (id.generation == 0) return {-ENOMEM, 0, Wake::ready};
 
     // Slots move when the table grows: after a suspension only the index is good.
-    Slot& slot = slots_[index];
-    id = {index, slot.generation};
-    slot.state = State::submitted;
-    slot.cancel_sent = false;
-    slot.fiber = &scheduler_->current();
-    slot.target = &target;
-    slot.request = &request;
-    request.user_data = user_data_of(id);
-    ++in_flight_;
-    ++counters_->operations;
-    target.operation_started();
-    submit({id, false});
+    const std::uint32_t index = id.index;
+    slots_[index].fiber = &scheduler_->current();
+    submit(id, request, false);
 
     const Wake end = scheduler_->park(deadline, waiting_for);
     if (slots_[index].state != State::terminal) {
@@ -98,38 +107,47 @@ Completion Operations::perform(io_uring_sqe& request, Descriptor& target, Operat
   }
 }
 
+OperationId Operations::start(io_uring_sqe& request, Descriptor& target,
+                              CompletionHandler& handler) noexcept {
+  const OperationId id = begin(request, target);
+  if (id.generation == 0) return {};
+  slots_[id.index].handler = &handler;
+  submit(id, request, false);
+  return id;
+}
+
 void Operations::cancel(OperationId id) noexcept {
   if (!is_submitted(id) || slots_[id.index].cancel_sent) return;
   slots_[id.index].cancel_sent = true;
   ++counters_->cancels;
-  submit({id, true});
+  submit_cancel(id);
 }
 
-void Operations::submit(Queued what) noexcept {
+void Operations::submit_cancel(OperationId id) noexcept {
+  io_uring_sqe request{};
+  ::io_uring_prep_cancel64(&request, user_data_of(id), 0);
+  request.user_data = user_data_of(id) | cancel_bit;
+  submit(id, request, true);
+}
+
+void Operations::submit(OperationId id, const io_uring_sqe& request, bool is_cancel) noexcept {
   // First come, first served: a cancel must not overtake its operation.
-  if (queue_head_ == queue_.size() && push(what)) return;
+  if (queue_head_ == queue_.size() && kernel_->push(request)) return;
   ++counters_->queued;
   if (queue_.size() == queue_.capacity()) {
     queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(queue_head_));
     queue_head_ = 0;
   }
   TWINWIRE_CHECK(queue_.size() < queue_.capacity(), "more is queued than there are operations");
-  queue_.push_back(what);
-}
-
-bool Operations::push(Queued what) noexcept {
-  if (!what.cancel) return kernel_->push(*slots_[what.id.index].request);
-  if (!is_submitted(what.id)) return true;
-  io_uring_sqe request{};
-  ::io_uring_prep_cancel64(&request, user_data_of(what.id), 0);
-  request.user_data = user_data_of(what.id) | cancel_bit;
-  return kernel_->push(request);
+  queue_.push_back({id, is_cancel, request});
 }
 
 bool Operations::submit_queued() noexcept {
-  while (queue_head_ != queue_.size()) {
-    if (!push(queue_[queue_head_])) return false;
-    ++queue_head_;
+  for (; queue_head_ != queue_.size(); ++queue_head_) {
+    const Queued& next = queue_[queue_head_];
+    // What ended meanwhile needs no cancel.
+    if (next.cancel && !is_submitted(next.id)) continue;
+    if (!kernel_->push(next.request)) return false;
   }
   queue_.clear();
   queue_head_ = 0;
@@ -149,17 +167,31 @@ void Operations::complete(std::uint64_t user_data, std::int32_t result,
   if ((user_data & cancel_bit) != 0) {
     // Completions are in order, so an operation that the kernel did not find but that has not ended either was just
     // then being retried: ask again.
-    if (result == -ENOENT && is_submitted(id)) submit({id, true});
+    if (result == -ENOENT && is_submitted(id)) submit_cancel(id);
     return;
   }
   TWINWIRE_CHECK(is_submitted(id), "the kernel completed an operation that was not in flight");
-  if ((flags & IORING_CQE_F_MORE) != 0) return;  // not terminal: everything stays reserved
   Slot& slot = slots_[id.index];
-  slot.state = State::terminal;
-  slot.completion = {result, flags, Wake::ready};
+  const bool last = (flags & IORING_CQE_F_MORE) == 0;
+  CompletionHandler* const handler = slot.handler;
+  Descriptor& target = *slot.target;
+  if (handler == nullptr) {
+    // Of a zero-copy send the last says only that its memory is free; the result came before.
+    if (!slot.has_result) slot.completion = {result, flags, Wake::ready};
+    slot.has_result = true;
+    if (!last) return;  // everything stays reserved
+    slot.state = State::terminal;
+    (void)scheduler_->wake(*slot.fiber);
+    result = slot.completion.result;
+  } else if (!last) {
+    ++counters_->multishot_completions;
+    return handler->on_completion(result, flags, false);
+  } else {
+    release(id.index);  // the handler may start the next
+  }
   --in_flight_;
-  (void)scheduler_->wake(*slot.fiber);
-  slot.target->operation_ended(
+  if (handler != nullptr) handler->on_completion(result, flags, true);
+  target.operation_ended(
       result);  // may close and delete it: nothing of the operation needs it any more
 }
 

@@ -5,6 +5,9 @@
 // lent stay reserved until its own terminal completion, whatever its fiber was told meanwhile (a canceled operation
 // still uses its buffers until the kernel says that it does not). A completion names its slot by index and generation,
 // so that one which comes late can never be taken for another's.
+//
+// Two kinds: a fiber waits for perform(), which completes once (a zero-copy send twice: its result, and later that its
+// memory is free); a CompletionHandler is told of each completion of what start() began (multishot accept and receive).
 #pragma once
 
 #include <liburing.h>
@@ -35,6 +38,17 @@ struct Completion {
       Wake::ready;  // or why this side asked for the end; the operation may have succeeded before
 };
 
+// Who is told of the completions of an operation that no fiber waits for.
+class CompletionHandler {
+ public:
+  // `last`: the kernel has let go of the operation; whoever wants more starts another. Decided by the absence of
+  // IORING_CQE_F_MORE alone: a good result can be the last, too. Must not suspend.
+  virtual void on_completion(std::int32_t result, std::uint32_t flags, bool last) noexcept = 0;
+
+ protected:
+  ~CompletionHandler() = default;
+};
+
 // The failure of `completion`: timed_out or canceled where this side ended it, the kernel's errno otherwise.
 Error error_of(const Completion& completion) noexcept;
 
@@ -58,6 +72,15 @@ class Operations {
   Completion perform(io_uring_sqe& request, Descriptor& target, OperationId& id, Deadline deadline,
                      const char* waiting_for);
 
+  // Has the kernel do `request`, which completes many times. Never suspends. `id.generation` 0: too many operations.
+  // Requires   `target` holds the descriptor in `request`. `handler` lives until its last completion or until
+  //            hand_over(); what `request` points to, until the last completion.
+  OperationId start(io_uring_sqe& request, Descriptor& target, CompletionHandler& handler) noexcept;
+  // From now on `handler` is told. Does nothing if the operation has ended.
+  void hand_over(OperationId id, CompletionHandler& handler) noexcept {
+    if (is_submitted(id)) slots_[id.index].handler = &handler;
+  }
+
   // Asks for the end of an operation, which then completes with -ECANCELED unless it succeeds first. Never suspends;
   // does nothing if it has ended. A full submission queue delays it and never loses it.
   void cancel(OperationId id) noexcept;
@@ -68,23 +91,28 @@ class Operations {
   void reap() noexcept;
 
   std::size_t in_flight() const noexcept { return in_flight_; }
+  bool any_queued() const noexcept { return queue_head_ != queue_.size(); }
+  Kernel& kernel() const noexcept { return kernel_->kernel(); }
 
  private:
   enum class State : std::uint8_t { free, submitted, terminal };
   struct Slot {
     State state = State::free;
     bool cancel_sent = false;
+    bool has_result =
+        false;  // of a zero-copy send: `completion` is its result, its memory is not free yet
     std::uint32_t generation = 1;
     std::uint32_t next_free = 0;
-    Fiber* fiber = nullptr;
+    Fiber* fiber = nullptr;                // who waits, or
+    CompletionHandler* handler = nullptr;  // who is told
     Descriptor* target = nullptr;
-    const io_uring_sqe* request = nullptr;  // lies on the fiber's stack
     Completion completion;
   };
   // What waits for room in the submission queue.
   struct Queued {
     OperationId id;
     bool cancel;
+    io_uring_sqe request;
   };
   static constexpr std::uint32_t none = UINT32_MAX;
 
@@ -94,8 +122,9 @@ class Operations {
   }
   std::uint32_t acquire() noexcept;
   void release(std::uint32_t index) noexcept;
-  void submit(Queued what) noexcept;
-  bool push(Queued what) noexcept;
+  OperationId begin(io_uring_sqe& request, Descriptor& target) noexcept;
+  void submit(OperationId id, const io_uring_sqe& request, bool is_cancel) noexcept;
+  void submit_cancel(OperationId id) noexcept;
   void complete(std::uint64_t user_data, std::int32_t result, std::uint32_t flags) noexcept;
 
   KernelRing* kernel_;

@@ -36,7 +36,7 @@ Error probe_error(int os_errno) noexcept {
 
 Result<RingMode> probe(const RingOptions& options) {
   Counters counters;
-  KernelRing ring(counters);
+  KernelRing ring(Kernel::native(), counters);
   if (const int error = ring.open(options); error != 0) return probe_error(error);
   return ring.mode();
 }

@@ -1,29 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
-// ReceiveBuffers: 128 KiB buffers that bytes arrive in, and that are lent out as slices.
+// ReceiveBuffers: buffers that bytes arrive in, and that are lent out as slices. A ring has two sets: large ones for
+// one receive at a time, and small ones for receives that go on (stream_receiver.h).
 //
 // Where the kernel can, it picks a buffer when bytes arrive (a provided-buffer ring), so that an idle connection holds
-// none. As many buffers as there are receives in flight are provided, and no more: provided buffers are used in turn,
-// and with few of them one busy connection finds its buffer in the cache each time.
+// none. Provided buffers are used in turn, so as few are provided as do: with few of them one busy connection finds its
+// buffer in the cache each time. For single receives that is one for each that is in flight; for those that go on, as
+// many as completed between two looks at the ring, found by doubling whenever they were too few.
 #pragma once
 
 #include <liburing.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include "real/kernel_ring.h"
+#include "real/operation.h"
 #include "transport/fiber/wait_queue.h"
 #include "transport/wire/block.h"
 
 namespace twinwire::real {
 
-class ReceiveBuffers final : public BlockOwner {
- public:
-  static constexpr std::size_t buffer_size = 128 * 1024;
-  static constexpr std::uint16_t group = 0;  // of provided buffers
+// Not powers of two: a stream that is read 65,536 bytes at a time keeps whatever offset its bytes once got in the
+// kernel's pages, and a copy whose destination lies 1 to 31 bytes past its source modulo 4096 is 20 times slower on
+// some processors. Buffers begin on a page; with 64 bytes less each the offset moves on.
+inline constexpr std::uint32_t large_receive_buffer = 128 * 1024 - 64;
+inline constexpr std::uint32_t small_receive_buffer = 16 * 1024 - 64;
 
-  explicit ReceiveBuffers(std::uint32_t limit) noexcept;
+class ReceiveBuffers final : public BlockOwner, public CompletionHandler {
+ public:
+  // At most `limit` buffers of `buffer_size` bytes, with `group` as their provided-buffer group.
+  ReceiveBuffers(std::uint32_t buffer_size, std::uint16_t group, std::uint32_t limit) noexcept;
   ReceiveBuffers(const ReceiveBuffers&) = delete;
   ReceiveBuffers& operator=(const ReceiveBuffers&) = delete;
   // Aborts if a slice of a buffer is still held. After the kernel ring is gone.
@@ -31,12 +39,25 @@ class ReceiveBuffers final : public BlockOwner {
 
   // Registers a ring of `entries` provided buffers; false where the kernel has no such thing.
   bool provide(KernelRing& kernel, std::uint32_t entries) noexcept;
-  bool provided() const noexcept { return ring_ != nullptr; }
+  bool provided() const noexcept { return ring_ != nullptr && !withdrawn_; }
+  std::uint32_t buffer_size() const noexcept { return buffer_size_; }
+  std::uint16_t group() const noexcept { return group_; }
 
   // Around each receive that lets the kernel pick. False: every buffer is lent out.
   bool begin_receive() noexcept;
   // The buffer that the kernel picked, with one reference; nullptr if it picked none. `flags`: the completion's.
   Block* end_receive(std::uint32_t flags) noexcept;
+
+  // Around each receive that goes on. False: every buffer is lent out.
+  bool begin_multishot() noexcept;
+  void end_multishot() noexcept { --multishots_; }
+  // The buffer of one of its completions, as of end_receive(); another one is provided in its place.
+  Block* take_completed(std::uint32_t flags) noexcept;
+  // A receive that went on found no buffer: provides more from now on.
+  void ran_short() noexcept { multishot_wanted_ = std::min(2 * multishot_wanted_, entries_); }
+
+  // The kernel has no receives that go on.
+  void withdraw() noexcept { withdrawn_ = true; }
 
   // A buffer of the caller's own, with one reference, page-aligned; nullptr: every buffer is lent out.
   Block* allocate() noexcept;
@@ -51,13 +72,22 @@ class ReceiveBuffers final : public BlockOwner {
 
   std::size_t lent() const noexcept { return lent_; }
 
+  // For a receive whose stream is gone: what still arrives is dropped.
+  void on_completion(std::int32_t result, std::uint32_t flags, bool last) noexcept override;
+
  private:
   static constexpr std::uint32_t slab_buffers = 32;
-  static constexpr std::uint32_t shared_max = 32;
+  static constexpr std::size_t shared_bytes_max = std::size_t{4} << 20;
+  static constexpr std::uint32_t multishot_wanted_min = 8;
   static constexpr std::uint32_t is_shared = 1U << 16;  // in a tag, beside the buffer id
   bool grow() noexcept;
   Block* take() noexcept;
+  Block* picked(std::uint32_t flags) noexcept;
+  void provide_up_to(std::uint32_t wanted) noexcept;
 
+  std::uint32_t buffer_size_;
+  std::uint32_t stride_;
+  std::uint16_t group_;
   std::uint32_t limit_;
   std::vector<Block> blocks_;  // by buffer id; reserved in full, so that they never move
   std::vector<std::uint16_t> free_;
@@ -71,6 +101,9 @@ class ReceiveBuffers final : public BlockOwner {
   std::uint32_t entries_ = 0;
   std::uint32_t receives_ = 0;  // in flight, that let the kernel pick
   std::uint32_t in_ring_ = 0;   // provided and not seen used
+  bool withdrawn_ = false;
+  std::uint32_t multishots_ = 0;
+  std::uint32_t multishot_wanted_ = multishot_wanted_min;
 };
 
 }  // namespace twinwire::real

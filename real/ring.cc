@@ -5,7 +5,6 @@
 #include <new>
 
 #include "real/probe.h"
-#include "transport/base/check.h"
 
 namespace twinwire::real {
 
@@ -13,44 +12,32 @@ Ring::Ring(const RingOptions& options) noexcept
     : measure_turns_(options.measure_turns),
       stacks_(options.stack_size, options.stacks_max),
       buffers_(options.message_bytes_max),
-      receive_buffers_(options.receive_buffers_max),
-      kernel_(counters_),
       scheduler_(*this, stacks_, SchedulerOptions{}),
-      operations_(kernel_, scheduler_, counters_, options.operations_max) {}
+      core_(Kernel::native(), scheduler_, options) {}
 
-Ring::~Ring() {
-  TWINWIRE_CHECK(operations_.in_flight() == 0,
-                 "a ring was destroyed while the kernel still worked for it");
-}
+Ring::~Ring() = default;
 
 Result<std::unique_ptr<Ring>> Ring::create(const RingOptions& options) {
   std::unique_ptr<Ring> ring(new (std::nothrow) Ring(options));
   if (ring == nullptr) return Errc::no_resources;
-  if (const int error = ring->kernel_.open(options); error != 0) return probe_error(error);
-  // Without provided buffers (before Linux 5.19) each receive brings its own.
-  if (options.provided_buffers != 0)
-    (void)ring->receive_buffers_.provide(ring->kernel_, options.provided_buffers);
+  if (const int error = ring->core_.open(options); error != 0) return probe_error(error);
   return ring;
 }
 
 bool Ring::turn(TimePoint until, bool idle) {
-  ++counters_.turns;
+  ++core_.count().turns;
   if (measure_turns_) {
     const TimePoint turn_before = clock_.now();
     busy_.add(clock_.refresh() - turn_before);
   }
-  const bool all_queued = operations_.submit_queued();
-  if (!idle || !all_queued || kernel_.has_completions()) {
-    kernel_.poll();
-  } else if (until != TimePoint::never()) {
-    const Duration left = until - clock_.refresh();
-    left > Duration::zero() ? kernel_.wait(left) : kernel_.poll();
-  } else if (operations_.in_flight() != 0) {
-    kernel_.wait(Duration::max());
-  } else {
-    return false;
+  Duration wait = Duration::zero();
+  if (idle && until != TimePoint::never()) {
+    if (!core_.has_work()) wait = std::max(until - clock_.refresh(), Duration::zero());
+  } else if (idle) {
+    if (core_.operations().in_flight() == 0 && !core_.has_work()) return false;
+    wait = Duration::max();
   }
-  operations_.reap();
+  core_.turn(wait);
   clock_.refresh();
   return true;
 }

@@ -8,19 +8,16 @@
 //   scope.spawn("main", [&] { ... network.dial(...) ... });
 //   (*ring)->scheduler().run();
 //
-// Where to read on: operation.h (one request to the kernel, from start to terminal completion), descriptor.h (an open
-// file and what is in flight on it), ring_stream.h, ring_datagram.h, kernel_ring.h (the io_uring itself).
+// Where to read on: ring_core.h (its parts), operation.h (one request to the kernel, from start to terminal
+// completion), descriptor.h (an open file and what is in flight on it), ring_stream.h, ring_datagram.h, kernel_ring.h
+// (the io_uring itself).
 #pragma once
 
 #include <memory>
 
-#include "real/counters.h"
-#include "real/descriptor.h"
-#include "real/kernel_ring.h"
 #include "real/latency_histogram.h"
-#include "real/operation.h"
-#include "real/receive_buffers.h"
 #include "real/ring_clock.h"
+#include "real/ring_core.h"
 #include "real/ring_options.h"
 #include "real/ring_random.h"
 #include "transport/base/error.h"
@@ -45,8 +42,9 @@ class Ring final : public Host {
   Random& random() noexcept { return random_; }
   BufferPool& buffers() noexcept { return buffers_; }
   StackPool& stacks() noexcept { return stacks_; }
-  RingMode mode() const noexcept { return kernel_.mode(); }
-  const Counters& counters() const noexcept { return counters_; }
+  RingMode mode() const noexcept { return core_.mode(); }
+  const Counters& counters() noexcept { return core_.count(); }
+  RingCore& core() noexcept { return core_; }
   // How long the fibers ran between two turns; empty unless RingOptions::measure_turns. A long one kept every other
   // fiber, every timer and every completion waiting.
   const LatencyHistogram& busy() const noexcept { return busy_; }
@@ -55,26 +53,17 @@ class Ring final : public Host {
   TimePoint now() noexcept override { return clock_.now(); }
   bool turn(TimePoint until, bool idle) override;
 
-  // For the sockets in real/.
-  Operations& operations() noexcept { return operations_; }
-  ReceiveBuffers& receive_buffers() noexcept { return receive_buffers_; }
-  Counters& count() noexcept { return counters_; }
-  DescriptorRef adopt(int fd) noexcept { return DescriptorRef::adopt(operations_, counters_, fd); }
-
  private:
   explicit Ring(const RingOptions& options) noexcept;
 
-  Counters counters_;
   LatencyHistogram busy_;
   bool measure_turns_;
   RingClock clock_;
   RingRandom random_;
   StackPool stacks_;
   BufferPool buffers_;
-  ReceiveBuffers receive_buffers_;
-  KernelRing kernel_;
   Scheduler scheduler_;
-  Operations operations_;
+  RingCore core_;
 };
 
 }  // namespace twinwire::real

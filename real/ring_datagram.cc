@@ -9,7 +9,7 @@
 #include <new>
 
 #include "real/datagram_control.h"
-#include "real/ring.h"
+#include "real/ring_core.h"
 #include "real/socket_address.h"
 #include "real/socket_option.h"
 #include "transport/base/check.h"
@@ -45,8 +45,8 @@ void RingDatagram::set_options(int fd, bool v4) noexcept {
   (void)set_option(fd, IPPROTO_UDP, UDP_GRO, 1);
 }
 
-RingDatagram::RingDatagram(Ring& ring, DescriptorRef socket, const Address& local) noexcept
-    : ring_(&ring), socket_(std::move(socket)), local_(local) {}
+RingDatagram::RingDatagram(RingCore& core, DescriptorRef socket, const Address& local) noexcept
+    : core_(&core), socket_(std::move(socket)), local_(local) {}
 
 RingDatagram::~RingDatagram() { socket_->abort(); }
 
@@ -77,7 +77,7 @@ RingDatagram::Cursor RingDatagram::next_piece(std::span<const Datagram> datagram
 Result<std::size_t> RingDatagram::send(std::span<const Datagram> datagrams, Deadline deadline) {
   TWINWIRE_CHECK(!datagrams.empty(), "a send hands over at least one datagram");
   const DescriptorRef socket = socket_;
-  Scheduler& scheduler = ring_->scheduler();
+  Scheduler& scheduler = core_->scheduler();
   if (const auto refused = scheduler.refuses(deadline)) return *refused;
   // A send that has room does not wait; every so often others get their turn all the same.
   if (++sends_in_a_row_ >= sends_before_yield) {
@@ -116,7 +116,7 @@ Result<std::size_t> RingDatagram::send(std::span<const Datagram> datagrams, Dead
     if (sent > 0) {
       in_doubt = false;
       done = after[static_cast<std::size_t>(sent) - 1];
-      ring_->count().datagrams_sent += static_cast<std::uint64_t>(sent);
+      core_->count().datagrams_sent += static_cast<std::uint64_t>(sent);
       continue;
     }
     const int error = errno;
@@ -153,7 +153,7 @@ ReceivedDatagram RingDatagram::describe(const mmsghdr& message, Slice bytes) con
 
 Result<DatagramBatch> RingDatagram::receive(Deadline deadline) {
   const DescriptorRef socket = socket_;
-  Ring& ring = *ring_;
+  RingCore& core = *core_;
   for (;;) {
     auto ready = wait_for(*socket.operator->(), Direction::in, POLLIN, deadline, "a datagram");
     if (!ready) return ready.error();
@@ -165,7 +165,7 @@ Result<DatagramBatch> RingDatagram::receive(Deadline deadline) {
     std::array<Slice, messages_max> buffers;
     std::size_t count = 0;
     for (; count < messages_max; ++count) {
-      Block* block = ring.receive_buffers().allocate();
+      Block* block = core.receive_buffers().allocate();
       if (block == nullptr) break;
       buffers[count] = Slice(block, block->data, block->capacity);
       rooms[count] = {block->data, block->capacity};
@@ -187,7 +187,7 @@ Result<DatagramBatch> RingDatagram::receive(Deadline deadline) {
       if (errno == EAGAIN || errno == EINTR) continue;
       return from_errno(errno);
     }
-    ring.count().datagrams_received += static_cast<std::uint64_t>(received);
+    core.count().datagrams_received += static_cast<std::uint64_t>(received);
     try {
       DatagramBatch batch;
       batch.reserve(static_cast<std::size_t>(received));

@@ -14,12 +14,12 @@ struct mmsghdr;
 
 namespace twinwire::real {
 
-class Ring;
+class RingCore;
 
 class RingDatagram final : public DatagramSocket {
  public:
   // `socket` is bound to `local` and has the options below.
-  RingDatagram(Ring& ring, DescriptorRef socket, const Address& local) noexcept;
+  RingDatagram(RingCore& core, DescriptorRef socket, const Address& local) noexcept;
   ~RingDatagram() override;
 
   Result<std::size_t> send(std::span<const Datagram> datagrams, Deadline deadline) override;
@@ -43,7 +43,7 @@ class RingDatagram final : public DatagramSocket {
                         const char* waiting_for);
   ReceivedDatagram describe(const mmsghdr& message, Slice bytes) const noexcept;
 
-  Ring* ring_;
+  RingCore* core_;
   DescriptorRef socket_;
   Address local_;
   bool kernel_segments_ = true;       // until it refuses

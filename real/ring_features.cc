@@ -120,7 +120,7 @@ RingFeatures examine_ring() noexcept {
   SmallRing ring;
   if (!ring.open()) return features;
   if (io_uring_probe* probe = ::io_uring_get_probe_ring(&ring.raw())) {
-    features.send_zero_copy = ::io_uring_opcode_supported(probe, IORING_OP_SEND_ZC) != 0;
+    features.send_zero_copy = ::io_uring_opcode_supported(probe, IORING_OP_SENDMSG_ZC) != 0;
     features.ring_messages = ::io_uring_opcode_supported(probe, IORING_OP_MSG_RING) != 0;
     ::io_uring_free_probe(probe);
   }

@@ -8,7 +8,7 @@ struct RingFeatures {
   bool buffer_rings = false;       // provided-buffer rings (Linux 5.19)
   bool multishot_accept = false;   // one request accepts many connections (5.19)
   bool multishot_receive = false;  // one request receives many times (6.0); needs buffer_rings
-  bool send_zero_copy = false;     // IORING_OP_SEND_ZC (6.0)
+  bool send_zero_copy = false;     // IORING_OP_SENDMSG_ZC (6.1)
   bool ring_messages = false;      // IORING_OP_MSG_RING (5.18)
 };
 

@@ -38,6 +38,11 @@ constexpr Counted counted[] = {
     {"twinwire_io_uring_waits_total", &Counters::waits,
      "Calls of io_uring_enter(2) with nothing else to do: the loop slept."},
     {"twinwire_operations_total", &Counters::operations, "Operations handed to io_uring."},
+    {"twinwire_multishot_completions_total", &Counters::multishot_completions,
+     "Completions of operations that went on: connections accepted and bytes received without a "
+     "request of their own."},
+    {"twinwire_zero_copy_writes_total", &Counters::zero_copy_writes,
+     "Writes that were sent without a copy (SEND_ZC)."},
     {"twinwire_operations_queued_total", &Counters::queued,
      "Operations that met a full submission queue and waited."},
     {"twinwire_operations_canceled_total", &Counters::cancels,
@@ -55,7 +60,7 @@ constexpr Measured measured[] = {
     {"twinwire_operations_in_flight", &RingSample::operations_in_flight,
      "Operations that the kernel has not finished."},
     {"twinwire_receive_buffers_lent", &RingSample::receive_buffers_lent,
-     "Receive buffers of 128 KiB that hold bytes which somebody still uses."},
+     "Receive buffers that hold bytes which somebody still uses."},
     {"twinwire_message_bytes", &RingSample::message_bytes,
      "Bytes of message buffers that are in use."},
 };
@@ -67,8 +72,8 @@ RingSample sample(Ring& ring, unsigned shard) {
           ring.counters(),
           ring.busy(),
           ring.scheduler().live(),
-          ring.operations().in_flight(),
-          ring.receive_buffers().lent(),
+          ring.core().operations().in_flight(),
+          ring.core().receive_buffers().lent() + ring.core().small_receive_buffers().lent(),
           ring.buffers().bytes_in_use()};
 }
 

@@ -44,7 +44,7 @@ Result<DescriptorRef> RingNetwork::open(const Address& address, int type) noexce
   // Blocking: on a non-blocking socket io_uring hands EAGAIN on instead of waiting.
   const int fd = ::socket(address.is_v4() ? AF_INET : AF_INET6, type | SOCK_CLOEXEC, 0);
   if (fd < 0) return last_error();
-  DescriptorRef socket = ring_->adopt(fd);
+  DescriptorRef socket = ring_->core().adopt(fd);
   if (!socket) return Errc::no_resources;
   return socket;
 }
@@ -63,7 +63,7 @@ Result<std::unique_ptr<Acceptor>> RingNetwork::listen(const Address& address,
   if (!bind_to(fd, address) || ::listen(fd, options.backlog) != 0) return last_error();
   const Address local = local_address(fd);
   std::unique_ptr<Acceptor> acceptor(new (std::nothrow)
-                                         RingAcceptor(*ring_, std::move(*socket), local));
+                                         RingAcceptor(ring_->core(), std::move(*socket), local));
   if (acceptor == nullptr) return Errc::no_resources;
   return acceptor;
 }
@@ -95,9 +95,9 @@ Result<std::unique_ptr<ByteStream>> RingNetwork::dial(const Address& address,
     return Error{Errc::refused, ECONNREFUSED};
   }
   std::unique_ptr<ByteStream> stream(new (std::nothrow)
-                                         RingStream(*ring_, std::move(socket), local, peer));
+                                         RingStream(ring_->core(), std::move(socket), local, peer));
   if (stream == nullptr) return Errc::no_resources;
-  ++ring_->count().connections_dialed;
+  ++ring_->core().count().connections_dialed;
   return stream;
 }
 
@@ -114,7 +114,7 @@ Result<std::unique_ptr<DatagramSocket>> RingNetwork::bind(const Address& address
   if (!bind_to(fd, address)) return last_error();
   const Address local = local_address(fd);
   std::unique_ptr<DatagramSocket> bound(new (std::nothrow)
-                                            RingDatagram(*ring_, std::move(*socket), local));
+                                            RingDatagram(ring_->core(), std::move(*socket), local));
   if (bound == nullptr) return Errc::no_resources;
   return bound;
 }

@@ -26,7 +26,13 @@ struct RingOptions {
   std::uint32_t provided_buffers =
       512;  // that the kernel picks from, a power of two; 0: none are provided
   std::uint32_t receive_buffers_max =
-      8192;  // of 128 KiB each, at most 65,535; lent out or provided
+      8192;  // of 128 KiB, and as many of 16 KiB, at most 65,535; lent out or provided
+  bool multishot_receive = true;  // where the kernel has it (Linux 6.0) and buffers are provided
+  bool multishot_accept = true;   // where the kernel has it (Linux 5.19)
+  // Writes of at least so many bytes are sent without a copy (SEND_ZC, Linux 6.1; 0: none). Such a write ends when the
+  // peer's kernel has acknowledged the bytes, one round trip later, so it pays for large batches over a network whose
+  // round trip is short; over loopback the kernel copies all the same.
+  std::size_t zero_copy_min = 0;
   std::size_t message_bytes_max = BufferPool::default_limit;
   std::size_t stack_size = StackPool::default_slot_size;
   std::size_t stacks_max = 1'000'000;

@@ -19,7 +19,7 @@ Result<SignalWait> SignalWait::create(Ring& ring, std::initializer_list<int> sig
     return from_errno(error);
   const int fd = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   if (fd < 0) return from_errno(errno);
-  DescriptorRef file = ring.adopt(fd);
+  DescriptorRef file = ring.core().adopt(fd);
   if (!file) return Errc::no_resources;
   return SignalWait(std::move(file));
 }

@@ -15,16 +15,16 @@ namespace {
 // Of its own beside RingAcceptor, since what it accepts inherits nothing from the listener: buffers are set here.
 class UnixAcceptor final : public Acceptor {
  public:
-  UnixAcceptor(Ring& ring, DescriptorRef socket, UnixFile file,
+  UnixAcceptor(RingCore& core, DescriptorRef socket, UnixFile file,
                const StreamOptions& options) noexcept
-      : ring_(&ring), file_(std::move(file)), socket_(std::move(socket)), options_(options) {}
+      : core_(&core), file_(std::move(file)), socket_(std::move(socket)), options_(options) {}
   ~UnixAcceptor() override { socket_->abort(); }
 
   Result<std::unique_ptr<ByteStream>> accept(Deadline deadline) override;
   Address local() const noexcept override { return {}; }
 
  private:
-  Ring* ring_;
+  RingCore* core_;
   UnixFile
       file_;  // goes after the socket: who dials meanwhile is refused, and no file is left that is nobody's
   DescriptorRef socket_;
@@ -33,7 +33,7 @@ class UnixAcceptor final : public Acceptor {
 
 Result<std::unique_ptr<ByteStream>> UnixAcceptor::accept(Deadline deadline) {
   const DescriptorRef socket = socket_;  // this acceptor may be gone when the kernel answers
-  Ring& ring = *ring_;
+  RingCore& core = *core_;
   const StreamOptions options = options_;
   if (socket->aborted()) return Errc::shutting_down;
   io_uring_sqe request{};
@@ -50,12 +50,12 @@ Result<std::unique_ptr<ByteStream>> UnixAcceptor::accept(Deadline deadline) {
     }
   }
   set_buffers(completion.result, options.send_buffer, options.receive_buffer);
-  DescriptorRef connection = ring.adopt(completion.result);
+  DescriptorRef connection = core.adopt(completion.result);
   if (!connection) return Errc::no_resources;
   std::unique_ptr<ByteStream> stream(
-      new (std::nothrow) RingStream(ring, std::move(connection), Address{}, Address{}));
+      new (std::nothrow) RingStream(core, std::move(connection), Address{}, Address{}));
   if (stream == nullptr) return Errc::no_resources;
-  ++ring.count().connections_accepted;
+  ++core.count().connections_accepted;
   return stream;
 }
 
@@ -81,11 +81,12 @@ Error connect_error(const Completion& completion) noexcept {
 
 Result<DescriptorRef> UnixNetwork::open(const StreamOptions& options) noexcept {
   if (asks_for_tcp(options)) return Error{Errc::unsupported, EINVAL};
+  if (ring_->core().options().zero_copy_min != 0) return Error{Errc::unsupported, EOPNOTSUPP};
   // Blocking, as all that io_uring is to wait for.
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return from_errno(errno);
   set_buffers(fd, options.send_buffer, options.receive_buffer);
-  DescriptorRef socket = ring_->adopt(fd);
+  DescriptorRef socket = ring_->core().adopt(fd);
   if (!socket) return Errc::no_resources;
   return socket;
 }
@@ -98,7 +99,7 @@ Result<std::unique_ptr<Acceptor>> UnixNetwork::listen(const Address&,
   auto file = listen_on((*socket)->fd(), name_, options.backlog);
   if (!file) return file.error();
   std::unique_ptr<Acceptor> acceptor(new (std::nothrow) UnixAcceptor(
-      *ring_, std::move(*socket), std::move(*file), options.stream));
+      ring_->core(), std::move(*socket), std::move(*file), options.stream));
   if (acceptor == nullptr) return Errc::no_resources;
   return acceptor;
 }
@@ -117,9 +118,9 @@ Result<std::unique_ptr<ByteStream>> UnixNetwork::dial(const Address&, const Stre
       socket->perform(Direction::out, request, deadline, "a connection to a peer");
   if (completion.result < 0) return connect_error(completion);
   std::unique_ptr<ByteStream> stream(
-      new (std::nothrow) RingStream(*ring_, std::move(socket), Address{}, Address{}));
+      new (std::nothrow) RingStream(ring_->core(), std::move(socket), Address{}, Address{}));
   if (stream == nullptr) return Errc::no_resources;
-  ++ring_->count().connections_dialed;
+  ++ring_->core().count().connections_dialed;
   return stream;
 }
 
@@ -141,6 +142,9 @@ std::string explain_unix(const UnixName& name, const Error& error) {
     case ECONNREFUSED:
       return "nobody listens on " + path + ": start the server, or look at the name";
     case EPROTOTYPE: return path + " is a socket of another kind, not of streams";
+    case EOPNOTSUPP:
+      return "this ring sends without a copy (RingOptions::zero_copy_min), which Unix-domain "
+             "sockets cannot";
     case EINVAL:
       if (error == Errc::unsupported)
         return "an option was asked for that Unix-domain sockets do not have: only the sizes of "

@@ -24,7 +24,8 @@ class UnixNetwork final : public Network {
       : ring_(&ring), network_(&network), name_(std::move(name)) {}
 
   // As listen_on() in real/unix_listen.h. The file has the permissions that umask(2) leaves; it goes with the Acceptor.
-  // Errors     unreachable (errno tells) · no_resources · unsupported (EINVAL: an option that only TCP has)
+  // Errors     unreachable (errno tells) · no_resources · unsupported (EINVAL: an option that only TCP has;
+  //            EOPNOTSUPP: the ring sends without a copy)
   Result<std::unique_ptr<Acceptor>> listen(const Address&, const ListenOptions& options) override;
   // Suspends   While the listener's backlog is full.
   // Errors     refused (nobody listens there) · unreachable (ENOENT, EACCES, EPROTOTYPE ...) · timed_out · canceled ·

@@ -96,6 +96,15 @@ class FramedReader {
   // The first three are final: every later call returns the same.
   Result<Message> read_message(std::size_t max, Deadline deadline);
 
+  // The next message, if it is whole in what earlier calls have fetched: for whoever answers in one batch all that one
+  // read brought.
+  //
+  // Promise    As read_message, of which it is one whose deadline has passed, but for asking neither clock nor network:
+  //            what only the network holds is not seen, nor a reset or the peer's end.
+  // Suspends   Never.
+  // Errors     timed_out (none is here; nothing is lost) · otherwise those of read_message
+  Result<Message> try_read_message(std::size_t max);
+
  private:
   FramedHalf core_;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading: bytes from the stream into the decoder until it yields a frame.
 #include <cstring>
+#include <optional>
 
 #include "transport/base/plant.h"
 #include "transport/base/sometimes.h"
@@ -100,10 +101,16 @@ Error read_failed(FramedCore& core, Error error) {
   }
 }
 
-Result<void> read_one(FramedCore& core, std::size_t max, Deadline deadline, Message& message) {
+// Why nothing may be read any more, or not by this fiber.
+std::optional<Error> refusal(FramedCore& core) {
   if (core.read_error) return *core.read_error;
   if (core.closing) return end_by_close(core);
-  if (core.scheduler().cancel_pending()) return Errc::canceled;
+  if (core.scheduler().cancel_pending()) return Error{Errc::canceled, 0};
+  return std::nullopt;
+}
+
+Result<void> read_one(FramedCore& core, std::size_t max, Deadline deadline, Message& message) {
+  if (const auto refused = refusal(core)) return *refused;
   if (PLANT(read_ignores_deadline)) deadline = Deadline::never();
   for (;;) {
     const auto whole = core.decoder.next(max, message);
@@ -115,10 +122,18 @@ Result<void> read_one(FramedCore& core, std::size_t max, Deadline deadline, Mess
   }
 }
 
-}  // namespace
+// The same of what the decoder holds.
+Result<void> take_one(FramedCore& core, std::size_t max, Message& message) {
+  if (const auto refused = refusal(core)) return *refused;
+  const auto whole = core.decoder.next(max, message);
+  if (!whole) return read_failed(core, whole.error());
+  if (!*whole) return Errc::timed_out;
+  return {};
+}
 
-Result<Message> FramedReader::read_message(std::size_t max, Deadline deadline) {
-  FramedCore& core = *core_.operator->();
+// `read(message)`: after the message that accept() has read ahead, where it did.
+template <class Read>
+Result<Message> read_or_first(FramedCore& core, std::size_t max, Read&& read) {
   TWINWIRE_CHECK(max >= header_size, "no frame is smaller than its header");
   InsideReader mark(core);
   Result<Message> message{std::in_place};  // the one that is returned, so that it is never moved
@@ -129,10 +144,23 @@ Result<Message> FramedReader::read_message(std::size_t max, Deadline deadline) {
       message = std::move(*core.first_message);
       core.first_message.reset();
     }
-  } else if (auto read = read_one(core, max, deadline, *message); !read) {
-    message = read.error();
+  } else if (auto done = read(*message); !done) {
+    message = done.error();
   }
   return message;
+}
+
+}  // namespace
+
+Result<Message> FramedReader::read_message(std::size_t max, Deadline deadline) {
+  FramedCore& core = *core_.operator->();
+  return read_or_first(core, max,
+                       [&](Message& message) { return read_one(core, max, deadline, message); });
+}
+
+Result<Message> FramedReader::try_read_message(std::size_t max) {
+  FramedCore& core = *core_.operator->();
+  return read_or_first(core, max, [&](Message& message) { return take_one(core, max, message); });
 }
 
 Result<void> FramedConn::await_first_message(std::size_t max, Deadline deadline) {

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/bench_svg.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdarg>
+#include <cstdio>
+
+#include "cli/exit_code.h"
+
+namespace twinwire::cli {
+namespace {
+
+// The axis is logarithmic: twice as fast and half as fast are as far from 1.
+constexpr double ratio_min = 0.5;
+constexpr double ratio_max = 16;
+constexpr double left = 190;
+constexpr double width = 560;
+constexpr double row_height = 18;
+constexpr double head_height = 26;
+
+double x_of(double ratio) {
+  const double at = std::log(std::clamp(ratio, ratio_min, ratio_max) / ratio_min) /
+                    std::log(ratio_max / ratio_min);
+  return left + at * width;
+}
+
+[[gnu::format(printf, 2, 3)]] void append(std::string& svg, const char* format, ...) {
+  char text[512];
+  va_list arguments;
+  va_start(arguments, format);
+  (void)std::vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  svg += text;
+}
+
+void append_axis(std::string& svg, double top, double bottom) {
+  for (const double ratio : {0.5, 0.75, 1.0, 1.5, 2.0, 4.0, 8.0, 16.0}) {
+    const double x = x_of(ratio);
+    append(svg, "<line x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f' stroke='%s'/>\n", x, top, x, bottom,
+           ratio == 1.0 ? "#444" : "#ddd");
+    append(svg, "<text x='%.1f' y='%.1f' text-anchor='middle'>%g</text>\n", x, top - 5, ratio);
+  }
+}
+
+// Green where ours is faster, red where it is slower.
+void append_bar(std::string& svg, const RatioBar& bar, double y) {
+  const double one = x_of(1);
+  const double middle = x_of(bar.middle);
+  const double center = y + row_height / 2;
+  append(svg, "<text x='%.1f' y='%.1f' text-anchor='end'>%s</text>\n", left - 8, center + 4,
+         bar.name.c_str());
+  append(svg, "<rect x='%.1f' y='%.1f' width='%.1f' height='%.1f' fill='%s'/>\n",
+         std::min(one, middle), y + 3, std::abs(middle - one), row_height - 6,
+         bar.middle >= 1 ? "#5a9e6f" : "#c4574f");
+  append(svg, "<line x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f' stroke='#222'/>\n", x_of(bar.low),
+         center, x_of(bar.high), center);
+  for (const double end : {bar.low, bar.high})
+    append(svg, "<line x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f' stroke='#222'/>\n", x_of(end),
+           center - 4, x_of(end), center + 4);
+  append(svg, "<text x='%.1f' y='%.1f'>%.2f</text>\n",
+         std::max({middle, x_of(bar.high), one}) + 6, center + 4, bar.middle);
+}
+
+}  // namespace
+
+std::string ratio_svg(const std::vector<RatioGroup>& groups) {
+  constexpr double top = 50;
+  double bottom = top;
+  for (const RatioGroup& group : groups)
+    bottom += head_height + row_height * static_cast<double>(group.bars.size());
+  std::string svg;
+  append(svg,
+         "<svg xmlns='http://www.w3.org/2000/svg' width='%.0f' height='%.0f' "
+         "font-family='sans-serif' font-size='12'>\n",
+         left + width + 60, bottom + 20);
+  svg += "<rect width='100%' height='100%' fill='white'/>\n";
+  append(svg, "<text x='%.1f' y='18'>messages per second, ours / its</text>\n", left);
+  append_axis(svg, top, bottom);
+  double y = top;
+  for (const RatioGroup& group : groups) {
+    append(svg, "<text x='8' y='%.1f' font-weight='bold'>%s</text>\n", y + head_height - 8,
+           group.label.c_str());
+    y += head_height;
+    for (const RatioBar& bar : group.bars) {
+      append_bar(svg, bar, y);
+      y += row_height;
+    }
+  }
+  svg += "</svg>\n";
+  return svg;
+}
+
+void write_ratio_svg(const std::string& path, const std::vector<RatioGroup>& groups) {
+  const std::string svg = ratio_svg(groups);
+  std::FILE* file = std::fopen(path.c_str(), "w");
+  const bool written = file != nullptr && std::fwrite(svg.data(), 1, svg.size(), file) == svg.size();
+  if ((file != nullptr && std::fclose(file) != 0) || !written)
+    throw Failure(ExitCode::environment, "cannot write " + path);
+}
+
+}  // namespace twinwire::cli

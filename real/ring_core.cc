@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "real/ring_core.h"
+
+#include "transport/base/check.h"
+
+namespace twinwire::real {
+
+RingCore::RingCore(Kernel& kernel, Scheduler& scheduler, const RingOptions& options) noexcept
+    : options_(options),
+      scheduler_(&scheduler),
+      large_buffers_(large_receive_buffer, 0, options.receive_buffers_max),
+      small_buffers_(small_receive_buffer, 1, options.receive_buffers_max),
+      kernel_(kernel, counters_),
+      operations_(kernel_, scheduler, counters_, options.operations_max),
+      refuser_(kernel) {}
+
+RingCore::~RingCore() {
+  settle();
+  TWINWIRE_CHECK(operations_.in_flight() == 0,
+                 "a ring was destroyed while the kernel still worked for it");
+}
+
+int RingCore::open(const RingOptions& options) noexcept {
+  if (const int error = kernel_.open(options); error != 0) return error;
+  if (options.zero_copy_min != 0 && kernel_.supports(IORING_OP_SENDMSG_ZC))
+    zero_copy_min_ = options.zero_copy_min;
+  // Without provided buffers (before Linux 5.19) each receive brings its own.
+  if (options.provided_buffers == 0) return 0;
+  if (large_buffers_.provide(kernel_, options.provided_buffers) && options.multishot_receive)
+    (void)small_buffers_.provide(kernel_, options.provided_buffers);
+  return 0;
+}
+
+void RingCore::settle() noexcept {
+  // Each turn sleeps until something completes, or for a tenth of a second.
+  constexpr int turns_max = 10;
+  std::size_t before = 0;
+  for (int idle = 0; operations_.in_flight() != 0 && idle < turns_max; ++idle) {
+    if (operations_.in_flight() != before) idle = 0;
+    before = operations_.in_flight();
+    turn(std::chrono::milliseconds(100));
+  }
+}
+
+void RingCore::turn(Duration wait) noexcept {
+  const bool all_queued = operations_.submit_queued();
+  if (wait > Duration::zero() && all_queued && !kernel_.has_completions())
+    kernel_.wait(wait);
+  else
+    kernel_.poll();
+  operations_.reap();
+}
+
+}  // namespace twinwire::real
