@@ -27,9 +27,9 @@ Result<std::string> read_head(ByteStream& stream, Deadline deadline) {
 // Ends the stream, and reads on to the peer's end: what was left unread would turn the end into a reset, which takes
 // the answer with it.
 void end(ByteStream& stream, Deadline deadline) {
-  constexpr std::size_t patience = 256 * 1024;  // bytes
+  constexpr std::size_t bytes_max = std::size_t{256} * 1024;
   if (!stream.shutdown_write(deadline)) return;
-  for (std::size_t n = 0; n < patience;) {
+  for (std::size_t n = 0; n < bytes_max;) {
     const auto bytes = stream.read(deadline);
     if (!bytes || bytes->empty()) return;
     n += bytes->size();

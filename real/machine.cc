@@ -51,11 +51,12 @@ void look_at_datagrams(Machine& machine) noexcept {
 }
 
 bool has_cheap_guards() noexcept {
-  constexpr std::size_t page = 4096;
-  void* memory = ::mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  constexpr std::size_t guard_bytes = 4096;
+  void* memory =
+      ::mmap(nullptr, guard_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return false;
-  const bool has = ::madvise(memory, page, MADV_GUARD_INSTALL) == 0;
-  ::munmap(memory, page);
+  const bool has = ::madvise(memory, guard_bytes, MADV_GUARD_INSTALL) == 0;
+  ::munmap(memory, guard_bytes);
   return has;
 }
 

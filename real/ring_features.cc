@@ -15,7 +15,7 @@
 namespace twinwire::real {
 namespace {
 
-constexpr std::size_t page = 4096;
+constexpr std::size_t buffer_ring_bytes = 4096;
 enum Name : std::uint64_t { accepting = 1, receiving };
 
 class SmallRing {
@@ -124,7 +124,8 @@ RingFeatures examine_ring() noexcept {
     features.ring_messages = ::io_uring_opcode_supported(probe, IORING_OP_MSG_RING) != 0;
     ::io_uring_free_probe(probe);
   }
-  void* memory = ::mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* memory = ::mmap(nullptr, buffer_ring_bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory != MAP_FAILED) {
     io_uring_buf_reg request{};
     request.ring_addr = reinterpret_cast<std::uintptr_t>(memory);
@@ -134,7 +135,7 @@ RingFeatures examine_ring() noexcept {
     if (features.buffer_rings)
       features.multishot_receive = receives_many(ring, static_cast<io_uring_buf_ring*>(memory));
     if (features.buffer_rings) (void)::io_uring_unregister_buf_ring(&ring.raw(), 0);
-    ::munmap(memory, page);
+    ::munmap(memory, buffer_ring_bytes);
   }
   features.multishot_accept = accepts_many(ring);
   return features;
