@@ -41,7 +41,8 @@ struct Contestant {
   std::vector<std::string> kinds;
 
   bool does(RealKind kind) const {
-    return ours || std::ranges::find(kinds, peers::real_kind_names[std::size_t(kind)]) != kinds.end();
+    return ours ||
+           std::ranges::find(kinds, peers::real_kind_names[std::size_t(kind)]) != kinds.end();
   }
 };
 
@@ -59,9 +60,8 @@ std::pair<std::size_t, std::size_t> parse_pair(const std::string& text, const ch
   const auto second = cross == std::string::npos ? std::nullopt : parse_u64(text.substr(cross + 1));
   if (!first || !second || *first < first_min || *first > first_max || *second < 1 ||
       *second > second_max)
-    bad_usage("'" + text + "' is no pair such as " + example + ", of " +
-              std::to_string(first_min) + " to " + std::to_string(first_max) + " and 1 to " +
-              std::to_string(second_max));
+    bad_usage("'" + text + "' is no pair such as " + example + ", of " + std::to_string(first_min) +
+              " to " + std::to_string(first_max) + " and 1 to " + std::to_string(second_max));
   return {*first, *second};
 }
 
@@ -137,6 +137,7 @@ double rate(const RealReport& r) {
 double cost(const RealReport& r) {
   return static_cast<double>(r.processor_ns) / static_cast<double>(r.messages);
 }
+double thrift(const RealReport& r) { return 1 / cost(r); }
 double calls(const RealReport& r) {
   return static_cast<double>(r.calls) / static_cast<double>(r.messages);
 }
@@ -179,10 +180,12 @@ std::vector<std::string> real_row(const std::string& label, const Series& ours,
   std::vector<std::string> row = {label, series.contestant->name, whole(series.median_of(rate))};
   const bool timed = series.rounds[0].p50_ns != 0;
   if (&ours == &series) {
-    for (int i = 0; i < 3; ++i) row.emplace_back("-");
+    for (int i = 0; i < 4; ++i) row.emplace_back("-");
   } else {
     const Ratio ratio = ratio_of(ours, series, rate);
-    for (const double value : {ratio.middle, ratio.low, ratio.high}) row.push_back(decimal(value, 2));
+    const double by_cpu = ratio_of(ours, series, thrift).middle;
+    for (const double value : {ratio.middle, ratio.low, ratio.high, by_cpu})
+      row.push_back(decimal(value, 2));
   }
   row.push_back(whole(series.median_of(cost)));
   row.push_back(decimal(series.median_of(calls), 4));
@@ -209,7 +212,7 @@ ExitCode bench_real(const RealArguments& asked) {
   std::fflush(stdout);
 
   std::vector<std::vector<std::string>> rows = {{"work", "who", "messages/s", "ours/its", "min",
-                                                 "max", "ns", "calls", "p50 ns", "p99 ns",
+                                                 "max", "by cpu", "ns", "calls", "p50 ns", "p99 ns",
                                                  "p50 ours/its"}};
   std::vector<RatioGroup> bars;
   std::uint64_t verified = 0;
@@ -228,9 +231,10 @@ ExitCode bench_real(const RealArguments& asked) {
   std::printf("%s", format_table(rows, true).c_str());
   std::printf(
       "ours/its: of messages per second, the median of the ratios within each round, with min and "
-      "max. ns: processor\n"
-      "time a message, of both ends. calls: system calls a message, of both ends. A message of an "
-      "echo is a round trip.\n"
+      "max. by cpu: of\n"
+      "messages per second of processor time, of both ends. ns: processor time a message. calls: "
+      "system calls a message.\n"
+      "A message of an echo is a round trip\n"
       "%s messages counted, sums verified\n",
       with_commas(verified).c_str());
   if (!asked.svg.empty()) write_ratio_svg(asked.svg, bars);
@@ -241,7 +245,8 @@ ExitCode bench_real(const RealArguments& asked) {
 
 void add_bench_real(CLI::App& bench, ExitCode& code) {
   auto* verb = bench.add_subcommand(
-      "real", "ours over loopback, beside io_uring by hand and what people use, doing the same work");
+      "real",
+      "ours over loopback, beside io_uring by hand and what people use, doing the same work");
   auto options = std::make_shared<RealArguments>();
   verb->add_option("--only", options->only,
                    "work: stream, echo, ping-pong or singles; may be repeated");

@@ -37,34 +37,29 @@ class RealServer {
     auto [reader, writer] = split(std::move(conn));
     Batch batch(batch_messages_max);
     for (;;) {
-      auto message = reader.read_message(default_max_message, never);
-      if (!message && message.error() == Errc::closed) break;
-      // All that came with it, in one batch.
-      while (message) {
-        take(c, std::move(*message), batch);
-        if (batch.size() == batch_messages_max) break;
-        message = reader.try_read_message(default_max_message);
-      }
-      if (!message && message.error() != Errc::timed_out)
-        require_result(message, "the connection was lost");
-      if (batch.empty()) continue;
+      const auto read = reader.read_batch(batch, default_max_message, never);
+      if (!read && read.error() == Errc::closed) break;
+      require_result(read, "the connection was lost");
+      bool asked = false;
+      for (const Message& message : batch.messages()) asked = take(c, message) || asked;
+      if (asked || !work_.echoes()) batch.clear();
+      if (asked) batch.push(answer());
+      // What came together goes back together.
       require_result(writer.send_batch(batch, never), "an echo was not taken");
     }
     (void)writer.close(bench_grace);
   }
 
  private:
-  void take(std::size_t c, Message message, Batch& batch) {
-    if (message.header().command() == peers::data_command) [[likely]] {
-      Totals& totals = totals_[c];
-      if (work_.kind == RealKind::singles)
-        peers::add_unordered(totals, message.bytes());
-      else
-        totals.add(message.bytes().data(), message.size());
-      if (work_.echoes()) batch.push(std::move(message));
-      return;
-    }
-    batch.push(answer());
+  // Yes: it is the question, which comes after everything else.
+  bool take(std::size_t c, const Message& message) {
+    if (message.header().command() != peers::data_command) return true;
+    Totals& totals = totals_[c];
+    if (work_.kind == RealKind::singles)
+      peers::add_unordered(totals, message.bytes());
+    else
+      totals.add(message.bytes().data(), message.size());
+    return false;
   }
   Message answer() {
     RealTotals totals;
@@ -76,8 +71,7 @@ class RealServer {
     const std::uint64_t calls = ring_->counters().enters;
     totals.processor_ns = processor - std::exchange(processor_, processor);
     totals.calls = calls - std::exchange(calls_, calls);
-    auto answer =
-        MutableMessage::create(network_->buffers(), peers::answer_command, sizeof totals);
+    auto answer = MutableMessage::create(network_->buffers(), peers::answer_command, sizeof totals);
     require_result(answer, "no memory for the answer");
     peers::write_real_answer(answer->bytes().first<peers::real_answer_size>(), totals);
     return std::move(*answer).freeze();
@@ -96,22 +90,23 @@ class RealServer {
 // Many fibers' one writer, each of which sends one message to a call.
 class SinglesWriter {
  public:
-  SinglesWriter(Scheduler& scheduler, FramedWriter& writer)
-      : scheduler_(&scheduler), writer_(&writer) {}
+  SinglesWriter(Scheduler& scheduler, FramedWriter writer)
+      : scheduler_(&scheduler), writer_(std::move(writer)) {}
 
-  Result<void> send(Message message) {
-    while (taken_) (void)waiting_.wait(*scheduler_, never, "its turn to send");
+  Result<void> send(Message message, Deadline deadline) {
+    while (taken_) (void)waiting_.wait(*scheduler_, deadline, "its turn to send");
     taken_ = true;
     batch_.push(std::move(message));
-    auto sent = writer_->send_batch(batch_, never);
+    auto sent = writer_.send_batch(batch_, deadline);
     taken_ = false;
     waiting_.wake_one(*scheduler_);
     return sent;
   }
+  Result<void> close(Duration grace) { return writer_.close(grace); }
 
  private:
   Scheduler* scheduler_;
-  FramedWriter* writer_;
+  FramedWriter writer_;
   Batch batch_{1};
   WaitQueue waiting_;
   bool taken_ = false;
@@ -143,6 +138,8 @@ class RealClient {
       auto [reader, writer] = split(std::move(*conn));
       ends_.emplace_back(std::move(reader), std::move(writer));
     }
+    if (work_.kind == RealKind::singles)
+      singles_.emplace(network_->scheduler(), std::move(ends_[0].writer));
   }
 
   RealReport measure() {
@@ -178,7 +175,10 @@ class RealClient {
   }
 
   void close() {
-    for (End& end : ends_) (void)end.writer.close(bench_grace);
+    if (singles_)
+      (void)singles_->close(bench_grace);
+    else
+      for (End& end : ends_) (void)end.writer.close(bench_grace);
   }
 
  private:
@@ -211,12 +211,11 @@ class RealClient {
   }
 
   void singles(End& end) {
-    SinglesWriter writer(network_->scheduler(), end.writer);
     run_scope(network_->scheduler(), [&](Scope& scope) {
       for (const Message& message : messages_)
         scope.spawn("single", [&] {
           do {
-            require_result(writer.send(message), "a message was not taken");
+            require_result(singles_->send(Message(message), never), "a message was not taken");
             peers::add_unordered(end.sent, message.bytes());
           } while (peers::wall_ns() < until_);
         });
@@ -227,13 +226,12 @@ class RealClient {
     std::uint64_t asked_at = peers::wall_ns();
     send(end, work_.depth);
     for (std::size_t outstanding = work_.depth; outstanding > 0;) {
-      std::size_t count = 0;
-      auto message = end.reader.read_message(default_max_message, never);
-      for (; message; message = end.reader.try_read_message(default_max_message)) {
-        end.received.add(message->bytes().data(), message->size());
-        ++count;
-      }
-      if (message.error() != Errc::timed_out) require_result(message, "an echo did not come");
+      require_result(end.reader.read_batch(end.batch, default_max_message, never),
+                     "an echo did not come");
+      const std::size_t count = end.batch.size();
+      for (const Message& message : end.batch.messages())
+        end.received.add(message.bytes().data(), message.size());
+      end.batch.clear();
       outstanding -= count;
       const std::uint64_t now = peers::wall_ns();
       if (work_.kind == RealKind::ping_pong) {
@@ -249,8 +247,13 @@ class RealClient {
   RealTotals ask(End& end) {
     auto question = MutableMessage::create(network_->buffers(), peers::ask_command, 0);
     require_result(question, "no memory for the question");
-    end.batch.push(std::move(*question).freeze());
-    require_result(end.writer.send_batch(end.batch, never), "the question was not taken");
+    if (singles_) {
+      require_result(singles_->send(std::move(*question).freeze(), never),
+                     "the question was not taken");
+    } else {
+      end.batch.push(std::move(*question).freeze());
+      require_result(end.writer.send_batch(end.batch, never), "the question was not taken");
+    }
     auto answer = end.reader.read_message(default_max_message, never);
     require_result(answer, "no answer came");
     return peers::read_real_answer(answer->bytes());
@@ -262,6 +265,7 @@ class RealClient {
   std::vector<Message> messages_;  // prepared once, sent again and again: a batch takes a reference
   std::vector<std::uint64_t> last_;
   std::vector<End> ends_;
+  std::optional<SinglesWriter> singles_;  // has the writer of the one end
   std::uint64_t until_ = 0;
   peers::RoundTrips round_trips_;
 };
@@ -270,8 +274,7 @@ class RealClient {
 
 void serve_real(real::Ring& ring, Network& network, Scope& background, const RealWork& work,
                 const std::function<void(std::uint16_t port)>& listening) {
-  auto listener =
-      Tcp::listen(network, background, Address::v4(127, 0, 0, 1, 0), real_options());
+  auto listener = Tcp::listen(network, background, Address::v4(127, 0, 0, 1, 0), real_options());
   require_result(listener, "cannot listen");
   listening(listener->local().port);
   RealServer server(ring, network, work);
@@ -286,8 +289,7 @@ void serve_real(real::Ring& ring, Network& network, Scope& background, const Rea
   });
 }
 
-RealReport load_real(real::Ring& ring, Network& network, std::uint16_t port,
-                     const RealWork& work) {
+RealReport load_real(real::Ring& ring, Network& network, std::uint16_t port, const RealWork& work) {
   RealClient client(ring, network, work);
   client.dial(Address::v4(127, 0, 0, 1, port));
   const RealReport report = client.measure();

@@ -123,8 +123,9 @@ peers::Report bench_peer(const std::string& program, std::size_t transport,
   return run_both(
       work, [&](int out) { become_peer(program, out, {"serve", name, size, batch}); },
       [&](int out, std::uint16_t port) {
-        become_peer(program, out,
-               {"load", name, size, batch, std::to_string(work.time_ns), std::to_string(port)});
+        become_peer(
+            program, out,
+            {"load", name, size, batch, std::to_string(work.time_ns), std::to_string(port)});
       });
 }
 

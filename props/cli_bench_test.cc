@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // ctest: real_time no_tsan
 // bench: what it counts and verifies; never how fast.
+#include <algorithm>
 #include <sstream>
 
 #include "props/cli_process.h"
@@ -71,6 +72,92 @@ TEST(CliBench, the_world_is_measured_as_it_is_asked_for) {
   EXPECT_EQ(row_of("--swarm")[1], "swarm");
   EXPECT_EQ(row_of("--swarm")[5], "12,000");
   EXPECT_EQ(row_of("--fault short_write=0.5:20")[1], "given");
+}
+
+// The fields of the rows whose second word is `who`, after a work of one word.
+std::vector<std::vector<std::string>> rows_of_work(const std::string& out, const std::string& who) {
+  std::vector<std::vector<std::string>> rows;
+  std::istringstream lines(out);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::vector<std::string> row;
+    for (std::string word; words >> word;) row.push_back(word);
+    const auto at = std::find(row.begin(), row.end(), who);
+    if (at != row.begin() && at != row.end() && row.end() - at == 11) {
+      std::string work = row[0];
+      for (auto it = row.begin() + 1; it != at; ++it) work += " " + *it;
+      rows.emplace_back(at, row.end());
+      rows.back()[0] = work;
+    }
+  }
+  return rows;
+}
+
+TEST(CliBench, ours_does_every_work_of_the_real_world) {
+  const TemporaryFolder folder;
+  const Ended ended = run_tool_in(folder.path(), tool_path(),
+                                  "bench real --alone --rounds 1 --time 5ms --stream 256x256 "
+                                  "--stream 65536x16 --echo 8x4 --svg plot.svg");
+  EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+  const auto rows = rows_of_work(ended.out, "twinwire");
+  const std::vector<std::string> works = {"stream 256x256", "stream 65536x16", "echo 8x4",
+                                          "ping-pong", "singles"};
+  ASSERT_EQ(rows.size(), works.size()) << ended.out;
+  for (std::size_t i = 0; i < works.size(); ++i) {
+    EXPECT_EQ(rows[i][0], works[i]);
+    for (const std::size_t column : {1, 6, 7}) EXPECT_NE(rows[i][column], "0") << ended.out;
+    EXPECT_EQ(rows[i][8] != "-", works[i] == "ping-pong") << "who has round trips\n" << ended.out;
+  }
+  EXPECT_NE(ended.out.find("messages counted, sums verified"), std::string::npos) << ended.out;
+  EXPECT_NE(read_file(folder.path() / "plot.svg").find("stream 256x256"), std::string::npos);
+}
+
+TEST(CliBench, the_real_world_without_its_peers_says_how_to_build_them) {
+  const TemporaryFolder folder;
+  const std::string alone = (folder.path() / "twinwire").string();
+  std::filesystem::copy_file(tool_path(), alone);
+  const Ended ended = run_tool_in(folder.path(), alone, "bench real --rounds 1 --time 5ms");
+  expect_one_sentence(ended, 6, "there is no twinwire-peers beside this tool");
+  EXPECT_EQ(ended.out, "");
+}
+
+// A peer that says what it did in numbers that are known: ratio, cost and plot are computed from them.
+TEST(CliBench, ratios_are_ours_over_the_peers) {
+  const TemporaryFolder folder;
+  const std::string tool = (folder.path() / "twinwire").string();
+  std::filesystem::copy_file(tool_path(), tool);
+  const auto with_peers = [&](const std::string& load, const std::string& arguments) {
+    write_file(folder.path() / "twinwire-peers",
+               "#!/bin/sh\ncase $1 in\nreal-list) printf 'slow\\tstream\\ta slow one\\n';;\n"
+               "real-serve) echo port 1;;\nreal-load) " +
+                   load + ";;\nesac\n");
+    std::filesystem::permissions(folder.path() / "twinwire-peers",
+                                 std::filesystem::perms::owner_all);
+    return run_tool_in(folder.path(), tool,
+                       "bench real --rounds 2 --time 5ms --stream 256x256 " + arguments);
+  };
+  const std::string one_a_second =
+      "echo measured 4 messages 4000000000 ns 2000 processor ns 2 calls 0 p50 0 p99";
+  const Ended ended = with_peers(one_a_second, "--only stream --only ping-pong --svg plot.svg");
+  EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+  const auto rows = rows_of_work(ended.out, "slow");
+  ASSERT_EQ(rows.size(), 1U) << "it does streams alone\n" << ended.out;
+  EXPECT_EQ(rows[0][1], "1");
+  EXPECT_GT(std::stod(rows[0][2]), 1000) << ended.out;
+  EXPECT_LE(std::stod(rows[0][3]), std::stod(rows[0][2])) << ended.out;
+  EXPECT_GE(std::stod(rows[0][4]), std::stod(rows[0][2])) << ended.out;
+  EXPECT_EQ(rows[0][6], "500");
+  EXPECT_EQ(rows[0][7], "0.5000");
+  EXPECT_NE(read_file(folder.path() / "plot.svg").find(">slow<"), std::string::npos);
+
+  expect_one_sentence(with_peers(one_a_second, "--peer fast"), 2,
+                      "'fast' is no peer; there are slow");
+  const Ended broken = with_peers("echo it broke >&2; exit 6", "--only stream");
+  EXPECT_EQ(broken.exit_code, 6) << broken.out << broken.err;
+  EXPECT_NE(broken.err.find("it broke"), std::string::npos) << broken.err;
+  const Ended mute = with_peers("echo nonsense", "--only stream");
+  EXPECT_EQ(mute.exit_code, 6) << mute.out << mute.err;
+  EXPECT_NE(mute.err.find("'nonsense'"), std::string::npos) << mute.err;
 }
 
 // The tool stands alone in a folder: nothing is measured before the peers are found.

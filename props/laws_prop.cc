@@ -43,6 +43,7 @@ std::vector<Cell> cells() {
                                           {"recovery", 200},
                                           {"restarts", 400},
                                           {"operations", 100},
+                                          {"sharing", 2000},
                                           {"ping_pong", 200}}) {
       if (registry.find(scenario)->bodies[transport] == nullptr) continue;
       all.push_back({scenario, transport, static_cast<int>(props::seed_count(seeds / share, 10))});

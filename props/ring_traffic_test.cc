@@ -24,7 +24,8 @@ TEST_P(RingTraffic, keeps_the_laws_over_loopback) {
 }
 
 // strict_reader and accepting wait out long time-outs, in real time: the World runs those.
-INSTANTIATE_TEST_SUITE_P(Scenarios, RingTraffic, testing::Values("traffic", "limits", "ping_pong"),
+INSTANTIATE_TEST_SUITE_P(Scenarios, RingTraffic,
+                         testing::Values("traffic", "limits", "ping_pong", "sharing"),
                          [](const auto& instance) { return std::string(instance.param); });
 
 }  // namespace

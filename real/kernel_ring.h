@@ -38,13 +38,16 @@ class KernelRing {
   // Submits what is queued and waits for a completion, a signal or the end of `timeout` (never: Duration::max()).
   void wait(Duration timeout) noexcept;
 
-  // Calls f(user_data, result, flags) for each completion, in order. `f` must not suspend or enter the kernel.
-  template <class F>
-  void reap(F&& f) noexcept {
+  // Calls f(user_data, result, flags) for each completion, in order, and before that prepare(user_data) of one that
+  // comes soon. `f` must not suspend or enter the kernel.
+  template <class Prepare, class F>
+  void reap(Prepare&& prepare, F&& f) noexcept {
     unsigned head = 0;
     unsigned count = 0;
     io_uring_cqe* completion = nullptr;
     io_uring_for_each_cqe(&ring_, head, completion) {
+      // Of the last ones it looks at what earlier turns left there, which is harmless.
+      prepare(ring_.cq.cqes[(head + 2) & *ring_.cq.kring_mask].user_data);
       f(completion->user_data, completion->res, completion->flags);
       ++count;
     }

@@ -81,7 +81,8 @@ Completion Operations::perform(io_uring_sqe& request, Descriptor& target, Operat
                                Deadline deadline, const char* waiting_for) {
   for (;;) {
     if (scheduler_->cancel_pending()) return {-ECANCELED, 0, Wake::canceled};
-    if (deadline.at <= scheduler_->now()) return {-ECANCELED, 0, Wake::timed_out};
+    if (deadline != Deadline::never() && deadline.at <= scheduler_->now())
+      return {-ECANCELED, 0, Wake::timed_out};
     id = begin(request, target);
     if (id.generation == 0) return {-ENOMEM, 0, Wake::ready};
 
@@ -152,12 +153,6 @@ bool Operations::submit_queued() noexcept {
   queue_.clear();
   queue_head_ = 0;
   return true;
-}
-
-void Operations::reap() noexcept {
-  kernel_->reap([this](std::uint64_t user_data, std::int32_t result, std::uint32_t flags) {
-    complete(user_data, result, flags);
-  });
 }
 
 void Operations::complete(std::uint64_t user_data, std::int32_t result,

@@ -87,8 +87,18 @@ class Operations {
 
   // Moves what met a full submission queue into it. False: some of it is still waiting.
   bool submit_queued() noexcept;
-  // Takes what the kernel has completed and makes the fibers ready.
-  void reap() noexcept;
+  // Takes what the kernel has completed: makes its fiber ready, or tells its handler.
+  void complete(std::uint64_t user_data, std::int32_t result, std::uint32_t flags) noexcept;
+
+  // complete() will soon be called with `user_data`, or not at all.
+  void prefetch(std::uint64_t user_data) const noexcept {
+    const auto index = static_cast<std::uint32_t>(user_data);
+    if (index >= slots_.size()) return;
+    const Slot& slot = slots_[index];
+    if (slot.fiber != nullptr) __builtin_prefetch(slot.fiber);
+    if (slot.handler != nullptr) __builtin_prefetch(slot.handler);
+    __builtin_prefetch(slot.target);
+  }
 
   std::size_t in_flight() const noexcept { return in_flight_; }
   bool any_queued() const noexcept { return queue_head_ != queue_.size(); }
@@ -125,7 +135,6 @@ class Operations {
   OperationId begin(io_uring_sqe& request, Descriptor& target) noexcept;
   void submit(OperationId id, const io_uring_sqe& request, bool is_cancel) noexcept;
   void submit_cancel(OperationId id) noexcept;
-  void complete(std::uint64_t user_data, std::int32_t result, std::uint32_t flags) noexcept;
 
   KernelRing* kernel_;
   Scheduler* scheduler_;

@@ -30,14 +30,13 @@ bool Ring::turn(TimePoint until, bool idle) {
     const TimePoint turn_before = clock_.now();
     busy_.add(clock_.refresh() - turn_before);
   }
-  Duration wait = Duration::zero();
-  if (idle && until != TimePoint::never()) {
-    if (!core_.has_work()) wait = std::max(until - clock_.refresh(), Duration::zero());
-  } else if (idle) {
-    if (core_.operations().in_flight() == 0 && !core_.has_work()) return false;
-    wait = Duration::max();
+  if (!idle || core_.has_work()) {
+    core_.turn(Duration::zero());
+  } else if (until == TimePoint::never() && core_.operations().in_flight() == 0) {
+    return false;
+  } else {
+    core_.turn(until, clock_.now());
   }
-  core_.turn(wait);
   clock_.refresh();
   return true;
 }

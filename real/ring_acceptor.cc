@@ -14,7 +14,7 @@
 namespace twinwire::real {
 namespace {
 
-constexpr std::size_t queued_max = 64;  // not taken, before the accept is told to end
+constexpr std::size_t untaken_max = 64;  // not taken, before the accept is told to end
 
 Error accept_error(const Completion& completion) noexcept {
   const Error error = error_of(completion);
@@ -65,7 +65,7 @@ void RingAcceptor::on_completion(std::int32_t result, std::uint32_t, bool last) 
         if (result >= 0) core_->kernel().close_with_reset(result);
       }
   }
-  if (!last && !stopping_ && queue_.size() - taken_ >= queued_max) {
+  if (!last && !stopping_ && queue_.size() - taken_ >= untaken_max) {
     stopping_ = true;
     socket_->stop(Direction::in);
   }

@@ -11,6 +11,7 @@ RingCore::RingCore(Kernel& kernel, Scheduler& scheduler, const RingOptions& opti
       large_buffers_(large_receive_buffer, 0, options.receive_buffers_max),
       small_buffers_(small_receive_buffer, 1, options.receive_buffers_max),
       kernel_(kernel, counters_),
+      timer_(kernel_),
       operations_(kernel_, scheduler, counters_, options.operations_max),
       refuser_(kernel) {}
 
@@ -48,7 +49,24 @@ void RingCore::turn(Duration wait) noexcept {
     kernel_.wait(wait);
   else
     kernel_.poll();
-  operations_.reap();
+  reap();
+}
+
+void RingCore::turn(TimePoint until, TimePoint now) noexcept {
+  if (until <= now) return turn(Duration::zero());
+  // Sleeps until something completes, and the timer is what completes at the latest.
+  const bool armed = until == TimePoint::never() || timer_.arm(until);
+  turn(armed ? Duration::max() : until - now);
+}
+
+void RingCore::reap() noexcept {
+  kernel_.reap([this](std::uint64_t user_data) { operations_.prefetch(user_data); },
+               [this](std::uint64_t user_data, std::int32_t result, std::uint32_t flags) {
+                 if (user_data == RingTimer::user_data) [[unlikely]]
+                   timer_.completed();
+                 else
+                   operations_.complete(user_data, result, flags);
+               });
 }
 
 }  // namespace twinwire::real

@@ -10,6 +10,7 @@
 #include "real/operation.h"
 #include "real/receive_buffers.h"
 #include "real/ring_options.h"
+#include "real/ring_timer.h"
 #include "transport/fiber/scheduler.h"
 
 namespace twinwire::real {
@@ -41,6 +42,8 @@ class RingCore {
   // One enter at most: submits what the fibers asked for, fetches what is complete and makes their fibers ready.
   // `wait`: how long it may sleep for the first completion; zero: not at all.
   void turn(Duration wait) noexcept;
+  // The same; may sleep until `until`, of CLOCK_MONOTONIC, where it is `now`.
+  void turn(TimePoint until, TimePoint now) noexcept;
   // Whether a turn() has something to do without sleeping.
   bool has_work() const noexcept { return operations_.any_queued() || kernel_.has_completions(); }
 
@@ -68,6 +71,8 @@ class RingCore {
   ReceiveBuffers& small_receive_buffers() noexcept { return small_buffers_; }
 
  private:
+  void reap() noexcept;
+
   RingOptions options_;
   std::size_t zero_copy_min_ = SIZE_MAX;
   Scheduler* scheduler_;
@@ -75,6 +80,7 @@ class RingCore {
   ReceiveBuffers large_buffers_;
   ReceiveBuffers small_buffers_;
   KernelRing kernel_;
+  RingTimer timer_;
   Operations operations_;
   Refuser refuser_;
 };

@@ -3,6 +3,7 @@
 
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
 
 #include "real/ring_core.h"
@@ -13,6 +14,29 @@ namespace twinwire::real {
 namespace {
 
 constexpr std::size_t pieces_max = 1024;  // IOV_MAX
+constexpr std::size_t merged_max = 16;
+
+// The bytes of a write, and its pieces with neighbours in memory as one: what was received together and goes back
+// together is one piece, which the kernel copies at once.
+struct Merged {
+  std::size_t bytes = 0;
+  std::size_t count = 0;  // merged_max + 1: they are more than fit
+  std::array<iovec, merged_max> pieces;
+
+  explicit Merged(std::span<const iovec> all) noexcept {
+    const std::byte* end = nullptr;
+    for (const iovec& piece : all) {
+      bytes += piece.iov_len;
+      if (count > merged_max) continue;
+      const auto* begin = static_cast<const std::byte*>(piece.iov_base);
+      if (begin == end && count != 0)
+        pieces[count - 1].iov_len += piece.iov_len;
+      else if (++count <= merged_max)
+        pieces[count - 1] = piece;
+      end = begin + piece.iov_len;
+    }
+  }
+};
 
 }  // namespace
 
@@ -39,8 +63,8 @@ void RingStream::abort() noexcept {
 
 Result<std::size_t> RingStream::write(std::span<const iovec> pieces, Deadline deadline) {
   TWINWIRE_CHECK(pieces.size() <= pieces_max, "a write takes at most 1,024 pieces");
-  std::size_t total = 0;
-  for (const iovec& piece : pieces) total += piece.iov_len;
+  Merged merged(pieces);
+  const std::size_t total = merged.bytes;
   TWINWIRE_CHECK(total > 0, "a write hands over at least one byte");
 
   const DescriptorRef socket = socket_;  // this stream may be gone when the kernel answers
@@ -49,12 +73,15 @@ Result<std::size_t> RingStream::write(std::span<const iovec> pieces, Deadline de
   io_uring_sqe request{};
   msghdr message{};
   const bool zero_copy = core_->sends_without_copy(total);
-  if (pieces.size() == 1 && !zero_copy) {
-    ::io_uring_prep_send(&request, socket->fd(), pieces[0].iov_base, total, MSG_NOSIGNAL);
+  // WAITALL: the kernel resumes a short write by itself, and is not always right about that: what it reports counts.
+  constexpr int flags = MSG_NOSIGNAL | MSG_WAITALL;
+  if (merged.count == 1 && !zero_copy) {
+    ::io_uring_prep_send(&request, socket->fd(), merged.pieces[0].iov_base, total, flags);
   } else {
-    message.msg_iov = const_cast<iovec*>(pieces.data());
-    message.msg_iovlen = pieces.size();
-    ::io_uring_prep_sendmsg(&request, socket->fd(), &message, MSG_NOSIGNAL);
+    const bool fits = merged.count <= merged_max;
+    message.msg_iov = fits ? merged.pieces.data() : const_cast<iovec*>(pieces.data());
+    message.msg_iovlen = fits ? merged.count : pieces.size();
+    ::io_uring_prep_sendmsg(&request, socket->fd(), &message, flags);
     if (zero_copy) request.opcode = IORING_OP_SENDMSG_ZC;
   }
   const Completion completion =

@@ -208,6 +208,7 @@ Result<Slice> StreamReceiver::read(Deadline deadline) {
     }
     if (!going_on_ && !(may_go_on() && start())) return receive(deadline);
     if (auto waited = wait(deadline); !waited) return waited.error();
+    if (first_ != nullptr) return take_front();
   }
 }
 

@@ -25,7 +25,7 @@ std::vector<Case> cases_of() {
   using R = ReadingCases<T>;
   using C = ConnectingCases<T>;
   using H = HalvesCases<T>;
-  return {
+  std::vector<Case> cases = {
       {"batches_arrive_whole_and_reuse_their_allocation",
        &S::batches_arrive_whole_and_reuse_their_allocation},
       {"short_writes_are_finished_and_never_surface",
@@ -57,6 +57,10 @@ std::vector<Case> cases_of() {
       {"two_listeners_cannot_have_one_port", &C::two_listeners_cannot_have_one_port},
       {"a_hundred_connections_are_served_at_once", &C::a_hundred_connections_are_served_at_once},
   };
+  if constexpr (can_try_read<T>)
+    cases.push_back({"what_came_together_is_taken_without_suspending",
+                     &R::what_came_together_is_taken_without_suspending});
+  return cases;
 }
 
 }  // namespace twinwire::props

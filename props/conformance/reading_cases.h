@@ -7,6 +7,11 @@
 
 namespace twinwire::props {
 
+// Its readers can take what is here already.
+template <class T>
+concept can_try_read =
+    requires(typename T::Reader reader) { reader.try_read_message(default_max_message); };
+
 template <Transport T>
 struct ReadingCases {
   // Clause 9: reads that are told to stop, by deadline and by cancellation, between and inside messages, lose nothing.
@@ -66,6 +71,47 @@ struct ReadingCases {
       const Duration waited = client.network->clock().now() - start;
       expect(env, !message && message.error() == Errc::timed_out, "the read times out");
       expect(env, waited >= std::chrono::milliseconds(30), "not before its deadline");
+    });
+  }
+
+  // Clause 10: what one read has brought is taken without suspending; where nothing is here, nothing happens.
+  static void what_came_together_is_taken_without_suspending(Env& env)
+    requires can_try_read<T>
+  {
+    laws::Witness witness(env.judge(), "taken", env.seed());
+    with_pair<T>(env, {}, [&](End<T>& client, End<T>& server) {
+      Scheduler& scheduler = server.network->scheduler();
+      const auto take = [&] {
+        const std::uint64_t runs = scheduler.runs();
+        auto message = server.reader.try_read_message(any_size);
+        expect(env, scheduler.runs() == runs, "it does not suspend");
+        return message;
+      };
+      const auto nothing = take();
+      expect(env, !nothing && nothing.error() == Errc::timed_out, "nothing is here yet");
+      Batch batch(20);
+      push(env, witness, *client.network, batch, 20, 100);
+      witness.offered(batch);
+      expect(env, client.writer.send_batch(batch, client.in(std::chrono::seconds(5))).has_value(),
+             "all are sent");
+      witness.succeeded();
+      int reads = 0;
+      while (witness.yielded_count() < 20) {
+        auto message = server.reader.read_message(any_size, server.in(std::chrono::seconds(5)));
+        ++reads;
+        if (!expect(env, message.has_value(), "a message comes")) return;
+        for (; message; message = take()) witness.yielded(*message);
+        expect(env, message.error() == Errc::timed_out, "until no whole one is left");
+      }
+      expect(env, reads <= 20 / 2, "most came with another");
+      run_scope(scheduler, [&](Scope& scope) {
+        scope.spawn("client", [&] { (void)client.writer.close(std::chrono::seconds(5)); });
+        auto end = server.reader.read_message(any_size, server.in(std::chrono::seconds(5)));
+        expect(env, !end && end.error() == Errc::closed, "the reader ends with closed");
+        const auto after = take();
+        expect(env, !after && after.error() == Errc::closed, "which stays");
+        (void)server.writer.close(std::chrono::seconds(5));
+      });
     });
   }
 

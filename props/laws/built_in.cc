@@ -11,6 +11,7 @@
 #include "props/laws/scenarios/recovery.h"
 #include "props/laws/scenarios/requests.h"
 #include "props/laws/scenarios/restarts.h"
+#include "props/laws/scenarios/sharing.h"
 #include "props/laws/scenarios/strict_reader.h"
 #include "props/laws/scenarios/traffic.h"
 #include "props/laws/scenarios/unread.h"
@@ -33,6 +34,7 @@ Registry built_in_scenarios() {
   registry.add<PingPong>();
   registry.add<Restarts>();
   registry.add<Exchange>();
+  registry.add<Sharing>();
   return registry;
 }
 

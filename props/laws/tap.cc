@@ -32,6 +32,19 @@ bool allowed(const iovec& piece, const StreamRecord& record, std::size_t& from) 
   return inside(piece, *record.in_flight, from);
 }
 
+// Where small messages may be copied, and no others: what lies in none of the messages is no more than those are.
+bool only_small_are_copied(std::span<const iovec> pieces, const StreamRecord& record,
+                           std::size_t& from) noexcept {
+  std::size_t copied = 0;
+  for (const iovec& piece : pieces)
+    if (!allowed(piece, record, from)) copied += piece.iov_len;
+  if (copied == 0) return true;
+  std::size_t small = 0;
+  for (const Message& message : record.in_flight->messages())
+    if (message.size() < record.copied_below) small += message.size();
+  return copied <= small;
+}
+
 bool ends_with_piece(std::span<const iovec> pieces, std::size_t written) noexcept {
   for (const iovec& piece : pieces) {
     if (written == piece.iov_len) return true;
@@ -59,15 +72,14 @@ class TapStream final : public ByteStream {
     judge_->check(!record.write_failed, "drop",
                   "something was written to a connection on which a write had failed");
     std::size_t total = 0;
-    for (const iovec& piece : pieces) {
-      total += piece.iov_len;
-      if (record.in_flight != nullptr)
-        judge_->check(allowed(piece, record, found_at_), "zero_copy",
-                      "a piece was written that lies in no message of the batch");
-    }
+    for (const iovec& piece : pieces) total += piece.iov_len;
+    if (record.in_flight != nullptr)
+      judge_->check(only_small_are_copied(pieces, record, found_at_), "zero_copy",
+                    "a piece was written that lies in no message of the batch");
     auto written = inner_->write(pieces, deadline);
     if (!written) {
       record.write_failed = true;
+      record.write_error = written.error();
       if (cut_ != Cut::nowhere) scheduler_->reached(Sometimes::batch_failed_half_written);
       if (cut_ == Cut::between_pieces) scheduler_->reached(Sometimes::write_failed_between_pieces);
       return written;

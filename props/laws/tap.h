@@ -27,6 +27,7 @@ struct StreamRecord {
   std::uint64_t writes = 0;    // calls, failed ones included
   std::uint64_t short_writes = 0;
   bool write_failed = false;
+  Error write_error;      // with which it did
   bool end_seen = false;  // the peer's end was read
   bool shut = false;      // shutdown_write() was called
   bool aborted = false;
@@ -36,6 +37,8 @@ struct StreamRecord {
   Pieces pieces = Pieces::messages;
   // While set, every piece that is written must lie inside a message of this batch, as far as `pieces` says.
   const Batch* in_flight = nullptr;
+  // Messages smaller than this may be copied: pieces outside of messages are no more than these are together.
+  std::size_t copied_below = 0;
 
   // --- Of datagrams between one socket and one peer; `writes` counts them, `accepted` and `received` their bytes ---
   bool datagrams = false;

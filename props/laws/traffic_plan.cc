@@ -3,7 +3,10 @@
 
 #include <rapidcheck.h>
 
+#include <iterator>
 #include <numeric>
+
+#include "transport/base/mix.h"
 
 namespace twinwire::laws {
 namespace {
@@ -92,6 +95,13 @@ Gen<ConnPlan> conn() {
       gen::set(&ConnPlan::server, side(server_end)));
 }
 
+// In every fourth run; at sizes that messages have, and around them.
+std::size_t coalesce_below_of(std::uint64_t seed) noexcept {
+  constexpr std::size_t bounds[] = {256, 257, 300, 1000, 4000, std::size_t{1} << 20};
+  const std::uint64_t variant = scramble(mix(seed, 0xc0));
+  return variant % 4 == 1 ? bounds[variant / 4 % std::size(bounds)] : 0;
+}
+
 }  // namespace
 
 TrafficPlan traffic_plan_of(std::uint64_t seed) {
@@ -104,7 +114,9 @@ TrafficPlan traffic_plan_of(std::uint64_t seed) {
                                                 })),
       gen::set(&TrafficPlan::accept_after_first_message, gen::element(false, false, false, true)));
   // Size 100 is rapidcheck's full range: inRange does not narrow.
-  return generator(rc::Random(seed), 100).value();
+  TrafficPlan plan = generator(rc::Random(seed), 100).value();
+  plan.coalesce_below = coalesce_below_of(seed);
+  return plan;
 }
 
 std::size_t message_count(const SidePlan& side) noexcept {

@@ -54,6 +54,7 @@ struct ConnPlan {
 struct TrafficPlan {
   std::vector<ConnPlan> conns;
   bool accept_after_first_message = false;
+  std::size_t coalesce_below = 0;  // over transports that can (ConnOptions)
   // There is one connection, and its server does not wait to know which: it begins together with the handshake's end.
   bool serve_at_once = false;
 };

@@ -85,6 +85,7 @@ void reshape(TrafficPlan& plan, Env& env) {
     reshape(conn.client, SideEnd::close_after_peer, shaper.part("client"));
     reshape(conn.server, SideEnd::follow, shaper.part("server"));
   }
+  whole.size("coalesce_below", plan.coalesce_below);
   whole.flag("accept_after_first_message", plan.accept_after_first_message);
 }
 

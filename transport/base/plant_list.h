@@ -10,48 +10,68 @@
 namespace twinwire::plant {
 
 // X(name, what the bug does, the law that must catch it)
-#define TWINWIRE_PLANT_LIST(X)                                                                  \
-  X(resume_at_wrong_offset, "a short write resumes one byte early", "prefix")                   \
-  X(resume_at_piece_start, "a short write resumes at the start of the piece it stopped in",     \
-    "prefix")                                                                                   \
-  X(short_write_is_success, "a short write counts as the whole batch", "accepted")              \
-  X(success_before_accepted, "what a short write left is queued, and success reported at once", \
-    "accepted")                                                                                 \
-  X(retry_failed_batch, "a failed batch is sent again on the same connection", "drop")          \
-  X(keep_connection_after_failure, "a failed batch leaves the connection up", "drop")           \
-  X(drain_batch_on_failure, "a failed batch is emptied", "batch_kept")                          \
-  X(failed_batch_reports_success, "a failed batch reports success", "batch_reused")             \
-  X(free_batch_allocation, "success frees the batch's memory instead of keeping it",            \
-    "batch_reused")                                                                             \
-  X(swap_two_messages, "two messages of a batch change places", "prefix")                       \
-  X(skip_last_of_large_batch, "the last message of a batch of more than 64 is left out",        \
-    "accepted")                                                                                 \
-  X(drop_by_fin, "a dropped connection says good-bye instead of resetting", "drop")             \
-  X(reader_sleeps_when_writer_dies, "the writer's failure does not wake the reader", "drop")    \
-  X(reader_waits_for_dead_writer, "the reader of a dropped connection goes on waiting",         \
-    "reader_wakes")                                                                             \
-  X(lose_bytes_when_read_stops, "a read that is told to stop drops the partial frame",          \
-    "read_checks")                                                                              \
-  X(accept_oversize_frame, "a frame over the reader's maximum is accepted", "read_checks")      \
-  X(accept_unknown_command, "a frame with an unknown command is accepted", "read_checks")       \
-  X(allocate_before_size_check, "memory is taken before the size is checked", "read_bounded")   \
-  X(yield_cut_off_message, "a message cut off by the end of the stream is yielded", "prefix")   \
-  X(eof_inside_frame_is_closed, "the end of the stream inside a frame reads as a clean close",  \
-    "read_end")                                                                                 \
-  X(keep_connection_after_invalid, "a peer that violates the protocol stays connected",         \
-    "read_checks")                                                                              \
-  X(read_ignores_deadline, "read_message waits beyond its deadline", "deadline")                \
-  X(close_without_drain, "close does not wait for the peer's end", "close_delivers")            \
-  X(close_without_bound, "close waits for ever", "close_returns")                               \
-  X(close_ignores_timeout, "close reports success when its grace ran out", "close_delivers")    \
-  X(accept_waits_for_handshake, "the handshake runs inside the accept loop", "accept")          \
-  X(handshake_without_timeout, "a mute peer's handshake never ends", "accept")                  \
-  X(handshakes_without_bound, "unfinished handshakes pile up", "accept")                        \
-  X(ready_without_bound, "connections that nobody accepts pile up", "accept")                   \
-  X(evict_newest_handshake, "at the bound the newest handshake makes room", "accept")           \
-  X(accept_error_ends_listener, "one failed accept ends the listener", "accept")                \
-  X(accept_spins_without_descriptors, "accept spins while descriptors are out", "accept")       \
-  X(accept_sleeps_after_shortage, "after a shortage nobody is accepted until accept is called", \
+#define TWINWIRE_PLANT_LIST(X)                                                                   \
+  X(resume_at_wrong_offset, "a short write resumes one byte early", "prefix")                    \
+  X(resume_at_piece_start, "a short write resumes at the start of the piece it stopped in",      \
+    "prefix")                                                                                    \
+  X(short_write_is_success, "a short write counts as the whole batch", "accepted")               \
+  X(success_before_accepted, "what a short write left is queued, and success reported at once",  \
+    "accepted")                                                                                  \
+  X(retry_failed_batch, "a failed batch is sent again on the same connection", "drop")           \
+  X(keep_connection_after_failure, "a failed batch leaves the connection up", "drop")            \
+  X(drain_batch_on_failure, "a failed batch is emptied", "batch_kept")                           \
+  X(failed_batch_reports_success, "a failed batch reports success", "batch_reused")              \
+  X(free_batch_allocation, "success frees the batch's memory instead of keeping it",             \
+    "batch_reused")                                                                              \
+  X(swap_two_messages, "two messages of a batch change places", "prefix")                        \
+  X(skip_last_of_large_batch, "the last message of a batch of more than 64 is left out",         \
+    "accepted")                                                                                  \
+  X(coalesce_swaps_pieces, "a large message overtakes small ones that were copied", "prefix")    \
+  X(coalesce_reuses_space, "copies are overwritten before a short write has been resumed",       \
+    "prefix")                                                                                    \
+  X(coalesce_drops_when_full, "a message that needs the space anew is left out", "accepted")     \
+  X(coalesce_drops_boundary, "a message of just the size from which none is copied is left out", \
+    "accepted")                                                                                  \
+  X(coalesce_copies_large, "messages above the bound are copied, too", "zero_copy")              \
+  X(shared_withdrawn_is_sent, "a message that its sender was told is withdrawn is sent",         \
+    "shared_order")                                                                              \
+  X(shared_leader_unshielded, "a sender that is told to stop costs all others the connection",   \
+    "shared_alone")                                                                              \
+  X(shared_others_told_success, "of a failed batch only the sender that led is told",            \
+    "batch_reused")                                                                              \
+  X(shared_newest_first, "messages that wait to be sent leave newest first", "shared_order")     \
+  X(shared_last_not_woken, "the last sender of a batch is not told", "stuck")                    \
+  X(shared_lost_beyond_limit, "what does not fit into a batch is lost, and success reported",    \
+    "accepted")                                                                                  \
+  X(shared_queue_not_told, "who waits behind a failed batch is not told", "stuck")               \
+  X(shared_success_when_queued, "whoever waits behind a batch is told success", "accepted")      \
+  X(shared_close_forgets_queue, "close drops what is queued, and reports success", "accepted")   \
+  X(drop_by_fin, "a dropped connection says good-bye instead of resetting", "drop")              \
+  X(reader_sleeps_when_writer_dies, "the writer's failure does not wake the reader", "drop")     \
+  X(reader_waits_for_dead_writer, "the reader of a dropped connection goes on waiting",          \
+    "reader_wakes")                                                                              \
+  X(lose_bytes_when_read_stops, "a read that is told to stop drops the partial frame",           \
+    "read_checks")                                                                               \
+  X(accept_oversize_frame, "a frame over the reader's maximum is accepted", "read_checks")       \
+  X(accept_unknown_command, "a frame with an unknown command is accepted", "read_checks")        \
+  X(allocate_before_size_check, "memory is taken before the size is checked", "read_bounded")    \
+  X(yield_cut_off_message, "a message cut off by the end of the stream is yielded", "prefix")    \
+  X(eof_inside_frame_is_closed, "the end of the stream inside a frame reads as a clean close",   \
+    "read_end")                                                                                  \
+  X(keep_connection_after_invalid, "a peer that violates the protocol stays connected",          \
+    "read_checks")                                                                               \
+  X(read_ignores_deadline, "read_message waits beyond its deadline", "deadline")                 \
+  X(close_without_drain, "close does not wait for the peer's end", "close_delivers")             \
+  X(close_without_bound, "close waits for ever", "close_returns")                                \
+  X(close_ignores_timeout, "close reports success when its grace ran out", "close_delivers")     \
+  X(accept_waits_for_handshake, "the handshake runs inside the accept loop", "accept")           \
+  X(handshake_without_timeout, "a mute peer's handshake never ends", "accept")                   \
+  X(handshakes_without_bound, "unfinished handshakes pile up", "accept")                         \
+  X(ready_without_bound, "connections that nobody accepts pile up", "accept")                    \
+  X(evict_newest_handshake, "at the bound the newest handshake makes room", "accept")            \
+  X(accept_error_ends_listener, "one failed accept ends the listener", "accept")                 \
+  X(accept_spins_without_descriptors, "accept spins while descriptors are out", "accept")        \
+  X(accept_sleeps_after_shortage, "after a shortage nobody is accepted until accept is called",  \
     "recovery")
 
 // The same for bugs in TLS: to be looked for over that transport.

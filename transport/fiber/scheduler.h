@@ -91,6 +91,8 @@ class Scheduler {
   // What an operation returns instead of starting, in both worlds alike: its fiber was told to stop, or its deadline
   // has passed. Not even what is ready is taken then.
   std::optional<Errc> refuses(Deadline deadline) noexcept {
+    if (deadline == Deadline::never() && !cancel_pending()) [[likely]]
+      return std::nullopt;
     return refuses(deadline, host_->now());
   }
   // The same for whoever knows the host's time already.

@@ -53,7 +53,8 @@ class FramedWriter {
   //            still the caller's, and counts as lost on this connection. Every later call returns the same error
   //            without touching the network, and the reader wakes with an error.
   // Requires   No other fiber inside this writer. Checked; a violation aborts.
-  // Memory     The bytes go to the network from where they lie: no copy and no allocation per message. The references
+  // Memory     The bytes go to the network from where they lie: no copy and no allocation per message; but for messages
+  //            under ConnOptions::coalesce_below, which are copied into one block of the network's pool. The references
   //            are dropped when it succeeds.
   // Suspends   While the network takes no more bytes. Otherwise not.
   // Errors     too_large (more than 512 messages) · timed_out · canceled · broken (reset, or the peer is gone) ·
@@ -104,6 +105,15 @@ class FramedReader {
   // Suspends   Never.
   // Errors     timed_out (none is here; nothing is lost) · otherwise those of read_message
   Result<Message> try_read_message(std::size_t max);
+
+  // Waits for the next message as read_message does, and takes with it those that have arrived whole behind it: what one
+  // read of the network brought, for a fraction of what it costs to ask for each.
+  //
+  // Promise    Success: `into` got at least one message, in order behind what it held, and no more than it had room for.
+  //            A peer's violation behind them is told by the next call.
+  // Requires   As read_message; and room for one more in `into` (its capacity), which never grows.
+  // Errors     those of read_message; then `into` is as it was
+  Result<void> read_batch(Batch& into, std::size_t max, Deadline deadline);
 
  private:
   FramedHalf core_;

@@ -29,7 +29,7 @@ FramedHalf::~FramedHalf() {
 
 Result<FramedConn> FramedConn::over(Network& network, std::unique_ptr<ByteStream> stream,
                                     const ConnOptions& options) {
-  auto* core = new (std::nothrow) FramedCore(network, std::move(stream), options.verify_seal);
+  auto* core = new (std::nothrow) FramedCore(network, std::move(stream), options);
   if (core == nullptr) return Errc::no_resources;
   return FramedConn(FramedHalf(core, FramedHalf::Role::reader),
                     FramedHalf(core, FramedHalf::Role::writer));

@@ -15,10 +15,11 @@ namespace twinwire {
 
 class FramedCore {
  public:
-  FramedCore(Network& n, std::unique_ptr<ByteStream> s, bool verify_seal) noexcept
+  FramedCore(Network& n, std::unique_ptr<ByteStream> s, const ConnOptions& options) noexcept
       : network(&n),
         stream(std::move(s)),
-        decoder(n.buffers(), verify_seal),
+        decoder(n.buffers(), options.verify_seal),
+        coalesce_below(options.coalesce_below),
         scheduler_(&n.scheduler()) {}
 
   // Ends the connection by a reset, for `why`. The first reason stays. Never suspends.
@@ -29,6 +30,7 @@ class FramedCore {
   Network* network;
   std::unique_ptr<ByteStream> stream;  // gone after a close that returned ok
   FrameDecoder decoder;
+  const std::size_t coalesce_below;
   std::optional<Message> first_message;  // that a handshake read ahead
 
   std::optional<Error> write_error;  // what every later send_batch returns

@@ -101,16 +101,20 @@ Error read_failed(FramedCore& core, Error error) {
   }
 }
 
-// Why nothing may be read any more, or not by this fiber.
-std::optional<Error> refusal(FramedCore& core) {
+// Whether nothing may be read any more, or not by this fiber.
+bool refuses(FramedCore& core) noexcept {
+  return core.read_error || core.closing || core.scheduler().cancel_pending();
+}
+// And why.
+Error refusal(FramedCore& core) {
   if (core.read_error) return *core.read_error;
   if (core.closing) return end_by_close(core);
-  if (core.scheduler().cancel_pending()) return Error{Errc::canceled, 0};
-  return std::nullopt;
+  return {Errc::canceled, 0};
 }
 
 Result<void> read_one(FramedCore& core, std::size_t max, Deadline deadline, Message& message) {
-  if (const auto refused = refusal(core)) return *refused;
+  if (refuses(core)) [[unlikely]]
+    return refusal(core);
   if (PLANT(read_ignores_deadline)) deadline = Deadline::never();
   for (;;) {
     const auto whole = core.decoder.next(max, message);
@@ -124,7 +128,8 @@ Result<void> read_one(FramedCore& core, std::size_t max, Deadline deadline, Mess
 
 // The same of what the decoder holds.
 Result<void> take_one(FramedCore& core, std::size_t max, Message& message) {
-  if (const auto refused = refusal(core)) return *refused;
+  if (refuses(core)) [[unlikely]]
+    return refusal(core);
   const auto whole = core.decoder.next(max, message);
   if (!whole) return read_failed(core, whole.error());
   if (!*whole) return Errc::timed_out;
@@ -161,6 +166,21 @@ Result<Message> FramedReader::read_message(std::size_t max, Deadline deadline) {
 Result<Message> FramedReader::try_read_message(std::size_t max) {
   FramedCore& core = *core_.operator->();
   return read_or_first(core, max, [&](Message& message) { return take_one(core, max, message); });
+}
+
+Result<void> FramedReader::read_batch(Batch& into, std::size_t max, Deadline deadline) {
+  TWINWIRE_CHECK(into.size() < into.capacity(), "a batch to read into has room for one message");
+  auto first = read_message(max, deadline);
+  if (!first) return first.error();
+  into.push(std::move(*first));
+  core_->decoder.take_whole(max, into);
+  // What has to be copied out.
+  while (into.size() < into.capacity()) {
+    auto next = try_read_message(max);
+    if (!next) break;
+    into.push(std::move(*next));
+  }
+  return {};
 }
 
 Result<void> FramedConn::await_first_message(std::size_t max, Deadline deadline) {

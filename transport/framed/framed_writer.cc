@@ -5,6 +5,7 @@
 
 #include "transport/base/plant.h"
 #include "transport/fiber/exclusive.h"
+#include "transport/framed/coalesce.h"
 #include "transport/framed/framed_conn.h"
 #include "transport/framed/framed_core.h"
 #include "transport/net/write_all.h"
@@ -75,6 +76,18 @@ Result<void> write_some(FramedCore& core, std::span<iovec> pieces, Deadline dead
 Result<void> write_some(FramedCore&, std::span<iovec>, Deadline) { return {}; }
 #endif
 
+// From where the messages lie.
+Result<void> write_in_place(FramedCore& core, const Batch& batch, Deadline deadline) {
+  std::array<iovec, batch_messages_max> pieces;
+  const auto all = std::span(pieces).first(gather(batch, pieces));
+  auto sent = PLANT(success_before_accepted) ? write_some(core, all, deadline)
+                                             : write_all(*core.stream, all, deadline);
+  if (!sent && PLANT(retry_failed_batch))
+    sent =
+        write_all(*core.stream, std::span(pieces).first(gather(batch, pieces)), Deadline::never());
+  return sent;
+}
+
 }  // namespace
 
 Result<void> FramedWriter::send_batch(Batch& batch, Deadline deadline) {
@@ -88,14 +101,9 @@ Result<void> FramedWriter::send_batch(Batch& batch, Deadline deadline) {
     return Errc::too_large;
   }
 
-  std::array<iovec, batch_messages_max> pieces;
-  const std::size_t count = gather(batch, pieces);
-  const auto all = std::span(pieces).first(count);
-  auto sent = PLANT(success_before_accepted) ? write_some(core, all, deadline)
-                                             : write_all(*core.stream, all, deadline);
-  if (!sent && PLANT(retry_failed_batch))
-    sent =
-        write_all(*core.stream, std::span(pieces).first(gather(batch, pieces)), Deadline::never());
+  auto sent = core.coalesce_below == 0 ? write_in_place(core, batch, deadline)
+                                       : write_coalesced(*core.stream, core.network->buffers(),
+                                                         batch, core.coalesce_below, deadline);
   if (!sent) {
     if (PLANT(drain_batch_on_failure)) batch.clear();
     if (!PLANT(keep_connection_after_failure)) core.drop(sent.error());

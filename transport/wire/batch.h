@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <exception>
 #include <span>
 #include <utility>
 #include <vector>
@@ -19,6 +20,15 @@ class Batch {
   // Room for `capacity` messages; push beyond it grows the vector, as std::vector does.
   explicit Batch(std::size_t capacity = 0) { messages_.reserve(capacity); }
 
+  // Room for that many, without an exception. False: there is no memory, and nothing has changed.
+  [[nodiscard]] bool reserve(std::size_t capacity) noexcept {
+    try {
+      messages_.reserve(capacity);
+      return true;
+    } catch (const std::exception&) {
+      return false;
+    }
+  }
   void push(Message message) { messages_.push_back(std::move(message)); }
   // Drops every message and keeps the allocation for the next round.
   void clear() noexcept { messages_.clear(); }

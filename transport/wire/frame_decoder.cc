@@ -12,8 +12,6 @@ namespace {
 
 // Below this a body is gathered from lent slices: one more read call costs more than the copy.
 constexpr std::size_t direct_read_min = 16 * 1024;
-// Below this the copies cost less than a network's buffer that stays away for long.
-constexpr std::size_t shared_min = 8 * 1024;
 
 }  // namespace
 
@@ -29,7 +27,7 @@ void FrameDecoder::feed(Slice bytes) noexcept {
   TWINWIRE_CHECK(input_.empty(), "feed() before next() consumed what it had");
   if (bytes.empty()) return;
   input_ = std::move(bytes);
-  input_shared_ = input_.size() >= shared_min && input_.share();
+  input_shared_ = input_.share();
 }
 
 // Whether a frame of `size` at the front of the input may be handed out where it lies.
@@ -123,6 +121,17 @@ Result<bool> FrameDecoder::next(std::size_t max, Message& out) {
     }
     if (auto ok = check_header(header_.data(), max); !ok) return ok.error();
     if (auto ok = start_partial(HeaderView(header_.data()).size()); !ok) return ok.error();
+  }
+}
+
+void FrameDecoder::take_whole(std::size_t max, Batch& into) noexcept {
+  if (partial_ != nullptr || header_filled_ != 0 || !input_shared_ || verify_seal_) return;
+  while (into.size() < into.capacity() && input_.size() >= header_size) {
+    const std::byte* const frame = input_.data();
+    if (!check_header(frame, max)) return;
+    const std::size_t size = HeaderView(frame).size();
+    if (size > input_.size()) return;
+    into.push(Message(input_.take_front(size)));
   }
 }
 

@@ -12,7 +12,7 @@
 #include <span>
 
 #include "transport/base/error.h"
-#include "transport/wire/message.h"
+#include "transport/wire/batch.h"
 
 namespace twinwire {
 
@@ -36,6 +36,11 @@ class FrameDecoder {
   // Errors     invalid (size under 256 or over `max`, unknown command, seal mismatch; final)
   //            no_resources (the pool said no; nothing is lost, call again later)
   Result<bool> next(std::size_t max, Message& out);
+
+  // Appends the whole frames at the front of what it was fed to `into`, as next() would yield them one by one, while
+  // `into` has room (its capacity). Stops before the first that needs next(): one that is not whole, is invalid, or has
+  // to be copied out.
+  void take_whole(std::size_t max, Batch& into) noexcept;
 
   // Where the stream may read the rest of a large body directly; empty where feed() serves better.
   std::span<std::byte> direct_space() noexcept;

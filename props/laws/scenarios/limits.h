@@ -27,6 +27,8 @@ struct Limits {
     Network& server = env.node("server");
     TapNetwork client(env.node("client"), env.judge(), env.origins());
     const std::size_t body = 2 + env.draw(5000);
+    // Copied where asked for: then 512 of the smallest are more than are copied at one time.
+    const std::size_t coalesce_below = env.draw(2) == 1 ? 1000 : 0;
     Witness witness(env.judge(), "limits", env.seed());
     run_scope(server.scheduler(), [&](Scope& background) {
       auto listener =
@@ -39,7 +41,7 @@ struct Limits {
             read<T>(env, server, std::move(accepted->first), header_size + body, witness);
         });
         ends.spawn("client", [&, serving] {
-          if (!send<T>(env, client, listener->local(), body, witness))
+          if (!send<T>(env, client, listener->local(), body, coalesce_below, witness))
             server.scheduler().cancel(serving);
         });
       });
@@ -73,8 +75,10 @@ struct Limits {
 
   template <Transport T>
   static bool send(Env& env, TapNetwork& network, const Address& server, std::size_t body,
-                   Witness& witness) {
-    auto conn = T::dial(network, server, env.dial_options<T>(), network.clock().in(patience));
+                   std::size_t coalesce_below, Witness& witness) {
+    typename T::Options options = env.dial_options<T>();
+    options.coalesce_below = coalesce_below;
+    auto conn = T::dial(network, server, options, network.clock().in(patience));
     if (!conn) return false;
     auto [reader, writer] = split(std::move(*conn));
     StreamRecord& record = *network.records().front();

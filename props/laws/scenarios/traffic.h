@@ -103,6 +103,7 @@ struct Traffic {
 
     typename T::Options with_buffers(typename T::Options options, const ConnPlan& conn) const {
       if constexpr (may_yield_in_any_order<T>) options.any_order = any_order_;
+      if constexpr (has_bare_frames<T>) options.coalesce_below = plan_.coalesce_below;
       options.stream.send_buffer = conn.send_buffer;
       options.stream.receive_buffer = conn.receive_buffer;
       // Pings in the middle of everything, on every second connection; patient, so that they end none.
@@ -131,6 +132,7 @@ struct Traffic {
       }
       pair.client_address = network.records().front()->local;
       network.records().front()->pieces = pieces_of<T>(true);
+      network.records().front()->copied_below = plan_.coalesce_below;
       pair.dialed = true;
       dialed_.wake_all(scheduler());
       auto [reader, writer] = split(std::move(*conn));
@@ -189,6 +191,7 @@ struct Traffic {
       const ConnPlan& plan = plan_.conns[i];
       pair.server_began = true;
       server_.record_of(peer)->pieces = pieces_of<T>(false);
+      server_.record_of(peer)->copied_below = plan_.coalesce_below;
       auto [reader, writer] = split(std::move(conn));
       TrafficSide<typename T::Reader, typename T::Writer> side(
           *env_, server_, std::move(reader), std::move(writer), plan.server,

@@ -40,19 +40,19 @@ class AsioEngine {
     Inbox inbox;
     Pieces after;  // to be written once the present write is done
     bool writing = false;
+    bool reads_after = false;  // and then to be read
   };
 
   void read(std::size_t c) {
     Conn& conn = *conns_[c];
     const auto space = conn.inbox.space();
-    conn.socket.async_read_some(asio::buffer(space.data(), space.size()),
-                                [this, c](error_code error, std::size_t n) {
-                                  if (!error) return arrived(c, n);
-                                  if (error != asio::error::eof &&
-                                      error != asio::error::connection_reset)
-                                    fail("read: " + error.message());
-                                  --live_;
-                                });
+    conn.socket.async_read_some(
+        asio::buffer(space.data(), space.size()), [this, c](error_code error, std::size_t n) {
+          if (!error) return arrived(c, n);
+          if (error != asio::error::eof && error != asio::error::connection_reset)
+            fail("read: " + error.message());
+          --live_;
+        });
   }
   void arrived(std::size_t c, std::size_t n) {
     Conn& conn = *conns_[c];
@@ -69,20 +69,24 @@ class AsioEngine {
   void write(std::size_t c, Pieces pieces, bool reads) {
     if (pieces.empty()) return;
     Conn& conn = *conns_[c];
+    if (reads) conn.reads_after = true;
     if (conn.writing) {
       conn.after = pieces;
       return;
     }
     conn.writing = true;
-    asio::async_write(conn.socket, AsioPieces(pieces), [this, c, reads](error_code error, std::size_t) {
+    asio::async_write(conn.socket, AsioPieces(pieces), [this, c](error_code error, std::size_t) {
       if (error) fail("write: " + error.message());
-      Conn& written = *conns_[c];
-      written.writing = false;
-      if (reads) read(c);
-      Pieces next = std::exchange(written.after, {});
-      if (next.empty()) next = side_->sent(c);
-      write(c, next, false);
+      written(c);
     });
+  }
+  void written(std::size_t c) {
+    Conn& conn = *conns_[c];
+    conn.writing = false;
+    Pieces next = std::exchange(conn.after, {});
+    if (next.empty()) next = side_->sent(c);
+    if (next.empty() && std::exchange(conn.reads_after, false)) return read(c);
+    write(c, next, false);
   }
 
   Side* side_;

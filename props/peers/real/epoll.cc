@@ -103,9 +103,8 @@ class EpollEngine {
   bool flush(Conn& conn) const {
     while (!conn.rest.empty()) {
       const std::size_t count = each_alone_ ? 1 : std::min(conn.rest.size(), pieces_max);
-      const ssize_t n =
-          count == 1 ? ::write(conn.fd, conn.rest[0].iov_base, conn.rest[0].iov_len)
-                     : ::writev(conn.fd, conn.rest.data(), static_cast<int>(count));
+      const ssize_t n = count == 1 ? ::write(conn.fd, conn.rest[0].iov_base, conn.rest[0].iov_len)
+                                   : ::writev(conn.fd, conn.rest.data(), static_cast<int>(count));
       if (n < 0 && errno == EAGAIN) return false;
       if (n < 0) fail_errno("write");
       conn.rest = advance(conn.rest, static_cast<std::size_t>(n));

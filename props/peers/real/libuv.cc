@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// libuv: uv_write of many buffers, uv_read_start into one buffer a connection.
+// libuv: uv_try_write of many buffers, uv_write of what that left, uv_read_start into one buffer a connection.
 //
-// uv_write writes at once where nothing waits before it. While one waits, nothing is read.
-#include <uv.h>
+// By uv_write alone each write would cost an epoll_ctl more, and a turn of the loop. While one waits, nothing is read.
 #include <unistd.h>
+#include <uv.h>
 
 #include "props/peers/real/engines.h"
+#include "transport/net/write_all.h"
 
 namespace twinwire::peers {
 namespace {
@@ -20,7 +21,8 @@ class UvEngine {
     check_uv(::uv_loop_init(&loop_), "uv_loop_init");
     conns_.reserve(sockets.size());
     for (const Socket& socket : sockets) {
-      auto conn = std::make_unique<Conn>(call.work.size, sockets.size() > 1 ? 16 * 1024 : 256 * 1024);
+      auto conn =
+          std::make_unique<Conn>(call.work.size, sockets.size() > 1 ? 16 * 1024 : 256 * 1024);
       conn->engine = this;
       conn->index = conns_.size();
       check_uv(::uv_tcp_init(&loop_, &conn->tcp), "uv_tcp_init");
@@ -52,6 +54,7 @@ class UvEngine {
     uv_tcp_t tcp{};
     Inbox inbox;
     std::vector<std::unique_ptr<uv_write_t>> requests;  // that are free
+    std::vector<iovec> pieces;
     bool reading = false;
     bool ended = false;
   };
@@ -90,24 +93,39 @@ class UvEngine {
     if (!taken.pieces.empty()) write(conn, taken.pieces);
   }
 
+  // And all that the side wants written after it.
   void write(Conn& conn, Pieces pieces) {
     static_assert(sizeof(uv_buf_t) == sizeof(iovec));  // on Unix the same by design
-    if (pieces.empty()) return;
+    auto* stream = reinterpret_cast<uv_stream_t*>(&conn.tcp);
+    while (!pieces.empty()) {
+      std::size_t total = 0;
+      for (const iovec& piece : pieces) total += piece.iov_len;
+      const int tried = ::uv_try_write(stream, reinterpret_cast<const uv_buf_t*>(pieces.data()),
+                                       static_cast<unsigned>(pieces.size()));
+      if (tried != UV_EAGAIN) check_uv(tried, "write");
+      const std::size_t n = tried < 0 ? 0 : static_cast<std::size_t>(tried);
+      if (n < total) return write_rest(conn, pieces, n);
+      pieces = side_->sent(conn.index);
+    }
+  }
+  void write_rest(Conn& conn, Pieces pieces, std::size_t written) {
+    conn.pieces.assign(pieces.begin(), pieces.end());
+    const auto rest = advance(std::span(conn.pieces), written);
     if (conn.requests.empty()) conn.requests.push_back(std::make_unique<uv_write_t>());
     uv_write_t* request = conn.requests.back().release();
     conn.requests.pop_back();
     request->data = &conn;
-    auto* stream = reinterpret_cast<uv_stream_t*>(&conn.tcp);
-    check_uv(::uv_write(request, stream, reinterpret_cast<const uv_buf_t*>(pieces.data()),
-                        static_cast<unsigned>(pieces.size()),
+    check_uv(::uv_write(request, reinterpret_cast<uv_stream_t*>(&conn.tcp),
+                        reinterpret_cast<const uv_buf_t*>(rest.data()),
+                        static_cast<unsigned>(rest.size()),
                         [](uv_write_t* done, int status) {
                           check_uv(status, "write");
-                          Conn& written = *static_cast<Conn*>(done->data);
-                          written.requests.emplace_back(done);
-                          written.engine->written(written);
+                          Conn& waited = *static_cast<Conn*>(done->data);
+                          waited.requests.emplace_back(done);
+                          waited.engine->written(waited);
                         }),
              "uv_write");
-    if (::uv_stream_get_write_queue_size(stream) != 0 && conn.reading) stop(conn);
+    if (conn.reading) stop(conn);
   }
   void written(Conn& conn) {
     write(conn, side_->sent(conn.index));

@@ -120,9 +120,8 @@ Pieces LoadingSide::more(End& end, std::size_t count) {
     ++end.sent.messages;
     end.sent.bytes += work_.size;
     const std::uint64_t value = last_[end.next] + work_.size;
-    end.sent.sum = work_.kind == RealKind::singles
-                       ? end.sent.sum + value
-                       : end.sent.sum * 0x9e3779b97f4a7c15ULL + value;
+    end.sent.sum = work_.kind == RealKind::singles ? end.sent.sum + value
+                                                   : end.sent.sum * 0x9e3779b97f4a7c15ULL + value;
     if (++end.next == all) end.next = 0;
   }
   end.outstanding += count;

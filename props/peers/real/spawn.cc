@@ -4,6 +4,7 @@
 // A client has others that write what it begins with: a stream as a whole.
 #define BOOST_ASIO_DISABLE_BOOST_COROUTINE  // Boost.Context alone, as Asio recommends today
 #include <boost/asio/spawn.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 
 #include "props/peers/real/asio_pieces.h"
@@ -24,20 +25,20 @@ class SpawnEngine {
                                               sockets.size() > 1 ? 16 * 1024 : 256 * 1024));
     live_ = conns_.size();
     for (std::size_t c = 0; c < conns_.size(); ++c)
-      asio::spawn(context_, [this, c](const asio::yield_context& yield) { read_all(c, yield); },
-                  rethrow);
+      asio::spawn(
+          context_, [this, c](const asio::yield_context& yield) { read_all(c, yield); }, rethrow);
   }
 
   void run() {
     for (std::size_t c = 0; c < conns_.size(); ++c) {
       const Pieces first = side_->start(c);
       if (first.empty()) continue;
-      asio::spawn(context_,
-                  [this, c, first](const asio::yield_context& yield) {
-                    for (Pieces next = first; !next.empty(); next = side_->sent(c))
-                      write(c, next, yield);
-                  },
-                  rethrow);
+      asio::spawn(
+          context_,
+          [this, c, first](const asio::yield_context& yield) {
+            for (Pieces next = first; !next.empty(); next = side_->sent(c)) write(c, next, yield);
+          },
+          rethrow);
     }
     while (!side_->over() && live_ > 0) context_.run_one();
   }
@@ -45,9 +46,14 @@ class SpawnEngine {
  private:
   struct Conn {
     Conn(asio::ip::tcp::socket s, std::size_t message_max, std::size_t room)
-        : socket(std::move(s)), inbox(message_max, room) {}
+        : socket(std::move(s)),
+          inbox(message_max, room),
+          written(socket.get_executor(), asio::steady_timer::time_point::max()) {}
     asio::ip::tcp::socket socket;
     Inbox inbox;
+    asio::steady_timer written;  // never runs out: canceled for who waits for it
+    bool writing = false;
+    bool awaited = false;
   };
   static void rethrow(const std::exception_ptr& failure) {
     if (failure) std::rethrow_exception(failure);
@@ -66,12 +72,25 @@ class SpawnEngine {
       conn.inbox.filled(n);
       const Taken taken = side_->take(c, conn.inbox.unread());
       conn.inbox.use(taken.used);
-      for (Pieces next = taken.pieces; !next.empty(); next = side_->sent(c)) write(c, next, yield);
+      write(c, taken.pieces, yield);
     }
     --live_;
   }
+  // And all that the side wants written after it; behind what another coroutine writes.
   void write(std::size_t c, Pieces pieces, const asio::yield_context& yield) {
-    asio::async_write(conns_[c]->socket, AsioPieces(pieces), yield);
+    if (pieces.empty()) return;
+    Conn& conn = *conns_[c];
+    error_code canceled;
+    while (conn.writing) {
+      conn.awaited = true;
+      conn.written.async_wait(yield[canceled]);
+      conn.awaited = false;
+    }
+    conn.writing = true;
+    for (; !pieces.empty(); pieces = side_->sent(c))
+      asio::async_write(conn.socket, AsioPieces(pieces), yield);
+    conn.writing = false;
+    if (conn.awaited) conn.written.cancel();
   }
 
   Side* side_;

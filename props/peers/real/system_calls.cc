@@ -43,7 +43,9 @@ using twinwire::peers::counted;
 ssize_t read(int fd, void* to, size_t size) { return counted(SYS_read, fd, to, size); }
 ssize_t write(int fd, const void* from, size_t size) { return counted(SYS_write, fd, from, size); }
 ssize_t readv(int fd, const iovec* to, int count) { return counted(SYS_readv, fd, to, count); }
-ssize_t writev(int fd, const iovec* from, int count) { return counted(SYS_writev, fd, from, count); }
+ssize_t writev(int fd, const iovec* from, int count) {
+  return counted(SYS_writev, fd, from, count);
+}
 ssize_t recv(int fd, void* to, size_t size, int flags) {
   return counted(SYS_recvfrom, fd, to, size, flags, nullptr, nullptr);
 }
@@ -71,7 +73,6 @@ int poll(pollfd* of, nfds_t count, int timeout) {
 int timerfd_settime(int fd, int flags, const itimerspec* at, itimerspec* before) {
   return static_cast<int>(counted(SYS_timerfd_settime, fd, flags, at, before));
 }
-
 
 // A library that chooses its sockets' options itself gets the congestion control that all others have.
 int socket(int family, int type, int protocol) {
