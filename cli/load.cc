@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "cli/endpoint.h"
 #include "cli/ring.h"
 #include "cli/run_spec.h"
 #include "cli/text.h"
@@ -13,7 +14,6 @@
 #include "cli/verbs.h"
 #include "cli/whole_number.h"
 #include "cli/with_transport.h"
-#include "real/ring_network.h"
 
 namespace twinwire::cli {
 namespace {
@@ -23,11 +23,12 @@ struct LoadArguments : LoadOptions {
   std::string transport = "tcp";
   std::string time_text;
   std::string patience_text = "10s";
+  SocketOptionsText sockets;
   TlsOptionsText tls;
 };
 
 template <Transport T>
-void run_clients(Network& network, const Address& server, const LoadArguments& options,
+void run_clients(Network& network, const Endpoint& server, const LoadArguments& options,
                  const typename T::Options& dialing, std::vector<LoadResult>& results) {
   std::vector<std::unique_ptr<LoadClient<T>>> clients;
   run_scope(network.scheduler(), [&](Scope& scope) {
@@ -36,7 +37,11 @@ void run_clients(Network& network, const Address& server, const LoadArguments& o
                                   (i < options.messages % options.connections ? 1 : 0);
       clients.push_back(
           std::make_unique<LoadClient<T>>(network, options, dialing, share, results[i]));
-      scope.spawn("client", [&server, client = clients.back().get()] { client->run(server); });
+      scope.spawn("client", [&, client = clients.back().get()] {
+        client->run(server.address, [&](const Error& error) {
+          return explain_dial(server, options.sockets, error);
+        });
+      });
     }
   });
 }
@@ -92,9 +97,14 @@ void require_sense(LoadArguments& options) {
 ExitCode run_load(LoadArguments& options) {
   require_sense(options);
   const std::size_t transport = transport_named(options.transport);
-  const auto address = parse_address(options.connect);
-  if (!address || address->port == 0)
-    bad_usage("'" + options.connect + "' is no address; write 127.0.0.1:4000 or [::1]:4000");
+  const Endpoint server = parse_endpoint(options.connect, true);
+  with_transport(transport, [&]<class T>() {
+    require_streams(server, T::name, over_datagrams<T>, options.sockets);
+  });
+  if (server.unix_name && !options.tls.ca.empty() && options.tls.server_name.empty())
+    bad_usage(
+        "a Unix-domain socket has no address that a certificate could name: give "
+        "--server-name");
   const auto ring = open_ring();
   std::printf("%s to %s: %s connections, messages of %s bytes in batches of %zu, %s\n",
               options.transport.c_str(), options.connect.c_str(),
@@ -103,13 +113,15 @@ ExitCode run_load(LoadArguments& options) {
               options.one_way ? "one way"
                               : (std::to_string(options.in_flight) + " batches in flight").c_str());
   std::fflush(stdout);
-  real::RingNetwork network(*ring);
+  Networks networks(*ring);
+  Network& network = networks.to(server);
   std::vector<LoadResult> results(options.connections);
   const TimePoint start = real_now();
   with_transport(transport, [&]<class T>() {
-    const auto dialing = dial_options<T>(options.tls);
+    auto dialing = dial_options<T>(options.tls);
+    apply(options.sockets, dialing);
     Scope root(ring->scheduler());
-    root.spawn("load", [&] { run_clients<T>(network, *address, options, dialing, results); });
+    root.spawn("load", [&] { run_clients<T>(network, server, options, dialing, results); });
     (void)ring->scheduler().run();
     root.rethrow_failure();
   });
@@ -121,7 +133,8 @@ ExitCode run_load(LoadArguments& options) {
 void add_load(CLI::App& app, const Tool&, ExitCode& code) {
   auto* verb = app.add_subcommand("load", "sends messages to a `serve` and verifies every echo");
   auto options = std::make_shared<LoadArguments>();
-  verb->add_option("--connect", options->connect, "the server's address and port")
+  verb->add_option("--connect", options->connect,
+                   "the server's address and port; or unix:PATH, unix:@NAME")
       ->capture_default_str();
   verb->add_option("--transport", options->transport, "over which transport")
       ->capture_default_str();
@@ -145,6 +158,7 @@ void add_load(CLI::App& app, const Tool&, ExitCode& code) {
                    "send for so long (30s, 5m) instead of a number of messages");
   verb->add_option("--patience", options->patience_text, "how long the server may be silent")
       ->capture_default_str();
+  add_dialer_socket_options(*verb, options->sockets);
   add_tls_dialer_options(*verb, options->tls);
   verb->callback([&code, options] { code = run_load(*options); });
 }

@@ -45,10 +45,12 @@ class LoadClient {
         room_(network.scheduler()),
         sent_at_(options.batch * (options.in_flight + 1)) {}
 
-  void run(const Address& server) {
+  // `cannot_connect`: from an Error to the sentence for a person.
+  template <class Explain>
+  void run(const Address& server, Explain&& cannot_connect) {
     auto conn = T::dial(*network_, server, *dialing_, network_->clock().in(options_->patience));
     if (!conn) {
-      result_->problem = "cannot connect to " + to_string(server) + ": " + to_string(conn.error());
+      result_->problem = cannot_connect(conn.error());
       return;
     }
     auto [reader, writer] = split(std::move(*conn));

@@ -3,6 +3,7 @@
 
 #include <cstdio>
 
+#include "cli/endpoint.h"
 #include "cli/text.h"
 
 namespace twinwire::cli {
@@ -25,7 +26,7 @@ void RefusalLog::note(const Address& peer, std::string_view why) {
   }
   if (lines_ < lines_a_second) {
     ++lines_;
-    std::fprintf(stderr, "twinwire: connection from %s refused: %.*s\n", to_string(peer).c_str(),
+    std::fprintf(stderr, "twinwire: connection from %s refused: %.*s\n", peer_name(peer).c_str(),
                  static_cast<int>(why.size()), why.data());
     return;
   }

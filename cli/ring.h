@@ -9,6 +9,9 @@
 namespace twinwire::cli {
 
 // Throws Failure(environment). With TWINWIRE_FORCE_NO_IOURING set in the environment it always does, for tests.
-std::unique_ptr<real::Ring> open_ring();
+std::unique_ptr<real::Ring> open_ring(real::RingOptions options = {});
+
+// What these options become where TWINWIRE_FORCE_NO_IOURING is set.
+real::RingOptions as_forced(real::RingOptions options);
 
 }  // namespace twinwire::cli

@@ -54,6 +54,7 @@ ExitCode parse_and_run(const Tool& tool) {
   add_bench(app, tool, code);
   add_serve(app, tool, code);
   add_load(app, tool, code);
+  add_probe(app, tool, code);
   for (CLI::App* verb : app.get_subcommands({})) verb->footer(exit_code_help);
   try {
     app.parse(tool.argc, tool.argv);

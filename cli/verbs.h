@@ -26,5 +26,6 @@ void add_bench_transports(CLI::App& bench, ExitCode& code);  // a verb of bench
 void add_bench_real(CLI::App& bench, ExitCode& code);        // another
 void add_serve(CLI::App& app, const Tool& tool, ExitCode& code);
 void add_load(CLI::App& app, const Tool& tool, ExitCode& code);
+void add_probe(CLI::App& app, const Tool& tool, ExitCode& code);
 
 }  // namespace twinwire::cli

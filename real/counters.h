@@ -8,6 +8,8 @@ namespace twinwire::real {
 
 struct Counters {
   // The machine.
+  std::uint64_t turns =
+      0;  // of the loop: the fibers that were ready ran, then the ring had its turn
   std::uint64_t enters = 0;      // io_uring_enter(2) calls
   std::uint64_t waits = 0;       // of those, with nothing to run: slept until an event or a timer
   std::uint64_t operations = 0;  // operations started
@@ -22,6 +24,7 @@ struct Counters {
   // The network.
   std::uint64_t connections_dialed = 0;
   std::uint64_t connections_accepted = 0;
+  std::uint64_t connections_closed = 0;  // of both; the rest is open
   std::uint64_t bytes_sent = 0;
   std::uint64_t bytes_received = 0;
   std::uint64_t short_writes = 0;  // writes of which the kernel took a part

@@ -9,7 +9,8 @@
 namespace twinwire::real {
 
 Ring::Ring(const RingOptions& options) noexcept
-    : stacks_(options.stack_size, options.stacks_max),
+    : measure_turns_(options.measure_turns),
+      stacks_(options.stack_size, options.stacks_max),
       buffers_(options.message_bytes_max),
       scheduler_(*this, stacks_, SchedulerOptions{}),
       core_(Kernel::native(), scheduler_, options) {}
@@ -24,6 +25,11 @@ Result<std::unique_ptr<Ring>> Ring::create(const RingOptions& options) {
 }
 
 bool Ring::turn(TimePoint until, bool idle) {
+  ++core_.count().turns;
+  if (measure_turns_) {
+    const TimePoint turn_before = clock_.now();
+    busy_.add(clock_.refresh() - turn_before);
+  }
   if (!idle || core_.has_work()) {
     core_.turn(Duration::zero());
   } else if (until == TimePoint::never() && core_.operations().in_flight() == 0) {

@@ -15,6 +15,7 @@
 
 #include <memory>
 
+#include "real/latency_histogram.h"
 #include "real/ring_clock.h"
 #include "real/ring_core.h"
 #include "real/ring_options.h"
@@ -44,6 +45,9 @@ class Ring final : public Host {
   RingMode mode() const noexcept { return core_.mode(); }
   const Counters& counters() noexcept { return core_.count(); }
   RingCore& core() noexcept { return core_; }
+  // How long the fibers ran between two turns; empty unless RingOptions::measure_turns. A long one kept every other
+  // fiber, every timer and every completion waiting.
+  const LatencyHistogram& busy() const noexcept { return busy_; }
 
   // Host. One turn is at most one io_uring_enter(2): it submits what the fibers asked for and fetches what is complete.
   TimePoint now() noexcept override { return clock_.now(); }
@@ -52,6 +56,8 @@ class Ring final : public Host {
  private:
   explicit Ring(const RingOptions& options) noexcept;
 
+  LatencyHistogram busy_;
+  bool measure_turns_;
   RingClock clock_;
   RingRandom random_;
   StackPool stacks_;

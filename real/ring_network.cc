@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "real/ring_network.h"
 
-#include <netinet/tcp.h>
-
-#include <algorithm>
 #include <cerrno>
-#include <climits>
-#include <cstring>
 #include <new>
 
 #include "real/ring_acceptor.h"
@@ -14,6 +9,7 @@
 #include "real/ring_stream.h"
 #include "real/socket_address.h"
 #include "real/socket_option.h"
+#include "real/stream_options.h"
 
 namespace twinwire::real {
 namespace {
@@ -23,27 +19,6 @@ Error last_error() noexcept { return from_errno(errno); }
 // Of a datagram socket that does not ask otherwise; the kernel gives no more than net.core.rmem_max. Its own default of
 // 208 KiB holds less than one burst of a fast sender, and what does not fit is lost.
 constexpr std::size_t datagram_receive_buffer = std::size_t{2} << 20;
-
-// The buffer sizes count before the connection exists: the window scale is settled in the handshake.
-void set_buffers(int fd, std::size_t send_buffer, std::size_t receive_buffer) noexcept {
-  const auto bytes = [](std::size_t size) {
-    return static_cast<int>(std::min<std::size_t>(size, INT_MAX / 2));
-  };
-  if (send_buffer != 0) (void)set_option(fd, SOL_SOCKET, SO_SNDBUF, bytes(send_buffer));
-  if (receive_buffer != 0) (void)set_option(fd, SOL_SOCKET, SO_RCVBUF, bytes(receive_buffer));
-}
-
-// Errors     unsupported (no such congestion control)
-Result<void> set_stream_options(int fd, const StreamOptions& options) noexcept {
-  set_buffers(fd, options.send_buffer, options.receive_buffer);
-  if (options.no_delay) (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  const char* const congestion = options.congestion;
-  if (congestion == nullptr) return {};
-  const auto length = static_cast<socklen_t>(std::strlen(congestion));
-  if (::setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion, length) != 0)
-    return Error{Errc::unsupported, errno};
-  return {};
-}
 
 // What bind(2) and connect(2) say of an address that this socket cannot have: a source of another family, loopback to
 // another host.
@@ -81,6 +56,8 @@ Result<std::unique_ptr<Acceptor>> RingNetwork::listen(const Address& address,
   const int fd = (*socket)->fd();
   // Connections of an earlier run that linger in TIME_WAIT must not keep the port.
   (void)set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (options.reuse_port && !set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1)) return option_error();
+  if (auto set = set_v6_only(fd, address, options.v6_only); !set) return set.error();
   // Inherited by what is accepted.
   if (auto set = set_stream_options(fd, options.stream); !set) return set.error();
   if (!bind_to(fd, address) || ::listen(fd, options.backlog) != 0) return last_error();
@@ -132,6 +109,8 @@ Result<std::unique_ptr<DatagramSocket>> RingNetwork::bind(const Address& address
   set_buffers(fd, options.send_buffer,
               options.receive_buffer != 0 ? options.receive_buffer : datagram_receive_buffer);
   RingDatagram::set_options(fd, address.is_v4());
+  if (auto set = set_v6_only(fd, address, options.v6_only); !set) return set.error();
+  if (auto set = bind_to_device(fd, options.device); !set) return set.error();
   if (!bind_to(fd, address)) return last_error();
   const Address local = local_address(fd);
   std::unique_ptr<DatagramSocket> bound(new (std::nothrow)

@@ -39,6 +39,8 @@ struct RingOptions {
   std::size_t message_bytes_max = BufferPool::default_limit;
   std::size_t stack_size = StackPool::default_slot_size;
   std::size_t stacks_max = 1'000'000;
+  // Measure how long the fibers keep the loop from the kernel (Ring::busy). One more reading of the clock a turn.
+  bool measure_turns = false;
   int force_probe_failure =
       0;  // for tests: create() fails as if io_uring_setup(2) had with this errno
 };

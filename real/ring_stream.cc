@@ -51,6 +51,7 @@ RingStream::RingStream(RingCore& core, DescriptorRef socket, const Address& loca
       peer_(peer) {}
 
 RingStream::~RingStream() {
+  ++core_->count().connections_closed;
   // Once both ends have ended there is nothing to reset; dropping the last reference closes.
   if (!(receiver_.end_was_read() && write_ended_)) abort();
 }

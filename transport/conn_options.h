@@ -12,7 +12,9 @@ namespace twinwire {
 
 struct ConnOptions {
   StreamOptions stream;
-  int backlog = 1024;
+  int backlog = 1024;  // these three of a listener, as in ListenOptions
+  bool v6_only = false;
+  bool reuse_port = false;
   AcceptOptions accept;  // of a listener; on_refused among them
   // Frames whose checksums do not match are `invalid`. The sender seals (transport/wire/seal.h).
   bool verify_seal = false;
@@ -24,6 +26,13 @@ struct ConnOptions {
   // then the first that read_message yields. Mute peers and port scanners never reach the application.
   bool accept_after_first_message = false;
   std::size_t first_message_max = header_size + 64 * 1024;
+
+  DatagramOptions datagrams() const noexcept {
+    return {.device = stream.device, .v6_only = v6_only};
+  }
+  ListenOptions listening() const noexcept {
+    return {.backlog = backlog, .stream = stream, .v6_only = v6_only, .reuse_port = reuse_port};
+  }
 };
 
 }  // namespace twinwire

@@ -6,7 +6,7 @@ namespace twinwire {
 Result<FramedListener> FramedListener::listen(Network& network, Scope& background,
                                               const Address& address, const ConnOptions& options,
                                               StreamHandshake stream_handshake) {
-  auto acceptor = network.listen(address, {options.backlog, options.stream});
+  auto acceptor = network.listen(address, options.listening());
   if (!acceptor) return acceptor.error();
   const bool suspends = stream_handshake != nullptr || options.accept_after_first_message;
   auto handshake = [&network, options, stream_handshake = std::move(stream_handshake)](

@@ -34,7 +34,7 @@ std::string_view stray_words(const QuicDatagram& description, std::byte first) n
 Result<std::shared_ptr<QuicEndpoint>> QuicEndpoint::open(Network& network, const Address& local,
                                                          const QuicOptions& options) {
   if (options.tls.credentials == nullptr) return Errc::invalid;
-  auto socket = network.bind(local, {});
+  auto socket = network.bind(local, options.datagrams());
   if (!socket) return socket.error();
   try {
     const QuicServices services{&network.scheduler(), &network.clock(), &network.random(),
@@ -68,7 +68,7 @@ Result<void> QuicEndpoint::receive_from(std::shared_ptr<DatagramSocket> socket) 
 }
 
 Result<void> QuicEndpoint::move_to(Network& network, const Address& local, QuicEngine& engine) {
-  auto bound = network.bind(local, {});
+  auto bound = network.bind(local, options_.datagrams());
   if (!bound) return bound.error();
   try {
     const std::shared_ptr<DatagramSocket> socket = std::move(*bound);

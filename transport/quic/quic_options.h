@@ -12,8 +12,9 @@
 
 namespace twinwire {
 
-// Of ConnOptions, `stream` counts for its `local` address alone and `backlog` not at all: a datagram socket has neither
-// stream buffers nor a backlog.
+// Of ConnOptions, `stream` counts for its `local` address and `device` alone, `backlog` and `reuse_port` not at all: a
+// datagram socket has neither stream buffers nor a backlog, and one that is shared gets packets of the other's
+// connections.
 struct QuicOptions : ConnOptions {
   // As for TLS, but: always TLS 1.3; without `alpn` the protocol is "twinwire" (QUIC must name one); no resumption; and
   // QUIC counts by itself when keys are to be renewed.

@@ -7,7 +7,7 @@ namespace twinwire {
 
 Result<WsListener> WsListener::listen(Network& network, Scope& background, const Address& address,
                                       const WsOptions& options, StreamHandshake handshake) {
-  auto acceptor = network.listen(address, {options.backlog, options.stream});
+  auto acceptor = network.listen(address, options.listening());
   if (!acceptor) return acceptor.error();
   auto upgrade = [&network, options, handshake = std::move(handshake)](
                      std::unique_ptr<ByteStream> stream, HandshakeTerms terms) -> Result<WsConn> {
