@@ -7,6 +7,7 @@
 // of 1 KiB, and two fifths at 64 KiB, which lie across several of them.
 #include <liburing.h>
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cstdlib>
@@ -69,7 +70,10 @@ class UringEngine {
       : side_(&side),
         multishot_(sockets.size() > 1 || call.work.echoes()),
         flat_(call.peer == "uring-flat"),
-        waits_for_writes_(call.work.echoes() && call.work.size * call.work.depth <= buffer_size) {
+        waits_for_writes_(call.work.echoes() && call.work.size * call.work.depth <= small_echo) {
+    // All that is outstanding on a connection comes in one buffer.
+    const std::size_t buffer_size = std::clamp<std::size_t>(
+        std::bit_ceil(call.work.size * call.work.depth), small_echo, 64 * 1024);
     io_uring_params parameters{};
     parameters.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
                        IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL;
@@ -125,7 +129,7 @@ class UringEngine {
   }
 
  private:
-  static constexpr std::size_t buffer_size = 4096;
+  static constexpr std::size_t small_echo = 4096;
   static constexpr std::uint64_t receive_bit = 1;
   static constexpr int no_buffer = -1;
 
