@@ -36,8 +36,8 @@ class Kernel {
   // The same, and waits for a completion, a signal or the end of `timeout` (never: Duration::max()).
   virtual int wait(io_uring& ring, Duration timeout) noexcept = 0;
 
-  // sendmsg(2), without waiting: how many bytes were taken, or a negative errno. -EAGAIN from a kernel that would rather
-  // be asked by its queue.
+  // sendmsg(2), without waiting: how many bytes were taken, or a negative errno. -EAGAIN from a kernel that would
+  // rather be asked by its queue.
   virtual ssize_t send_now(int /*fd*/, const msghdr& /*message*/) noexcept { return -EAGAIN; }
 
   virtual void close(int fd) noexcept = 0;

@@ -102,7 +102,7 @@ std::vector<Finding> judge(const Machine& machine) {
   std::vector<Finding> findings{ring_finding(machine), mode_finding(machine)};
   findings.reserve(16);
   findings.push_back(feature(machine, "provided buffer rings", &RingFeatures::buffer_rings, "5.19",
-                             "each idle connection holds a receive buffer of 128 KiB"));
+                             "each idle connection holds a receive buffer of 256 KiB"));
   findings.push_back(feature(machine, "multishot receive", &RingFeatures::multishot_receive, "6.0",
                              "one request to the kernel for each receive"));
   findings.push_back(feature(machine, "multishot accept", &RingFeatures::multishot_accept, "5.19",

@@ -26,11 +26,11 @@ struct RingOptions {
   std::uint32_t provided_buffers =
       512;  // that the kernel picks from, a power of two; 0: none are provided
   std::uint32_t receive_buffers_max =
-      8192;  // of 128 KiB, and as many of 16 KiB, at most 65,535; lent out or provided
+      4096;  // of 256 KiB, and as many of 16 KiB, at most 65,535; lent out or provided
   bool multishot_receive = true;  // where the kernel has it (Linux 6.0) and buffers are provided
   bool multishot_accept = true;   // where the kernel has it (Linux 5.19)
-  // A write is handed over by a sendmsg(2) of its own where no other fiber is ready and nothing is queued for the ring: the
-  // system call that it saves then is as many as it costs, and the fiber goes on at once.
+  // A write is handed over by a sendmsg(2) of its own where no other fiber is ready and nothing is queued for the ring:
+  // it costs one system call and saves one, and the fiber goes on at once.
   bool direct_writes = true;
   // Writes of at least so many bytes are sent without a copy (SEND_ZC, Linux 6.1; 0: none). Such a write ends when the
   // peer's kernel has acknowledged the bytes, one round trip later, so it pays for large batches over a network whose

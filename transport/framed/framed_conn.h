@@ -106,12 +106,13 @@ class FramedReader {
   // Errors     timed_out (none is here; nothing is lost) · otherwise those of read_message
   Result<Message> try_read_message(std::size_t max);
 
-  // Waits for the next message as read_message does, and takes with it those that have arrived whole behind it: what one
-  // read of the network brought, for a fraction of what it costs to ask for each.
+  // Waits for the next message as read_message does, and takes with it those that have arrived whole behind it: what
+  // one read of the network brought, for a fraction of what it costs to ask for each.
   //
-  // Promise    Success: `into` got at least one message, in order behind what it held, and no more than it had room for.
-  //            A peer's violation behind them is told by the next call.
+  // Promise    Success: `into` got at least one message, in order behind what it held, and no more than it had room
+  //            for. A peer's violation behind them is told by the next call.
   // Requires   As read_message; and room for one more in `into` (its capacity), which never grows.
+  // Suspends   While no whole message has arrived.
   // Errors     those of read_message; then `into` is as it was
   Result<void> read_batch(Batch& into, std::size_t max, Deadline deadline);
 

@@ -76,8 +76,8 @@ Result<void> write_some(FramedCore& core, std::span<iovec> pieces, Deadline dead
 Result<void> write_some(FramedCore&, std::span<iovec>, Deadline) { return {}; }
 #endif
 
-// From where the messages lie. `pieces_max` at least as many as there are: a fiber that sends small batches touches less
-// of its stack, which costs time, and memory for as long as it lives.
+// From where the messages lie. `pieces_max` at least as many as there are: a fiber that sends small batches touches
+// less of its stack, which costs time, and memory for as long as it lives.
 template <std::size_t pieces_max>
 [[gnu::noinline]] Result<void> write_in_place(FramedCore& core, const Batch& batch,
                                               Deadline deadline) {

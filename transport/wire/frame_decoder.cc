@@ -46,10 +46,7 @@ Result<void> FrameDecoder::check_header(const std::byte* header, std::size_t max
 }
 
 Result<void> FrameDecoder::start_partial(std::size_t size) noexcept {
-  // Of a large frame that has just begun the rest is read directly, and the next frame's header with it, behind it: where
-  // that one is large, too, nothing but headers is ever copied.
-  if (size >= input_.size() + direct_read_min) partial_ = pool_->allocate(size + header_size);
-  if (partial_ == nullptr) partial_ = pool_->allocate(size);
+  partial_ = pool_->allocate(size);
   if (partial_ == nullptr) return Errc::no_resources;
   partial_size_ = size;
   partial_filled_ = 0;
@@ -62,8 +59,7 @@ Result<void> FrameDecoder::start_partial(std::size_t size) noexcept {
 }
 
 void FrameDecoder::fill_partial() noexcept {
-  const std::size_t rest = partial_size_ - std::min(partial_size_, partial_filled_);
-  const std::size_t n = std::min(rest, input_.size());
+  const std::size_t n = std::min(partial_size_ - partial_filled_, input_.size());
   if (n == 0) return;
   std::memcpy(partial_->data + partial_filled_, input_.data(), n);
   partial_filled_ += n;
@@ -93,8 +89,6 @@ Result<bool> FrameDecoder::next(std::size_t max, Message& out) {
       fill_partial();
       if (partial_filled_ < partial_size_) return false;
       const std::byte* data = partial_->data;
-      header_filled_ = partial_filled_ - partial_size_;
-      if (header_filled_ != 0) std::memcpy(header_.data(), data + partial_size_, header_filled_);
       return finish(Message(Slice(std::exchange(partial_, nullptr), data, partial_size_)), out);
     }
     // A whole header in header_ is one whose frame found no memory: it needs no more input to try again.
@@ -145,12 +139,11 @@ std::span<std::byte> FrameDecoder::direct_space() noexcept {
   if (partial_ == nullptr || !input_.empty()) return {};
   const std::size_t rest = partial_size_ - partial_filled_;
   if (rest < direct_read_min) return {};
-  const bool header_fits = partial_->capacity - partial_size_ >= header_size;
-  return {partial_->data + partial_filled_, rest + (header_fits ? header_size : 0)};
+  return {partial_->data + partial_filled_, rest};
 }
 
 void FrameDecoder::commit(std::size_t n) noexcept {
-  TWINWIRE_CHECK(partial_ != nullptr && n <= partial_->capacity - partial_filled_,
+  TWINWIRE_CHECK(partial_ != nullptr && n <= partial_size_ - partial_filled_,
                  "committed more than direct_space() gave");
   partial_filled_ += n;
 }

@@ -42,8 +42,7 @@ class FrameDecoder {
   // to be copied out.
   void take_whole(std::size_t max, Batch& into) noexcept;
 
-  // Where the stream may read the rest of a large body directly, and the next header behind it; empty where feed() serves
-  // better.
+  // Where the stream may read the rest of a large body directly; empty where feed() serves better.
   std::span<std::byte> direct_space() noexcept;
   // The first `n` bytes of direct_space() were filled.
   void commit(std::size_t n) noexcept;
