@@ -33,15 +33,20 @@ struct RealArguments {
   bool two_cores = false;
 };
 
+constexpr const char* ours_name = "twinwire";
+constexpr const char* ours_copying_name = "twinwire-copy";
+
 // One who does the work: ours, or a peer.
 struct Contestant {
   std::string name;
   std::string what;
   bool ours = false;
-  std::vector<std::string> kinds;
+  std::vector<std::string> kinds;  // of work that it does; empty: all
+  std::size_t coalesce_below = 0;  // of ours
+  bool copies = false;             // messages together: its ratios are of ours that does so, too
 
   bool does(RealKind kind) const {
-    return ours ||
+    return kinds.empty() ||
            std::ranges::find(kinds, peers::real_kind_names[std::size_t(kind)]) != kinds.end();
   }
 };
@@ -91,13 +96,22 @@ std::vector<BenchedWork> works_of(const RealArguments& asked, std::uint64_t time
 }
 
 std::vector<Contestant> contestants_of(const RealArguments& asked, const std::string& program) {
-  std::vector<Contestant> all = {{"twinwire", "ours: Tcp over a Ring", true, {}}};
+  std::vector<Contestant> all = {
+      {.name = ours_name, .what = "ours: Tcp over a Ring", .ours = true},
+      {.name = ours_copying_name,
+       .what = "ours with coalesce_below = 1,024: small messages copied together",
+       .ours = true,
+       .kinds = {"stream", "singles"},
+       .coalesce_below = 1025}};
   if (asked.alone) return all;
   std::vector<std::string> names;
   for (RealPeerName& peer : real_peers_of(program)) {
     names.push_back(peer.name);
     if (asked.peers.empty() || std::ranges::find(asked.peers, peer.name) != asked.peers.end())
-      all.push_back({std::move(peer.name), std::move(peer.what), false, std::move(peer.kinds)});
+      all.push_back({.name = peer.name,
+                     .what = peer.what,
+                     .kinds = peer.kinds,
+                     .copies = peer.name.ends_with("-flat")});
   }
   const std::vector<std::string_view> known(names.begin(), names.end());
   for (const std::string& name : asked.peers)
@@ -169,10 +183,16 @@ std::vector<Series> measure_all(const std::vector<Contestant>& contestants, cons
     for (std::size_t i = 0; i < all.size(); ++i) {
       Series& series = all[(i + round) % all.size()];
       series.rounds.push_back(series.contestant->ours
-                                  ? bench_real_ours(cores, work)
+                                  ? bench_real_ours(cores, work, series.contestant->coalesce_below)
                                   : bench_real_peer(cores, work, program, series.contestant->name));
     }
   return all;
+}
+
+// Whom of `all`, the first of which is ours, a contestant is measured against.
+const Series& base_of(const std::vector<Series>& all, const Series& series) {
+  const bool ours_copies = all.size() > 1 && all[1].contestant->coalesce_below != 0;
+  return series.contestant->copies && ours_copies ? all[1] : all[0];
 }
 
 std::vector<std::string> real_row(const std::string& label, const Series& ours,
@@ -220,10 +240,11 @@ ExitCode bench_real(const RealArguments& asked) {
     const auto all = measure_all(contestants, benched.work, asked, cores, program);
     RatioGroup group{benched.label, {}};
     for (const Series& series : all) {
-      rows.push_back(real_row(benched.label, all[0], series));
+      const Series& ours = base_of(all, series);
+      rows.push_back(real_row(benched.label, ours, series));
       for (const RealReport& round : series.rounds) verified += round.messages;
-      if (&series == &all[0]) continue;
-      const Ratio ratio = ratio_of(all[0], series, rate);
+      if (series.contestant->ours) continue;
+      const Ratio ratio = ratio_of(ours, series, rate);
       group.bars.push_back({series.contestant->name, ratio.middle, ratio.low, ratio.high});
     }
     bars.push_back(std::move(group));
@@ -231,7 +252,8 @@ ExitCode bench_real(const RealArguments& asked) {
   std::printf("%s", format_table(rows, true).c_str());
   std::printf(
       "ours/its: of messages per second, the median of the ratios within each round, with min and "
-      "max. by cpu: of\n"
+      "max; ours is\n"
+      "twinwire-copy beside who copies messages together, and twinwire otherwise. by cpu: of\n"
       "messages per second of processor time, of both ends. ns: processor time a message. calls: "
       "system calls a message.\n"
       "A message of an echo is a round trip\n"

@@ -6,7 +6,7 @@
 
 #include "cli/bench_ends.h"
 #include "cli/bench_processes.h"
-#include "transport/fiber/wait_queue.h"
+#include "transport/shared/shared_writer.h"
 #include "transport/tcp/tcp.h"
 
 namespace twinwire::cli {
@@ -20,8 +20,14 @@ using peers::Totals;
 
 constexpr Deadline never = Deadline::never();
 
-ConnOptions real_options() {
+std::uint64_t calls_of(real::Ring& ring) {
+  const real::Counters& counters = ring.counters();
+  return counters.enters + counters.direct_writes;
+}
+
+ConnOptions real_options(std::size_t coalesce_below) {
   ConnOptions options;
+  options.coalesce_below = coalesce_below;
   options.stream.congestion = bench_congestion;
   return options;
 }
@@ -68,7 +74,7 @@ class RealServer {
       each = {};
     }
     const std::uint64_t processor = peers::processor_ns();
-    const std::uint64_t calls = ring_->counters().enters;
+    const std::uint64_t calls = calls_of(*ring_);
     totals.processor_ns = processor - std::exchange(processor_, processor);
     totals.calls = calls - std::exchange(calls_, calls);
     auto answer = MutableMessage::create(network_->buffers(), peers::answer_command, sizeof totals);
@@ -88,34 +94,12 @@ class RealServer {
 // --- The client ----------------------------------------------------------------------------------------------------
 
 // Many fibers' one writer, each of which sends one message to a call.
-class SinglesWriter {
- public:
-  SinglesWriter(Scheduler& scheduler, FramedWriter writer)
-      : scheduler_(&scheduler), writer_(std::move(writer)) {}
-
-  Result<void> send(Message message, Deadline deadline) {
-    while (taken_) (void)waiting_.wait(*scheduler_, deadline, "its turn to send");
-    taken_ = true;
-    batch_.push(std::move(message));
-    auto sent = writer_.send_batch(batch_, deadline);
-    taken_ = false;
-    waiting_.wake_one(*scheduler_);
-    return sent;
-  }
-  Result<void> close(Duration grace) { return writer_.close(grace); }
-
- private:
-  Scheduler* scheduler_;
-  FramedWriter writer_;
-  Batch batch_{1};
-  WaitQueue waiting_;
-  bool taken_ = false;
-};
+using SinglesWriter = SharedWriter<FramedWriter>;
 
 class RealClient {
  public:
-  RealClient(real::Ring& ring, Network& network, const RealWork& work)
-      : ring_(&ring), network_(&network), work_(work) {
+  RealClient(real::Ring& ring, Network& network, const RealWork& work, std::size_t coalesce_below)
+      : ring_(&ring), network_(&network), work_(work), coalesce_below_(coalesce_below) {
     const std::size_t count = work.echoes() ? work.depth : work.batch;
     messages_.reserve(count);
     last_.reserve(count);
@@ -132,7 +116,7 @@ class RealClient {
 
   void dial(const Address& server) {
     for (std::size_t c = 0; c < work_.connections; ++c) {
-      auto conn = Tcp::dial(*network_, server, real_options(),
+      auto conn = Tcp::dial(*network_, server, real_options(coalesce_below_),
                             network_->clock().in(std::chrono::seconds(10)));
       require_result(conn, "cannot connect");
       auto [reader, writer] = split(std::move(*conn));
@@ -151,7 +135,7 @@ class RealClient {
         end.sent = end.received = {};
         end.next = 0;
       }
-      meter.begin(ring_->counters().enters);
+      meter.begin(calls_of(*ring_));
       until_ = meter.began() + time;
       if (work_.kind == RealKind::stream)
         stream(ends_[0]);
@@ -167,7 +151,7 @@ class RealClient {
         sent.add_connection(end.sent);
         if (work_.echoes() && !end.received.same_messages(end.sent)) throw peers::Miscounted();
       }
-      report = meter.end(sent, counted, ring_->counters().enters);
+      report = meter.end(sent, counted, calls_of(*ring_));
     }
     report.p50_ns = round_trips_.percentile(50);
     report.p99_ns = round_trips_.percentile(99);
@@ -262,6 +246,7 @@ class RealClient {
   real::Ring* ring_;
   Network* network_;
   RealWork work_;
+  std::size_t coalesce_below_;
   std::vector<Message> messages_;  // prepared once, sent again and again: a batch takes a reference
   std::vector<std::uint64_t> last_;
   std::vector<End> ends_;
@@ -274,7 +259,7 @@ class RealClient {
 
 void serve_real(real::Ring& ring, Network& network, Scope& background, const RealWork& work,
                 const std::function<void(std::uint16_t port)>& listening) {
-  auto listener = Tcp::listen(network, background, Address::v4(127, 0, 0, 1, 0), real_options());
+  auto listener = Tcp::listen(network, background, Address::v4(127, 0, 0, 1, 0), real_options(0));
   require_result(listener, "cannot listen");
   listening(listener->local().port);
   RealServer server(ring, network, work);
@@ -289,8 +274,9 @@ void serve_real(real::Ring& ring, Network& network, Scope& background, const Rea
   });
 }
 
-RealReport load_real(real::Ring& ring, Network& network, std::uint16_t port, const RealWork& work) {
-  RealClient client(ring, network, work);
+RealReport load_real(real::Ring& ring, Network& network, std::uint16_t port, const RealWork& work,
+                     std::size_t coalesce_below) {
+  RealClient client(ring, network, work, coalesce_below);
   client.dial(Address::v4(127, 0, 0, 1, port));
   const RealReport report = client.measure();
   client.close();

@@ -15,6 +15,6 @@ namespace twinwire::cli {
 void serve_real(real::Ring& ring, Network& network, Scope& background, const peers::RealWork& work,
                 const std::function<void(std::uint16_t port)>& listening);
 peers::RealReport load_real(real::Ring& ring, Network& network, std::uint16_t port,
-                            const peers::RealWork& work);
+                            const peers::RealWork& work, std::size_t coalesce_below);
 
 }  // namespace twinwire::cli

@@ -34,7 +34,8 @@ peers::RealReport run_real(const BenchCores& cores, const peers::RealWork& work,
 
 }  // namespace
 
-peers::RealReport bench_real_ours(const BenchCores& cores, const peers::RealWork& work) {
+peers::RealReport bench_real_ours(const BenchCores& cores, const peers::RealWork& work,
+                                  std::size_t coalesce_below) {
   return run_real(
       cores, work,
       [&](int out) {
@@ -45,7 +46,7 @@ peers::RealReport bench_real_ours(const BenchCores& cores, const peers::RealWork
       },
       [&](int out, std::uint16_t port) {
         in_bench_ring([&](real::Ring& ring, Network& network, Scope&) {
-          const peers::RealReport report = load_real(ring, network, port, work);
+          const peers::RealReport report = load_real(ring, network, port, work, coalesce_below);
           ::dprintf(out, peers::real_report_format, report.messages, report.wall_ns,
                     report.processor_ns, report.calls, report.p50_ns, report.p99_ns);
         });

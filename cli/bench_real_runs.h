@@ -16,7 +16,9 @@ struct BenchCores {
   int client = -1;
 };
 
-peers::RealReport bench_real_ours(const BenchCores& cores, const peers::RealWork& work);
+// `coalesce_below`: of the client's connections (ConnOptions).
+peers::RealReport bench_real_ours(const BenchCores& cores, const peers::RealWork& work,
+                                  std::size_t coalesce_below);
 peers::RealReport bench_real_peer(const BenchCores& cores, const peers::RealWork& work,
                                   const std::string& program, const std::string& peer);
 

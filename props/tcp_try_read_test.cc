@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// try_read_message: what is whole in the reader is taken; what is not stays, and the network is not asked.
+// try_read_message: what is whole in the reader is taken; what is not stays, and the network is not asked. read_batch:
+// what came together in one call.
 // ctest: no_tsan
 #include <gtest/gtest.h>
 
@@ -102,6 +103,46 @@ TEST(TcpTryRead, a_frame_over_the_maximum_drops_the_peer) {
     expect_view(reader.read_message(header_size, Deadline::never()), 0);
     expect_error(reader.try_read_message(header_size), Errc::invalid);
     expect_error(reader.try_read_message(2 * header_size), Errc::invalid);
+  });
+}
+
+void expect_views(const Batch& batch, std::uint32_t from, std::size_t count) {
+  ASSERT_EQ(batch.size(), count);
+  for (std::size_t i = 0; i < count; ++i) EXPECT_EQ(batch[i].header().view(), from + i);
+}
+
+TEST(TcpReadBatch, it_takes_what_came_together_and_no_more_than_there_is_room_for) {
+  with_reader({}, [](FramedReader& reader, auto&& write, Scheduler& scheduler) {
+    const auto bytes = frames<7>();
+    const std::size_t cut = header_size * 11 / 2;
+    write(std::span(bytes).first(cut));
+    Batch batch(4);
+    ASSERT_TRUE(reader.read_batch(batch, header_size, Deadline::never()));
+    expect_views(batch, 0, 4);
+    batch.clear();
+    ASSERT_TRUE(reader.read_batch(batch, header_size, Deadline::never()));
+    expect_views(batch, 4, 1);
+    // It is appended to what is there; and a call that times out changes nothing.
+    const Deadline soon{scheduler.now() + milliseconds(5)};
+    EXPECT_EQ(reader.read_batch(batch, header_size, soon).error(), Errc::timed_out);
+    expect_views(batch, 4, 1);
+    write(std::span(bytes).subspan(cut));
+    ASSERT_TRUE(reader.read_batch(batch, header_size, Deadline::never()));
+    expect_views(batch, 4, 3);
+    EXPECT_EQ(batch.capacity(), 4U);
+  });
+}
+
+TEST(TcpReadBatch, a_violation_behind_whole_messages_is_told_by_the_next_call) {
+  with_reader({}, [](FramedReader& reader, auto&& write, Scheduler&) {
+    auto bytes = frames<3>();
+    store(bytes.data() + 2 * header_size + offset::command, std::uint8_t{200});
+    write(bytes);
+    Batch batch(8);
+    ASSERT_TRUE(reader.read_batch(batch, header_size, Deadline::never()));
+    expect_views(batch, 0, 2);
+    EXPECT_EQ(reader.read_batch(batch, header_size, Deadline::never()).error(), Errc::invalid);
+    expect_views(batch, 0, 2);
   });
 }
 
