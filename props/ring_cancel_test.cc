@@ -20,6 +20,7 @@ class RingCancel : public RingTest {
   static RingOptions one_at_a_time() {
     RingOptions options;
     options.multishot_receive = options.multishot_accept = false;
+    options.direct_writes = false;
     return options;
   }
 

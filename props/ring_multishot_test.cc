@@ -13,6 +13,12 @@ namespace {
 
 class RingMultishot : public RingTest {
  protected:
+  static RingOptions accepting() {
+    RingOptions options;
+    options.multishot_accept = true;
+    return options;
+  }
+
   // Many small messages, each answered: the reader always waits.
   static void ping_pong(ByteStream& a, ByteStream& b, int rounds, std::size_t size,
                         Deadline until) {
@@ -210,7 +216,7 @@ TEST_F(RingMultishot, more_connections_than_provided_buffers_lose_nothing) {
 
 TEST_F(RingMultishot, connections_that_wait_are_accepted_in_few_enters) {
   constexpr int connections = 200;
-  const Counters counters = run({}, [&](RingNetwork& network, Scope&) {
+  const Counters counters = run(accepting(), [&](RingNetwork& network, Scope&) {
     auto acceptor = network.listen(loopback, {});
     ASSERT_TRUE(acceptor.has_value());
     std::vector<std::unique_ptr<ByteStream>> ends;
@@ -232,7 +238,7 @@ TEST_F(RingMultishot, connections_that_wait_are_accepted_in_few_enters) {
 }
 
 TEST_F(RingMultishot, connections_that_nobody_accepts_are_reset_when_the_acceptor_goes) {
-  run({}, [&](RingNetwork& network, Scope&) {
+  run(accepting(), [&](RingNetwork& network, Scope&) {
     std::vector<std::unique_ptr<ByteStream>> near;
     {
       auto acceptor = network.listen(loopback, {});

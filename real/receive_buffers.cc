@@ -108,6 +108,7 @@ bool ReceiveBuffers::share(Block* block) noexcept {
 }
 
 void ReceiveBuffers::provide_up_to(std::uint32_t wanted) noexcept {
+  wanted = std::min(wanted, entries_);  // or the ring would overwrite what is in it
   int added = 0;
   while (in_ring_ < wanted) {
     Block* block = take();
@@ -121,7 +122,7 @@ void ReceiveBuffers::provide_up_to(std::uint32_t wanted) noexcept {
 }
 
 bool ReceiveBuffers::begin_receive() noexcept {
-  provide_up_to(std::min(receives_ + 1, entries_));
+  provide_up_to(receives_ + 1);
   if (in_ring_ == 0) return false;
   ++receives_;
   return true;

@@ -97,8 +97,9 @@ Result<std::size_t> RingStream::write(std::span<const iovec> pieces, Deadline de
   }
   direct_in_a_row_ = 0;
   io_uring_sqe request{};
-  // WAITALL: the kernel resumes a short write by itself, and is not always right about that: what it reports counts.
-  constexpr int flags = MSG_NOSIGNAL | MSG_WAITALL;
+  // Without MSG_WAITALL: the kernel's own resumption of short writes is not always right (liburing issue 1337), and
+  // measured it brings nothing.
+  constexpr int flags = MSG_NOSIGNAL;
   if (merged.count == 1 && !zero_copy) {
     ::io_uring_prep_send(&request, socket->fd(), merged.pieces[0].iov_base, total, flags);
   } else {

@@ -12,6 +12,8 @@ namespace {
 
 // Below this a body is gathered from lent slices: one more read call costs more than the copy.
 constexpr std::size_t direct_read_min = 16 * 1024;
+// What fills less than one part in so many of its memory is copied out: that costs less than memory that stays away.
+constexpr std::size_t shared_part = 64;
 
 }  // namespace
 
@@ -27,7 +29,7 @@ void FrameDecoder::feed(Slice bytes) noexcept {
   TWINWIRE_CHECK(input_.empty(), "feed() before next() consumed what it had");
   if (bytes.empty()) return;
   input_ = std::move(bytes);
-  input_shared_ = input_.share();
+  input_shared_ = shared_part * input_.size() >= input_.held() && input_.share();
 }
 
 // Whether a frame of `size` at the front of the input may be handed out where it lies.
