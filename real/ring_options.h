@@ -28,8 +28,8 @@ struct RingOptions {
   std::uint32_t receive_buffers_max =
       4096;  // of 256 KiB, and as many of 16 KiB, at most 65,535; lent out or provided
   bool multishot_receive = true;  // where the kernel has it (Linux 6.0) and buffers are provided
-  // One accept for many connections, where the kernel has it (Linux 5.19): for storms of them. Off, since the kernel then
-  // gives no addresses, and of a peer that has reset its connection by the time it is asked for there is none any more.
+  // One accept for many connections, where the kernel has it (Linux 5.19): for storms of them. Off: the kernel then
+  // gives no addresses, and of a peer that has reset its connection by the time it is asked for there is none left.
   bool multishot_accept = false;
   // A write is handed over by a sendmsg(2) of its own where no other fiber is ready and nothing is queued for the ring:
   // it costs one system call and saves one, and the fiber goes on at once.
