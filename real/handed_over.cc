@@ -74,6 +74,7 @@ Result<std::unique_ptr<ByteStream>> RingStream::adopt(RingCore& core, BufferPool
   std::unique_ptr<RingStream> stream(
       new (std::nothrow) RingStream(core, std::move(socket), connection.local_, connection.peer_));
   if (stream == nullptr) return Errc::no_resources;
+  ++core.count().connections_adopted;
   if (const std::size_t size = connection.unread_size_; size != 0) {
     Block* const block = buffers.allocate(size);
     if (block == nullptr) {
