@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// serve: the other end of `load`, over real sockets. Echoes what it gets, and verifies it.
+// serve: the other end of `load`, over real sockets. Echoes what it gets, and verifies it. With --shards by several
+// threads, each with a listener of its own on one port.
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
+#include <functional>
 #include <list>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "cli/metrics_server.h"
 #include "cli/refusal_log.h"
@@ -17,6 +20,8 @@
 #include "cli/tls_options.h"
 #include "cli/verbs.h"
 #include "cli/with_transport.h"
+#include "real/probe.h"
+#include "real/shards.h"
 #include "real/signal_wait.h"
 
 namespace twinwire::cli {
@@ -27,6 +32,7 @@ struct ServeArguments {
   std::string transport = "tcp";
   std::string handshake_timeout = "10s";
   std::string metrics;
+  unsigned shards = 1;
   SocketOptionsText sockets;
   TlsOptionsText tls;
 };
@@ -81,14 +87,31 @@ std::optional<MetricsServer> start_metrics(real::Ring& ring, const MetricsPlace&
   return std::move(*server);
 }
 
-// In a fiber. Throws Failure with the sentence why it could not listen; returns once a signal has ended it.
+void print_serving(std::string_view transport, const Endpoint& endpoint, const Address& local) {
+  std::printf("serving %s on %s\n", std::string(transport).c_str(),
+              endpoint.unix_name ? endpoint.text.c_str() : to_string(local).c_str());
+}
+
+// What one thread serves with.
+struct ServePlace {
+  real::Ring* ring;
+  Network* network;
+  const Endpoint* endpoint;
+  MetricsPlace metrics;
+  const SocketOptionsText* sockets;
+  ServeState* state;
+  // It listens there: says so.
+  std::function<void(const Address&)> on_listening;
+  // Waits until it is time to stop, and when called again, to hurry.
+  std::function<Result<void>(Deadline)> wait_for_end;
+};
+
+// In a fiber. Throws Failure with the sentence why it could not listen; returns once it was told to end.
 template <Transport T>
-void serve_until_signal(real::Ring& ring, Network& network, const Endpoint& endpoint,
-                        const MetricsPlace& metrics_place, const SocketOptionsText& sockets,
-                        typename T::Options options, ServeState& state) {
-  auto signals = real::SignalWait::create(ring, {SIGINT, SIGTERM});
-  if (!signals)
-    throw Failure(ExitCode::environment, "cannot wait for signals: " + to_string(signals.error()));
+void serve_until_told(const ServePlace& place, typename T::Options options) {
+  Network& network = *place.network;
+  ServeState& state = *place.state;
+  const Endpoint& endpoint = *place.endpoint;
   bool over = false;  // every session has ended; read by a fiber that may outlive the scope below
   run_scope(network.scheduler(), [&](Scope& background) {
     const auto refusals = std::make_shared<RefusalLog>(background);
@@ -98,12 +121,12 @@ void serve_until_signal(real::Ring& ring, Network& network, const Endpoint& endp
     };
     auto listener = T::listen(network, background, endpoint.address, options);
     if (!listener)
-      throw Failure(ExitCode::environment, explain_listen(endpoint, sockets, listener.error()));
-    const auto metrics = start_metrics(ring, metrics_place, background, state, T::name);
-    std::printf("serving %s on %s\n", std::string(T::name).c_str(),
-                endpoint.unix_name ? endpoint.text.c_str() : to_string(listener->local()).c_str());
-    if (metrics && metrics_place.endpoint->unix_name)
-      std::printf("metrics at /metrics on %s\n", metrics_place.endpoint->text.c_str());
+      throw Failure(ExitCode::environment,
+                    explain_listen(endpoint, *place.sockets, listener.error()));
+    const auto metrics = start_metrics(*place.ring, place.metrics, background, state, T::name);
+    place.on_listening(listener->local());
+    if (metrics && place.metrics.endpoint->unix_name)
+      std::printf("metrics at /metrics on %s\n", place.metrics.endpoint->text.c_str());
     else if (metrics)
       std::printf("metrics on http://%s/metrics\n", to_string(metrics->local()).c_str());
     std::fflush(stdout);
@@ -112,13 +135,13 @@ void serve_until_signal(real::Ring& ring, Network& network, const Endpoint& endp
     run_scope(network.scheduler(), [&](Scope& scope) {
       const FiberHandle acceptor =
           scope.spawn("accept", [&] { accept_all<T>(network, *listener, scope, sessions, state); });
-      (void)signals->wait(Deadline::never());
+      (void)place.wait_for_end(Deadline::never());
       state.stopping = true;
       network.scheduler().cancel(acceptor);
       for (Session<T>* session : sessions) session->stop();
       // A peer that reads nothing must not keep us: after the grace, or a second signal, what it has not taken is lost.
       hurry = background.spawn("hurry", [&] {
-        const auto told = signals->wait(network.clock().in(close_grace));
+        const auto told = place.wait_for_end(network.clock().in(close_grace));
         if (!over && (told || told.error() == Errc::timed_out)) scope.cancel();
       });
     });
@@ -127,6 +150,208 @@ void serve_until_signal(real::Ring& ring, Network& network, const Endpoint& endp
     background.cancel();
     refusals->flush();
   });
+}
+
+real::SignalWait signals_of(real::Ring& ring) {
+  auto signals = real::SignalWait::create(ring, {SIGINT, SIGTERM});
+  if (!signals)
+    throw Failure(ExitCode::environment, "cannot wait for signals: " + to_string(signals.error()));
+  return std::move(*signals);
+}
+
+Result<void> wait_for(real::SignalWait& signals, Deadline deadline) {
+  auto signal = signals.wait(deadline);
+  if (!signal) return signal.error();
+  return {};
+}
+
+template <Transport T>
+typename T::Options serve_options(const ServeArguments& arguments, Network& network,
+                                  Duration handshake_timeout) {
+  auto options = listen_options<T>(arguments.tls, network);
+  apply(arguments.sockets, options);
+  // Whoever never sends a message is no connection, and costs nobody a place.
+  options.accept_after_first_message = true;
+  options.first_message_max = default_max_message;
+  options.accept.handshake_timeout = handshake_timeout;
+  // All of a `load`'s connections may be on their way at one time: honest ones, not to be evicted by each other.
+  options.accept.handshakes_max = 2 * connections_max;
+  return options;
+}
+
+// What one shard of several knows of the whole; its own thread alone looks at it.
+struct ServePart {
+  std::optional<Event> told;
+  Endpoint endpoint;
+  bool may_listen = false;
+  std::size_t listening = 0;  // others, in the first shard's
+  std::size_t stops = 0;
+
+  template <class Condition>
+  Result<void> wait(Deadline deadline, Condition&& condition) {
+    while (!condition()) {
+      told->reset();
+      if (auto waited = told->wait(deadline, "the first shard"); !waited) return waited;
+    }
+    return {};
+  }
+};
+
+// The first shard takes the address, the others take the same port; then it waits for signals, for all of them.
+template <Transport T>
+class ShardedServe {
+ public:
+  ShardedServe(const ServeArguments& arguments, const Endpoint& endpoint, Duration timeout)
+      : arguments_(&arguments),
+        timeout_(timeout),
+        parts_(arguments.shards),
+        states_(arguments.shards) {
+    parts_.front().endpoint = endpoint;
+    parts_.front().may_listen = true;
+  }
+
+  void operator()(real::Shard& shard) {
+    ServePart& mine = parts_[shard.index()];
+    mine.told.emplace(shard.scheduler());
+    auto options = serve_options<T>(*arguments_, shard.network(), timeout_);
+    options.reuse_port = true;
+    std::optional<real::SignalWait> signals;
+    if (shard.index() == 0) signals.emplace(signals_of(shard.ring()));
+    if (!mine.wait(Deadline::never(), [&] { return mine.may_listen; })) return;
+    std::size_t stops_seen = 0;
+    ServePlace place{&shard.ring(),
+                     &shard.network(),
+                     &mine.endpoint,
+                     {},
+                     &arguments_->sockets,
+                     &states_[shard.index()],
+                     {},
+                     {}};
+    if (shard.index() == 0) {
+      place.on_listening = [&](const Address& local) { listen_too(shard, local); };
+      place.wait_for_end = [&](Deadline deadline) {
+        auto signal = wait_for(*signals, deadline);
+        if (signal) tell_others(shard, [](ServePart& part) { ++part.stops; });
+        return signal;
+      };
+    } else {
+      place.on_listening = [&](const Address&) {
+        tell(shard, 0, [](ServePart& part) { ++part.listening; });
+      };
+      place.wait_for_end = [&](Deadline deadline) {
+        auto told = mine.wait(deadline, [&] { return mine.stops > stops_seen; });
+        stops_seen = mine.stops;
+        return told;
+      };
+    }
+    serve_until_told<T>(place, options);
+  }
+
+  const std::vector<ServeState>& states() const noexcept { return states_; }
+
+ private:
+  template <class F>
+  void tell(real::Shard& shard, std::uint32_t other, F change) {
+    // Refused only if that one has ended, and then everything does.
+    (void)shard.post(other, [part = &parts_[other], change](real::Shard&) {
+      change(*part);
+      part->told->set();
+    });
+  }
+  template <class F>
+  void tell_others(real::Shard& shard, F change) {
+    for (std::uint32_t other = 1; other < shard.count(); ++other) tell(shard, other, change);
+  }
+  void listen_too(real::Shard& shard, const Address& local) {
+    ServePart& mine = parts_.front();
+    Endpoint same = mine.endpoint;
+    same.address = local;
+    tell_others(shard, [same](ServePart& part) {
+      part.endpoint = same;
+      part.may_listen = true;
+    });
+    if (mine.wait(Deadline::never(), [&] { return mine.listening + 1 == shard.count(); }))
+      print_serving(T::name, mine.endpoint, local);
+  }
+
+  const ServeArguments* arguments_;
+  Duration timeout_;
+  std::vector<ServePart> parts_;
+  std::vector<ServeState> states_;
+};
+
+void add(ServeTotals& sum, const ServeTotals& one) {
+  sum.clean += one.clean;
+  sum.stopped += one.stopped;
+  sum.broken += one.broken;
+  sum.damaged += one.damaged;
+  sum.refused += one.refused;
+  sum.verified.messages += one.verified.messages;
+  sum.verified.bytes += one.verified.bytes;
+}
+
+template <Transport T>
+ServeTotals serve_by_shards(const ServeArguments& arguments, const Endpoint& endpoint,
+                            Duration timeout) {
+  // Each thread inherits it; the first waits for them.
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  ::sigaddset(&signals, SIGINT);
+  ::sigaddset(&signals, SIGTERM);
+  (void)::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ShardedServe<T> serving(arguments, endpoint, timeout);
+  real::ShardsOptions options;
+  options.count = arguments.shards;
+  options.ring = as_forced({});
+  options.pin = true;
+  auto shards = real::Shards::start(options, [&](real::Shard& shard) { serving(shard); });
+  if (!shards) throw Failure(ExitCode::environment, real::explain_no_ring(shards.error()));
+  (*shards)->join();
+  ServeTotals sum;
+  for (const ServeState& state : serving.states()) add(sum, state.totals);
+  return sum;
+}
+
+void require_shardable(const ServeArguments& options, const Endpoint& endpoint,
+                       bool runs_over_datagrams) {
+  if (options.shards < 1 || options.shards > 64) bad_usage("--shards takes 1 to 64");
+  if (options.shards == 1) return;
+  if (endpoint.unix_name || runs_over_datagrams)
+    bad_usage("--shards shares a TCP port (SO_REUSEPORT): not for unix: or quic");
+  if (!options.metrics.empty())
+    bad_usage("--metrics tells of one shard: leave it out, or --shards");
+}
+
+template <Transport T>
+ServeTotals serve_alone(const ServeArguments& arguments, const Endpoint& endpoint,
+                        const std::optional<Endpoint>& metrics, Duration timeout) {
+  real::RingOptions ring_options;
+  ring_options.measure_turns = metrics.has_value();
+  const auto ring = open_ring(ring_options);
+  Networks networks(*ring);
+  Network& network = networks.to(endpoint);
+  ServeState state;
+  state.measure = metrics.has_value();
+  const auto options = serve_options<T>(arguments, network, timeout);
+  std::optional<real::SignalWait> signals;
+  const ServePlace place{
+      ring.get(),
+      &network,
+      &endpoint,
+      {metrics ? &*metrics : nullptr, metrics ? &networks.to(*metrics) : nullptr},
+      &arguments.sockets,
+      &state,
+      [&](const Address& local) { print_serving(T::name, endpoint, local); },
+      [&](Deadline deadline) { return wait_for(*signals, deadline); }};
+  Scope root(ring->scheduler());
+  root.spawn("serve", [&] {
+    signals.emplace(signals_of(*ring));
+    serve_until_told<T>(place, options);
+    signals.reset();
+  });
+  (void)ring->scheduler().run();
+  root.rethrow_failure();
+  return state.totals;
 }
 
 void print_totals(const ServeTotals& totals) {
@@ -150,36 +375,13 @@ ExitCode serve(const ServeArguments& options) {
   const auto handshake_timeout = parse_duration(options.handshake_timeout);
   if (!handshake_timeout || *handshake_timeout <= Duration::zero())
     bad_usage("'" + options.handshake_timeout + "' is no duration; write 10s or 500ms");
+  ServeTotals totals;
   with_transport(transport, [&]<class T>() {
     require_streams(endpoint, T::name, over_datagrams<T>, options.sockets);
+    require_shardable(options, endpoint, over_datagrams<T>);
+    totals = options.shards == 1 ? serve_alone<T>(options, endpoint, metrics, *handshake_timeout)
+                                 : serve_by_shards<T>(options, endpoint, *handshake_timeout);
   });
-  real::RingOptions ring_options;
-  ring_options.measure_turns = metrics.has_value();
-  const auto ring = open_ring(ring_options);
-  Networks networks(*ring);
-  Network& network = networks.to(endpoint);
-  const MetricsPlace metrics_place{metrics ? &*metrics : nullptr,
-                                   metrics ? &networks.to(*metrics) : nullptr};
-  ServeState state;
-  state.measure = metrics.has_value();
-  with_transport(transport, [&]<class T>() {
-    auto listening = listen_options<T>(options.tls, network);
-    apply(options.sockets, listening);
-    // Whoever never sends a message is no connection, and costs nobody a place.
-    listening.accept_after_first_message = true;
-    listening.first_message_max = default_max_message;
-    listening.accept.handshake_timeout = *handshake_timeout;
-    // All of a `load`'s connections may be on their way at one time: honest ones, not to be evicted by each other.
-    listening.accept.handshakes_max = 2 * connections_max;
-    Scope root(ring->scheduler());
-    root.spawn("serve", [&] {
-      serve_until_signal<T>(*ring, network, endpoint, metrics_place, options.sockets, listening,
-                            state);
-    });
-    (void)ring->scheduler().run();
-    root.rethrow_failure();
-  });
-  const ServeTotals& totals = state.totals;
   print_totals(totals);
   if (totals.damaged != 0) return ExitCode::law_broken;
   return totals.broken == 0 ? ExitCode::pass : ExitCode::environment;
@@ -201,6 +403,10 @@ void add_serve(CLI::App& app, const Tool&, ExitCode& code) {
   verb->add_option("--metrics", options->metrics,
                    "an address on which GET /metrics tells what it does, for Prometheus: one that "
                    "only those can reach who may know");
+  verb->add_option("--shards", options->shards,
+                   "so many threads, each on a processor, that share the port; with --self-signed "
+                   "each has a certificate of its own")
+      ->capture_default_str();
   add_listener_socket_options(*verb, options->sockets);
   add_tls_listener_options(*verb, options->tls);
   verb->callback([&code, options] { code = serve(*options); });

@@ -24,7 +24,8 @@ struct Counters {
   // The network.
   std::uint64_t connections_dialed = 0;
   std::uint64_t connections_accepted = 0;
-  std::uint64_t connections_closed = 0;  // of both; the rest is open
+  std::uint64_t connections_adopted = 0;  // that another ring had handed over
+  std::uint64_t connections_closed = 0;   // of all three, or handed over; the rest is open
   std::uint64_t bytes_sent = 0;
   std::uint64_t bytes_received = 0;
   std::uint64_t short_writes = 0;  // writes of which the kernel took a part

@@ -30,6 +30,10 @@ class Descriptor {
   // ended() is called, after the last of them. abort() ends it. False: too many operations, nothing was started.
   bool start(Direction direction, io_uring_sqe& request, CompletionHandler& handler) noexcept;
   void ended(Direction direction) noexcept { busy_[static_cast<std::size_t>(direction)] = false; }
+  // Whether an operation is in flight in that direction.
+  bool in_use(Direction direction) const noexcept {
+    return busy_[static_cast<std::size_t>(direction)];
+  }
   // Asks for the end of what is in flight in that direction.
   void stop(Direction direction) noexcept {
     operations_->cancel(ids_[static_cast<std::size_t>(direction)]);

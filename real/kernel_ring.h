@@ -60,6 +60,8 @@ class KernelRing {
   }
   bool supports(int operation) noexcept { return kernel_->supports(ring_, operation); }
   Kernel& kernel() const noexcept { return *kernel_; }
+  // What other rings send messages to.
+  int fd() const noexcept { return ring_.ring_fd; }
   // Yes: a poll() or wait() has something to submit.
   bool has_submissions() const noexcept {
     return ring_.sq.sqe_tail != __atomic_load_n(ring_.sq.khead, __ATOMIC_RELAXED);

@@ -62,11 +62,21 @@ void RingCore::turn(TimePoint until, TimePoint now) noexcept {
 void RingCore::reap() noexcept {
   kernel_.reap([this](std::uint64_t user_data) { operations_.prefetch(user_data); },
                [this](std::uint64_t user_data, std::int32_t result, std::uint32_t flags) {
-                 if (user_data == RingTimer::user_data) [[unlikely]]
-                   timer_.completed();
+                 if (user_data >= RingMessages::first) [[unlikely]]
+                   complete_own(user_data, result);
                  else
                    operations_.complete(user_data, result, flags);
                });
+}
+
+void RingCore::complete_own(std::uint64_t user_data, std::int32_t result) noexcept {
+  if (user_data == RingTimer::user_data) return timer_.completed();
+  if (messages_ == nullptr) return;
+  if (user_data == RingMessages::arrived)
+    messages_->on_ring_message(static_cast<std::uint32_t>(result));
+  else
+    messages_->on_ring_message_failed(
+        static_cast<std::uint32_t>(user_data - RingMessages::failed(0)), -result);
 }
 
 }  // namespace twinwire::real

@@ -9,6 +9,7 @@
 #include "real/kernel_ring.h"
 #include "real/operation.h"
 #include "real/receive_buffers.h"
+#include "real/ring_messages.h"
 #include "real/ring_options.h"
 #include "real/ring_timer.h"
 #include "transport/fiber/scheduler.h"
@@ -70,16 +71,21 @@ class RingCore {
   // For an accept whose acceptor is gone: what it still brings is reset.
   CompletionHandler& refuser() noexcept { return refuser_; }
 
+  // Who is told of what other rings send here, and of what they did not get; nullptr: nobody. `handler` lives until then.
+  void tell_of_messages(RingMessageHandler* handler) noexcept { messages_ = handler; }
+
   // For one receive at a time: large. For receives that go on: small, since a connection that nobody reads holds some.
   ReceiveBuffers& receive_buffers() noexcept { return large_buffers_; }
   ReceiveBuffers& small_receive_buffers() noexcept { return small_buffers_; }
 
  private:
   void reap() noexcept;
+  void complete_own(std::uint64_t user_data, std::int32_t result) noexcept;
 
   RingOptions options_;
   std::size_t zero_copy_min_ = SIZE_MAX;
   Scheduler* scheduler_;
+  RingMessageHandler* messages_ = nullptr;
   Counters counters_;
   ReceiveBuffers large_buffers_;
   ReceiveBuffers small_buffers_;

@@ -19,6 +19,8 @@ constexpr Counted counted[] = {
      "Stream connections accepted."},
     {"twinwire_connections_dialed_total", &Counters::connections_dialed,
      "Stream connections made to others."},
+    {"twinwire_connections_adopted_total", &Counters::connections_adopted,
+     "Stream connections that another shard handed over."},
     {"twinwire_bytes_received_total", &Counters::bytes_received, "Bytes read from streams."},
     {"twinwire_bytes_sent_total", &Counters::bytes_sent, "Bytes that the kernel took of streams."},
     {"twinwire_datagrams_received_total", &Counters::datagrams_received,
@@ -90,7 +92,8 @@ void write_metrics(PrometheusText& text, std::span<const RingSample> shards) {
   text.family("twinwire_connections_open", Type::gauge, "Stream connections that are open.");
   for_each([&](const std::string& labels, const RingSample& one) {
     const Counters& c = one.counters;
-    text.sample(labels, c.connections_accepted + c.connections_dialed - c.connections_closed);
+    text.sample(labels, c.connections_accepted + c.connections_dialed + c.connections_adopted -
+                            c.connections_closed);
   });
   for (const Measured& what : measured) {
     text.family(what.name, Type::gauge, what.help);

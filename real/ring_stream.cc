@@ -52,6 +52,7 @@ RingStream::RingStream(RingCore& core, DescriptorRef socket, const Address& loca
 
 RingStream::~RingStream() {
   ++core_->count().connections_closed;
+  if (handed_over_) return;  // the connection lives on; this descriptor of it closes
   // Once both ends have ended there is nothing to reset; dropping the last reference closes.
   if (!(receiver_.end_was_read() && write_ended_)) abort();
 }

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "real/descriptor.h"
+#include "real/handed_over.h"
 #include "real/stream_receiver.h"
 #include "transport/net/byte_stream.h"
 
@@ -30,6 +31,13 @@ class RingStream final : public ByteStream {
   }
   Result<void> shutdown_write(Deadline) override;
   void abort() noexcept override;
+  // Ends this stream without closing the connection, and gives it away: see handed_over.h.
+  Result<HandedOver> hand_over(Deadline deadline);
+  // The other end of that, on this ring: `connection` is empty afterwards. On failure it is untouched.
+  // Errors     no_resources
+  static Result<std::unique_ptr<ByteStream>> adopt(RingCore& core, BufferPool& buffers,
+                                                   HandedOver& connection);
+
   Address local() const noexcept override { return local_; }
   Address peer() const noexcept override { return peer_; }
 
@@ -47,6 +55,7 @@ class RingStream final : public ByteStream {
   bool write_ended_ = false;
   std::uint8_t direct_in_a_row_ = 0;  // writes that did not suspend
   std::uint8_t not_directly_ = 0;  // writes that go by the ring, since the socket's buffer was full
+  bool handed_over_ = false;
 };
 
 }  // namespace twinwire::real

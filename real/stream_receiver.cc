@@ -40,6 +40,8 @@ void StreamReceiver::push(Block* block, std::size_t size) noexcept {
   ++queued_;
 }
 
+void StreamReceiver::put_back(Block* block, std::size_t size) noexcept { push(block, size); }
+
 Slice StreamReceiver::take_front() noexcept {
   Block* block = first_;
   first_ = block->next;
@@ -122,6 +124,36 @@ Result<void> StreamReceiver::wait(Deadline deadline) {
   reader_ = nullptr;
   if (wake != Wake::ready) return to_errc(wake);
   return {};
+}
+
+// --- From one ring to another ---------------------------------------------------------------------------------------
+
+Result<void> StreamReceiver::come_to_rest(Deadline deadline) {
+  if (reader_ != nullptr) return Errc::invalid;
+  const DescriptorRef socket = socket_;
+  while (going_on_) {
+    if (const auto refused = core_->scheduler().refuses(deadline)) return *refused;
+    stop();
+    if (auto waited = wait(deadline); !waited) return waited.error();
+  }
+  if (socket->in_use(Direction::in)) return Errc::invalid;
+  if (over_ && result_ < 0) return stream_error({result_});
+  return {};
+}
+
+std::size_t StreamReceiver::unread() const noexcept {
+  std::size_t size = 0;
+  for (const Block* block = first_; block != nullptr; block = block->next)
+    size += block->end - block->begin;
+  return size;
+}
+
+void StreamReceiver::copy_unread(std::byte* into) const noexcept {
+  for (const Block* block = first_; block != nullptr; block = block->next) {
+    const std::size_t n = block->end - block->begin;
+    std::memcpy(into, block->data + block->begin, n);
+    into += n;
+  }
 }
 
 // --- One receive at a time ------------------------------------------------------------------------------------------

@@ -39,6 +39,16 @@ class StreamReceiver final : public CompletionHandler {
   // The socket was aborted: whoever waits here without an operation of its own is told.
   void aborted() noexcept;
 
+  // Ends the receive that goes on, if there is one; what it brought stays here.
+  // Errors     invalid (somebody reads) · as of wait()
+  Result<void> come_to_rest(Deadline deadline);
+  // After that. What was received and not read, first to last, stays.
+  std::size_t unread() const noexcept;
+  void copy_unread(std::byte* into) const noexcept;
+  // Before the first read: the first `size` bytes of `block`, with its one reference, are what was not read.
+  void put_back(Block* block, std::size_t size) noexcept;
+  void note_end_was_read() noexcept { end_was_read_ = true; }
+
   void on_completion(std::int32_t result, std::uint32_t flags, bool last) noexcept override;
 
  private:
