@@ -198,7 +198,7 @@ TEST_P(ShardsBothWays, as_many_messages_are_lent_as_allowed) {
       std::vector<Message> messages;
       kept = &messages;
       ready = true;
-      until(shard, [&] { return may_drop.load(); });
+      until(shard, [&] { return may_drop.load() && messages.size() == 8; });
       messages.clear();
       until(shard, [&] { return over.load(); });
       ready = false;
