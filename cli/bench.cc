@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// bench: how fast the World is, on one core. The transports beside their peers: bench_transports.cc, bench_real.cc
+// bench: how fast the World is, on one core. The transports beside their peers: bench_transports.cc, bench_real.cc.
+// The memory of idle connections: bench_idle.cc
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
@@ -218,6 +219,7 @@ void add_bench(CLI::App& app, const Tool& tool, ExitCode& code) {
   sim->add_option("--time", options->time, "of one round of one row")->capture_default_str();
   add_bench_transports(*verb, code);
   add_bench_real(*verb, code);
+  add_bench_idle(*verb, code);
   sim->callback([&tool, &code, options] { code = bench_sim(tool, *options); });
 }
 
