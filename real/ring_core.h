@@ -71,8 +71,7 @@ class RingCore {
   // For an accept whose acceptor is gone: what it still brings is reset.
   CompletionHandler& refuser() noexcept { return refuser_; }
 
-  // Who is told of what other rings send here, and of what they did not get; nullptr: nobody. `handler` lives until
-  // then.
+  // Who is told of what other rings send here, and of what they did not get; nullptr: nobody.
   void tell_of_messages(RingMessageHandler* handler) noexcept { messages_ = handler; }
 
   // For one receive at a time: large. For receives that go on: small, since a connection that nobody reads holds some.
