@@ -15,8 +15,10 @@
 namespace twinwire::cli {
 namespace {
 
-bool print_toothless(const FaultTallies& faults, std::size_t transport, bool nodes) {
-  const auto found = laws::toothless(faults, transport, nodes, {});
+bool print_toothless(const FaultTallies& faults, std::size_t transport,
+                     const laws::ScenarioEntry& scenario) {
+  const auto found =
+      laws::toothless(faults, transport, scenario.starts_nodes, {}, scenario.plays_kernel);
   for (const bool drawn : {false, true}) {
     std::string names;
     for (const laws::Toothless& fault : found)
@@ -45,7 +47,8 @@ void print_misplaced(const RunSpec& spec, const laws::ScenarioEntry& scenario,
   for (std::size_t i = 0; i < sim::site_count; ++i) {
     const auto site = static_cast<sim::Site>(i);
     if (site == sim::Site::cancel || !may_strike(run.options.faults, site)) continue;
-    if (!laws::meets(site, transport, scenario.starts_nodes) || !may_strike(plan, site))
+    if (!laws::meets(site, transport, scenario.starts_nodes, scenario.plays_kernel) ||
+        !may_strike(plan, site))
       names += " " + std::string(sim::name(site));
   }
   if (!names.empty())
@@ -101,8 +104,7 @@ ExitCode report_account(const Tool& tool, const HuntResult& result, const Accoun
   const FaultTallies faults = faults_of(result);
   const std::uint64_t done = result.done();
   std::printf("\n%s", format_faults(faults, done).c_str());
-  const bool all_bit =
-      print_toothless(faults, transport, scenario_named(tool, spec.scenario).starts_nodes);
+  const bool all_bit = print_toothless(faults, transport, scenario_named(tool, spec.scenario));
   print_misplaced(spec, scenario_named(tool, spec.scenario), transport);
   const laws::SometimesTallies states = states_of(result);
   print_states(states);

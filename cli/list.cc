@@ -73,6 +73,25 @@ constexpr Meaning meanings[] = {
      "a datagram socket's buffer is small; bound: times 512 bytes above 16 KiB"},
     {sim::Site::cancel,
      "a fiber that waits is told to stop, as it goes on (1) or at once (2); bound: 1 or 2"},
+    {sim::Site::ring_delay,
+     "a completion comes later, overtaken by others; bound in ns; here and below, of the kernel "
+     "that the scenario `ring` plays"},
+    {sim::Site::ring_short_send, "a send takes fewer bytes; bound: the most it takes"},
+    {sim::Site::ring_short_receive, "a receive brings fewer bytes; bound: the most it brings"},
+    {sim::Site::ring_interrupted, "an operation ends with EINTR (1) or EAGAIN (2); bound: 1 or 2"},
+    {sim::Site::ring_cancel_race,
+     "an operation succeeds before its cancel (1), ends later (2, EALREADY), or is not found (3); "
+     "bound: 1 to 3"},
+    {sim::Site::ring_no_buffers, "a receive finds no buffer though some are provided"},
+    {sim::Site::ring_multishot_end, "an operation that goes on ends with a good result"},
+    {sim::Site::ring_no_notification, "a zero-copy send has no second completion"},
+    {sim::Site::ring_notification, "the second completion comes later; bound in ns"},
+    {sim::Site::ring_enter, "an enter answers EINTR (1), EBUSY (2), EAGAIN (3); bound: 1 to 3"},
+    {sim::Site::ring_submission_queue, "the submission queue is short; bound: its power of two"},
+    {sim::Site::ring_completion_queue, "the completion queue is short; bound: its power of two"},
+    {sim::Site::ring_old_kernel, "the kernel lacks something; bound: 63"},
+    {sim::Site::ring_accept, "an accept fails, or no descriptor is left (2); bound: 1 or 2"},
+    {sim::Site::ring_reset, "both sides see a reset at a byte; bound: the latest byte"},
 };
 static_assert(std::size(meanings) == sim::site_count);
 

@@ -69,8 +69,10 @@ void hear(Bits& bit, std::string_view scenario, std::size_t transport, std::uint
 TEST(SimTrace, tells_of_every_fault_that_bit) {
   Bits bit{};
   for (std::size_t transport = 0; transport < transport_count; ++transport)
-    for (const auto& [scenario, seeds] :
-         {std::pair<std::string_view, int>{"traffic", 150}, {"restarts", 40}, {"crowd", 10}})
+    for (const auto& [scenario, seeds] : {std::pair<std::string_view, int>{"traffic", 150},
+                                          {"restarts", 40},
+                                          {"crowd", 10},
+                                          {"ring", 60}})
       if (built_in_scenarios().find(scenario)->bodies[transport] != nullptr)
         hear(bit, scenario, transport, props::seed_count(seeds, 10));
   if (props::seed_count(150, 10) < 150) return;  // too few for each fault to bite

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "transport/base/check.h"
+#include "transport/base/plant.h"
 
 namespace twinwire::real {
 namespace {
@@ -17,6 +18,7 @@ bool is_failure(std::int32_t result) noexcept {
     case EAGAIN:
     case ENOBUFS:
     case ENOMEM:
+    case EINVAL:  // this kernel has no such operation (a receive that goes on); another one will do
     case EPIPE:  // a reset after the peer's end: what was read before it stands; or a failure that is already known
       return false;
     default: return result < 0;
@@ -54,7 +56,7 @@ bool Descriptor::start(Direction direction, io_uring_sqe& request,
 void Descriptor::abort() noexcept {
   if (aborted_) return;
   aborted_ = true;
-  if (in_flight_ == 0) return close_with_reset();
+  if (in_flight_ == 0 || PLANT(ring_close_while_in_flight)) return close_with_reset();
   for (const OperationId id : ids_) operations_->cancel(id);
 }
 
@@ -68,7 +70,7 @@ ssize_t Descriptor::send_now(const msghdr& message) noexcept {
 
 void Descriptor::note_result(std::int32_t result) noexcept {
   if (result == -ECONNRESET || result == -EPIPE) ++counters_->resets_met;
-  if (is_failure(result)) failure_ = -result;
+  if (is_failure(result) && !PLANT(ring_failure_forgotten)) failure_ = -result;
 }
 
 void Descriptor::operation_ended(std::int32_t result) noexcept {

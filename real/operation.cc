@@ -7,6 +7,7 @@
 
 #include "real/descriptor.h"
 #include "transport/base/check.h"
+#include "transport/base/plant.h"
 
 namespace twinwire::real {
 namespace {
@@ -20,11 +21,20 @@ std::uint64_t user_data_of(OperationId id) noexcept {
   return (std::uint64_t{id.generation} << 32) | id.index;
 }
 
+// PLANT(ring_memory_freed_at_cancel): nobody is told any more.
+class Nobody final : public CompletionHandler {
+ public:
+  void on_completion(std::int32_t, std::uint32_t, bool) noexcept override {}
+};
+Nobody nobody;
+
 }  // namespace
 
 Error error_of(const Completion& completion) noexcept {
-  // An operation that the kernel had handed to a thread of its own is stopped by a signal, and says EINTR.
-  const bool stopped = completion.result == -ECANCELED || completion.result == -EINTR;
+  // An operation that the kernel had handed to a thread of its own is stopped by a signal, and says EINTR. One that
+  // would have been repeated, had it not been told to end meanwhile, has not failed either.
+  const bool stopped = completion.result == -ECANCELED || completion.result == -EINTR ||
+                       completion.result == -EAGAIN;
   if (stopped && completion.end != Wake::ready) return {to_errc(completion.end), 0};
   return from_errno(-completion.result);
 }
@@ -92,18 +102,29 @@ Completion Operations::perform(io_uring_sqe& request, Descriptor& target, Operat
     submit(id, request, false);
 
     const Wake end = scheduler_->park(deadline, waiting_for);
-    if (slots_[index].state != State::terminal) {
+    const auto freed_early = [&] {
+      return PLANT(ring_memory_freed_before_notification) &&
+             (slots_[index].handler == &nobody || slots_[index].generation != id.generation);
+    };
+    if (slots_[index].state != State::terminal && !freed_early()) {
       cancel(id);
+      if (PLANT(ring_memory_freed_at_cancel)) {
+        slots_[index].handler = &nobody;
+        return {-ECANCELED, 0, end};
+      }
       CancelShield shield(*scheduler_);
-      while (slots_[index].state != State::terminal)
+      while (slots_[index].state != State::terminal && !freed_early())
         (void)scheduler_->park(Deadline::never(), waiting_for);
     }
     Completion completion = slots_[index].completion;
     completion.end = end;
+    if (freed_early()) return completion;
     release(index);
     id = {};
+    if (PLANT(ring_cancel_discards_success) && end != Wake::ready) completion.result = -ECANCELED;
     if (end != Wake::ready && completion.result >= 0) ++counters_->cancels_too_late;
     const bool again = completion.result == -EINTR || completion.result == -EAGAIN;
+    if (PLANT(ring_interrupted_surfaces)) return completion;
     if (!again || end != Wake::ready || target.aborted()) return completion;
   }
 }
@@ -134,6 +155,7 @@ void Operations::submit_cancel(OperationId id) noexcept {
 void Operations::submit(OperationId id, const io_uring_sqe& request, bool is_cancel) noexcept {
   // First come, first served: a cancel must not overtake its operation.
   if (queue_head_ == queue_.size() && kernel_->push(request)) return;
+  if (PLANT(ring_cancel_lost_when_full) && is_cancel) return;
   ++counters_->queued;
   if (queue_.size() == queue_.capacity()) {
     queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(queue_head_));
@@ -157,12 +179,16 @@ bool Operations::submit_queued() noexcept {
 
 void Operations::complete(std::uint64_t user_data, std::int32_t result,
                           std::uint32_t flags) noexcept {
-  const OperationId id{static_cast<std::uint32_t>(user_data),
-                       static_cast<std::uint32_t>((user_data & ~cancel_bit) >> 32)};
+  OperationId id{static_cast<std::uint32_t>(user_data),
+                 static_cast<std::uint32_t>((user_data & ~cancel_bit) >> 32)};
+  if (PLANT(ring_overflow_drops) && id.index % 4 == 3 && (flags & IORING_CQE_F_MORE) != 0) return;
+  if (PLANT(ring_generation_unchecked)) id.generation = slots_[id.index].generation;
   if ((user_data & cancel_bit) != 0) {
     // Completions are in order, so an operation that the kernel did not find but that has not ended either was just
-    // then being retried: ask again.
-    if (result == -ENOENT && is_submitted(id)) submit_cancel(id);
+    // then being retried: ask again. Not where it has its result and only its memory is still in use: nothing ends
+    // that, and to ask for it would spin until the peer has acknowledged.
+    if (PLANT(ring_cancel_not_repeated)) return;
+    if (result == -ENOENT && is_submitted(id) && !slots_[id.index].has_result) submit_cancel(id);
     return;
   }
   TWINWIRE_CHECK(is_submitted(id), "the kernel completed an operation that was not in flight");
@@ -172,8 +198,14 @@ void Operations::complete(std::uint64_t user_data, std::int32_t result,
   Descriptor& target = *slot.target;
   if (handler == nullptr) {
     // Of a zero-copy send the last says only that its memory is free; the result came before.
-    if (!slot.has_result) slot.completion = {result, flags, Wake::ready};
+    if (!slot.has_result || PLANT(ring_notification_is_result))
+      slot.completion = {result, flags, Wake::ready};
     slot.has_result = true;
+    if (!last && PLANT(ring_memory_freed_before_notification)) {
+      slot.handler = &nobody;
+      (void)scheduler_->wake(*slot.fiber);
+      return;
+    }
     if (!last) return;  // everything stays reserved
     slot.state = State::terminal;
     (void)scheduler_->wake(*slot.fiber);

@@ -7,6 +7,7 @@
 #include <new>
 
 #include "transport/base/check.h"
+#include "transport/base/plant.h"
 
 namespace twinwire::real {
 namespace {
@@ -51,6 +52,7 @@ bool ReceiveBuffers::provide(KernelRing& kernel, std::uint32_t entries) noexcept
   }
   ring_ = static_cast<io_uring_buf_ring*>(memory);
   entries_ = entries;
+  multishot_wanted_ = std::min(multishot_wanted_, entries_);
   ::io_uring_buf_ring_init(ring_);
   return true;
 }
@@ -96,6 +98,8 @@ void ReceiveBuffers::reclaim(Block* block) noexcept {
   if ((block->tag & is_shared) != 0) --shared_;
   block->tag &= is_shared - 1;
   free_.push_back(static_cast<std::uint16_t>(block->tag));
+  if (PLANT(ring_buffer_given_twice)) free_.push_back(static_cast<std::uint16_t>(block->tag));
+  if (PLANT(ring_buffer_wakes_nobody)) return;
   if (!waiters_.empty()) waiters_.wake_one(*scheduler_);
 }
 
@@ -144,6 +148,7 @@ Block* ReceiveBuffers::picked(std::uint32_t flags) noexcept {
   if ((flags & IORING_CQE_F_BUFFER) == 0) return nullptr;
   --in_ring_;
   Block* block = &blocks_[flags >> IORING_CQE_BUFFER_SHIFT];
+  if (PLANT(ring_wrong_buffer) && block != &blocks_.front()) --block;
   block->references = 1;
   ++lent_;
   return block;
@@ -156,7 +161,8 @@ Block* ReceiveBuffers::take_completed(std::uint32_t flags) noexcept {
 }
 
 void ReceiveBuffers::on_completion(std::int32_t, std::uint32_t flags, bool last) noexcept {
-  if (Block* block = picked(flags)) Slice(block, nullptr, 0).release();
+  if (Block* block = picked(flags); block != nullptr && !PLANT(ring_late_buffer_lost))
+    Slice(block, nullptr, 0).release();
   if (last) end_multishot();
 }
 

@@ -10,6 +10,7 @@
 #include "real/ring_core.h"
 #include "real/ring_stream.h"
 #include "real/socket_address.h"
+#include "transport/base/plant.h"
 
 namespace twinwire::real {
 namespace {
@@ -36,7 +37,7 @@ RingAcceptor::RingAcceptor(RingCore& core, DescriptorRef socket, const Address& 
       goes_on_(core.options().multishot_accept) {}
 
 RingAcceptor::~RingAcceptor() {
-  for (; taken_ < queue_.size(); ++taken_)
+  for (; taken_ < queue_.size() && !PLANT(ring_accepted_left_open); ++taken_)
     if (queue_[taken_] >= 0) core_->kernel().close_with_reset(queue_[taken_]);
   if (going_on_) socket_->hand_over(Direction::in, core_->refuser());
   socket_->abort();
@@ -55,6 +56,7 @@ void RingAcceptor::on_completion(std::int32_t result, std::uint32_t, bool last) 
     socket_->ended(Direction::in);
     going_on_ = stopping_ = false;
   }
+  if (PLANT(ring_last_accept_lost) && last && result >= 0) result = -ECANCELED;
   switch (result) {
     case -ECANCELED:
     case -EINTR:

@@ -9,6 +9,7 @@
 #include "real/ring_core.h"
 #include "real/stream_error.h"
 #include "transport/base/check.h"
+#include "transport/base/plant.h"
 
 namespace twinwire::real {
 namespace {
@@ -83,6 +84,8 @@ void StreamReceiver::stop() noexcept {
 void StreamReceiver::on_completion(std::int32_t result, std::uint32_t flags, bool last) noexcept {
   ReceiveBuffers& buffers = core_->small_receive_buffers();
   Block* block = buffers.take_completed(flags);
+  if (PLANT(ring_multishot_believed_alive) && result > 0) last = false;
+  if (PLANT(ring_rearmed_on_result)) last = true;
   if (last) {
     buffers.end_multishot();
     socket_->ended(Direction::in);
@@ -100,6 +103,8 @@ void StreamReceiver::on_completion(std::int32_t result, std::uint32_t flags, boo
     if (block != nullptr) Slice(block, nullptr, 0).release();
     switch (result) {
       case -ENOBUFS:
+        if (PLANT(ring_no_buffers_is_end)) over_ = true;
+        if (PLANT(ring_no_buffers_never_resumed)) return;
         ++core_->count().buffers_short;
         buffers.ran_short();
         break;

@@ -59,6 +59,21 @@ constexpr SwarmRange swarm_ranges[] = {
     {Site::timer_drift, 40, 200'000, 1'000'000, 1, 500},
     {Site::short_backlog, 20, 200'000, 1'000'000, 1, 4},
     {Site::short_datagram_queue, 20, 200'000, 1'000'000, 1, 64},
+    {Site::ring_delay, 70, 50'000, 1'000'000, 1'000, 20'000'000},
+    {Site::ring_short_send, 50, 10'000, 700'000, 200, 70'000},
+    {Site::ring_short_receive, 50, 10'000, 700'000, 200, 5'000},
+    {Site::ring_interrupted, 40, 10'000, 300'000, 2, 2},
+    {Site::ring_cancel_race, 60, 100'000, 700'000, 3, 3},
+    {Site::ring_no_buffers, 40, 10'000, 300'000, 1, 1},
+    {Site::ring_multishot_end, 50, 10'000, 500'000, 1, 1},
+    {Site::ring_no_notification, 40, 50'000, 500'000, 1, 1},
+    {Site::ring_notification, 60, 100'000, 1'000'000, 1'000, 200'000'000},
+    {Site::ring_enter, 40, 10'000, 300'000, 3, 3},
+    {Site::ring_submission_queue, 50, 1'000'000, 1'000'000, 1, 4},
+    {Site::ring_completion_queue, 50, 1'000'000, 1'000'000, 1, 4},
+    {Site::ring_old_kernel, 40, 1'000'000, 1'000'000, 63, 63},
+    {Site::ring_accept, 20, 20'000, 300'000, 2, 2},
+    {Site::ring_reset, 20, 50'000, 500'000, 1, 200'000},
 };
 
 class Draw {

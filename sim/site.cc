@@ -44,7 +44,22 @@ constexpr std::array<std::string_view, site_count> names{"wake_order",
                                                          "timer_drift",
                                                          "short_backlog",
                                                          "short_datagram_queue",
-                                                         "cancel"};
+                                                         "cancel",
+                                                         "ring_delay",
+                                                         "ring_short_send",
+                                                         "ring_short_receive",
+                                                         "ring_interrupted",
+                                                         "ring_cancel_race",
+                                                         "ring_no_buffers",
+                                                         "ring_multishot_end",
+                                                         "ring_no_notification",
+                                                         "ring_notification",
+                                                         "ring_enter",
+                                                         "ring_submission_queue",
+                                                         "ring_completion_queue",
+                                                         "ring_old_kernel",
+                                                         "ring_accept",
+                                                         "ring_reset"};
 
 }  // namespace
 

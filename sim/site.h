@@ -53,8 +53,30 @@ enum class Site : std::uint8_t {
   short_backlog,         // a listener's backlog holds c - 1 connections, and one; entity: listener
   short_datagram_queue,  // a datagram socket's buffer holds 16 KiB and c times 512 bytes; entity: socket
   cancel,  // a fiber that waits is told to stop: sim/suspensions.h; entity: fiber; occurrence: its wakes
+
+  // Of a kernel that a scenario plays under a ring (props/fake_kernel/). Entity: the file or the ring; occurrence: how
+  // often it came there.
+  ring_delay,          // a completion comes c ns later, overtaken by others
+  ring_short_send,     // a send takes only c bytes
+  ring_short_receive,  // a receive brings only c bytes
+  ring_interrupted,    // an operation ends with EINTR (c = 1) or EAGAIN (c = 2)
+  ring_cancel_race,  // c = 1: an operation that can succeed does, before its cancel; c = 2: EALREADY, it ends later;
+  // c = 3: ENOENT, though it goes on
+  ring_no_buffers,       // c = 1: a receive finds none (ENOBUFS), though some are provided
+  ring_multishot_end,    // c = 1: an operation that goes on ends with a good result
+  ring_no_notification,  // c = 1: a zero-copy send has no second completion
+  ring_notification,     // its second completion comes c ns later
+  ring_enter,            // io_uring_enter(2) answers EINTR (c = 1), EBUSY (c = 2) or EAGAIN (c = 3)
+  ring_submission_queue,  // the submission queue has 2^(c - 1) entries
+  ring_completion_queue,  // the completion queue has 2^c entries
+  ring_old_kernel,        // bits of c: what the kernel has not: see FakeRing
+  ring_accept,  // an accept fails: the connection died (c = 1), no descriptor is left (c = 2)
+  ring_reset,   // both sides of a connection see a reset when byte c - 1 of a direction is sent
 };
-inline constexpr std::size_t site_count = static_cast<std::size_t>(Site::cancel) + 1;
+inline constexpr std::size_t site_count = static_cast<std::size_t>(Site::ring_reset) + 1;
+
+// Those of a kernel that a scenario plays.
+constexpr bool is_of_ring(Site site) noexcept { return site >= Site::ring_delay; }
 
 // What a choice concerns: all, one node, two nodes, or what one sends to another. So narrow may a rule be; in the order
 // of FaultRule::Scope.
@@ -65,6 +87,21 @@ constexpr Reach reach_of(Site site) noexcept {
     case Site::split:
     case Site::no_memory:
     case Site::cancel: return Reach::world;
+    case Site::ring_delay:
+    case Site::ring_short_send:
+    case Site::ring_short_receive:
+    case Site::ring_interrupted:
+    case Site::ring_cancel_race:
+    case Site::ring_no_buffers:
+    case Site::ring_multishot_end:
+    case Site::ring_no_notification:
+    case Site::ring_notification:
+    case Site::ring_enter:
+    case Site::ring_submission_queue:
+    case Site::ring_completion_queue:
+    case Site::ring_old_kernel:
+    case Site::ring_accept:
+    case Site::ring_reset: return Reach::world;
     case Site::accept_failure:
     case Site::isolation:
     case Site::clock_skew:

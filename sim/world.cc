@@ -102,6 +102,7 @@ bool World::turn(TimePoint until, bool idle) {
     scheduler_.stop();
   }
   if (!idle || over_) return true;
+  if (last_look_ != nullptr && last_look_->look()) return true;
   const TimePoint next = std::min({until, events_.earliest(), suspensions_.earliest()});
   if (next == TimePoint::never()) return false;
   if (next.ns > options_.time_max.count()) {

@@ -45,6 +45,16 @@ class Pause {
   ~Pause() = default;
 };
 
+// Asked before time moves whether something is left to do at this instant; it has made a fiber ready then. For a
+// scenario that plays a machine with queues of its own (props/fake_kernel/), which nobody rings a bell for.
+class LastLook {
+ public:
+  virtual bool look() noexcept = 0;
+
+ protected:
+  ~LastLook() = default;
+};
+
 struct WorldOptions {
   std::uint64_t seed = 0;
   FaultPlan faults = FaultPlan::none();
@@ -146,6 +156,9 @@ class World final : public Host, private AllocationGate {
   void schedule(EventSource& event, TimePoint at) { events_.set(event, at); }
   void unschedule(EventSource& event) noexcept { events_.remove(event); }
 
+  // `look` is asked from now on; nullptr: nobody.
+  void look_last(LastLook* look) noexcept { last_look_ = look; }
+
   // The choice at a site, with the fault as the plan has it at that place and time.
   std::uint64_t choose(Site site, Place place, EntityId entity, std::uint64_t occurrence,
                        std::uint64_t bound = UINT64_MAX) noexcept {
@@ -231,6 +244,7 @@ class World final : public Host, private AllocationGate {
   std::uint64_t latest_run_ = 0;  // ready order of the youngest wake that was run
   bool over_ = false;             // a limit was passed
   bool unwinding_ = false;
+  LastLook* last_look_ = nullptr;
   Ending ending_ = Ending::finished;
   TimeHeap events_;
   bool watches_suspensions_;

@@ -11,6 +11,7 @@
 #include "props/laws/scenarios/recovery.h"
 #include "props/laws/scenarios/requests.h"
 #include "props/laws/scenarios/restarts.h"
+#include "props/laws/scenarios/ring.h"
 #include "props/laws/scenarios/sharing.h"
 #include "props/laws/scenarios/strict_reader.h"
 #include "props/laws/scenarios/traffic.h"
@@ -34,6 +35,7 @@ Registry built_in_scenarios() {
   registry.add<PingPong>();
   registry.add<Restarts>();
   registry.add<Exchange>();
+  registry.add<RingUnderTest>();
   registry.add<Sharing>();
   return registry;
 }

@@ -17,7 +17,21 @@
 #include "transport/net/network.h"
 #include "transport/tls/tls_config.h"
 
+namespace twinwire::sim {
+class World;
+}
+
 namespace twinwire::laws {
+
+// Machines that a scenario puts between its nodes and the World.
+class Machines {
+ public:
+  // The network of that node; `own`: what it would have without.
+  virtual Network& network_of(std::string_view node, Network& own) = 0;
+
+ protected:
+  ~Machines() = default;
+};
 
 // A number that a scenario reads and a user may set (--set name=value). Every one is echoed.
 struct Knob {
@@ -43,6 +57,17 @@ class Env {
   // Where a listener of that node may bind: its own address, port 0 (the network chooses; ask the listener).
   virtual Address bind_address(std::string_view name) = 0;
   virtual bool simulated() const noexcept = 0;
+  // The World it is in; nullptr on the Ring.
+  virtual sim::World* world() noexcept { return nullptr; }
+  // In the World: from now on nodes are on these machines; nullptr: no longer. `slack` as below.
+  void put_on(Machines* machines, Duration slack) noexcept {
+    machines_ = machines;
+    machines_slack_ = slack;
+  }
+  // How long after its deadline a call may return: virtual time passes only where a machine takes it.
+  Duration slack() const noexcept {
+    return simulated() ? machines_slack_ : Duration(std::chrono::seconds(2));
+  }
   // From when on nothing goes wrong any more; on the Ring that is the beginning.
   virtual TimePoint calm() const noexcept = 0;
   // Runs a program on that node, and returns when it has ended. In the World it may be killed with all its fibers, and
@@ -137,6 +162,7 @@ class Env {
 
  protected:
   void listen_to_notes(bool on) noexcept { listened_ = on; }
+  Machines* machines() const noexcept { return machines_; }
 
  private:
   // Out of the way of those whom nobody listens to.
@@ -160,6 +186,8 @@ class Env {
   void tell_shape(std::string_view name, std::int64_t value, std::int64_t plain, bool knob);
 
   std::string course_;
+  Machines* machines_ = nullptr;
+  Duration machines_slack_{0};
   Scope* scope_;
   Judge* judge_;
   std::uint64_t seed_;

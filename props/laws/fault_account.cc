@@ -70,7 +70,9 @@ void add(FaultTallies& to, const FaultTallies& more) noexcept {
   }
 }
 
-bool meets(sim::Site site, std::size_t transport, bool nodes) noexcept {
+bool meets(sim::Site site, std::size_t transport, bool nodes, bool kernel) noexcept {
+  if (sim::is_of_ring(site)) return kernel;
+  if (kernel) return site == sim::Site::wake_order || site == sim::Site::no_memory;
   switch (what_it_meets(site)) {
     case Meets::all: return true;
     case Meets::streams: return !by_datagrams[transport];
@@ -84,12 +86,12 @@ bool meets(sim::Site site, std::size_t transport, bool nodes) noexcept {
 }
 
 std::vector<Toothless> toothless(const FaultTallies& tallies, std::size_t transport, bool nodes,
-                                 const Enough& enough) {
+                                 const Enough& enough, bool kernel) {
   std::vector<Toothless> found;
   for (std::size_t i = 0; i < sim::site_count; ++i) {
     const auto site = static_cast<sim::Site>(i);
     const FaultTally& tally = tallies[i];
-    if (!meets(site, transport, nodes)) continue;
+    if (!meets(site, transport, nodes, kernel)) continue;
     if (tally.seeds_on >= enough.seeds_on && tally.count.drawn == 0)
       found.push_back({site, false});
     else if (tally.count.struck >= enough.struck && tally.count.bit == 0)

@@ -24,8 +24,8 @@ void count_faults(FaultTallies& tallies, const sim::RunReport& report) noexcept;
 void add(FaultTallies& to, const FaultTallies& more) noexcept;
 
 // Whether a fault can meet that transport at all: streams lose no datagrams, and who has no certificates asks for
-// no date. `transport`: index into Transports. `nodes`: ScenarioEntry::starts_nodes.
-bool meets(sim::Site site, std::size_t transport, bool nodes) noexcept;
+// no date. `transport`: index into Transports. `nodes`: ScenarioEntry::starts_nodes. `kernel`: its plays_kernel.
+bool meets(sim::Site site, std::size_t transport, bool nodes, bool kernel = false) noexcept;
 
 // From how many on an absence is no chance.
 struct Enough {
@@ -38,6 +38,6 @@ struct Toothless {
 };
 // The faults that can meet the transport, had every chance, and did nothing.
 std::vector<Toothless> toothless(const FaultTallies& tallies, std::size_t transport, bool nodes,
-                                 const Enough& enough);
+                                 const Enough& enough, bool kernel = false);
 
 }  // namespace twinwire::laws

@@ -11,7 +11,7 @@
 //   };
 //
 // It may also have `static void limit_faults(sim::FaultPlan&)`; `static constexpr bool starts_nodes`, true where it
-// runs programs on nodes; and `template <class T> static constexpr bool runs_over`, false for the transports that
+// runs programs on nodes; the same of `plays_kernel`, true where it plays the kernel of a ring; and `template <class T> static constexpr bool runs_over`, false for the transports that
 // cannot do what it is about. `registry.add<PingPong>()` makes it known to every verb of the tool.
 #pragma once
 
@@ -61,6 +61,7 @@ struct ScenarioEntry {
   // Takes out of a plan the faults under which the scenario's own law would not hold; nullptr: it bears them all.
   void (*limit_faults)(sim::FaultPlan&) = nullptr;
   bool starts_nodes = false;  // it runs programs on nodes (Env::run_node), which may crash
+  bool plays_kernel = false;  // it meets the faults of a ring's kernel, and no others
 };
 
 class Registry {
@@ -76,6 +77,7 @@ class Registry {
     if constexpr (requires(sim::FaultPlan& plan) { S::limit_faults(plan); })
       entry.limit_faults = &S::limit_faults;
     if constexpr (requires { S::starts_nodes; }) entry.starts_nodes = S::starts_nodes;
+    if constexpr (requires { S::plays_kernel; }) entry.plays_kernel = S::plays_kernel;
     add_entry(entry);
   }
 

@@ -16,7 +16,11 @@ class WorldEnv final : public Env {
     listen_to_notes(world.tracing());
   }
 
-  Network& node(std::string_view name) override { return find(name).node().network(); }
+  Network& node(std::string_view name) override {
+    Network& own = find(name).node().network();
+    return machines() == nullptr ? own : machines()->network_of(name, own);
+  }
+  sim::World* world() noexcept override { return world_; }
   void run_node(std::string_view name,
                 const std::function<void(Network&, sim::Disk::File)>& program) override {
     sim::Node& node = find(name).node();
@@ -80,6 +84,9 @@ sim::FaultPlan plan_of(const WorldRun& run) {
   sim::FaultPlan plan = run.options.faults;
   // Nobody but cryptography finds a bit that TCP's checksum missed.
   if (!transport_encrypts(run.transport)) plan.off(sim::Site::bit_flip);
+  if (!run.scenario->plays_kernel)
+    for (std::size_t i = 0; i < sim::site_count; ++i)
+      if (const auto site = static_cast<sim::Site>(i); sim::is_of_ring(site)) plan[site].ppm = 0;
   if (run.scenario->limit_faults != nullptr) run.scenario->limit_faults(plan);
   return plan;
 }

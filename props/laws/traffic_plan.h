@@ -18,7 +18,8 @@ struct BatchPlan {
 };
 
 struct ReaderPlan {
-  Duration pause{0};  // after each message
+  Duration pause{0};       // after each message
+  std::uint32_t hold = 0;  // of the messages read, so many are kept, the latest
   std::uint32_t stop_percent =
       0;  // of reads that are told to stop early, by deadline or cancellation
   Duration stop_after{0};

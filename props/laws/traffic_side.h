@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -49,9 +50,7 @@ class SideChecks {
         seen_(&seen) {}
 
   // Real time passes between an event and its observer; virtual time does not.
-  Duration slack() const noexcept {
-    return env_->simulated() ? Duration(0) : Duration(std::chrono::seconds(2));
-  }
+  Duration slack() const noexcept { return env_->slack(); }
   void in_time(std::string_view law, std::string_view what, TimePoint now, TimePoint limit);
 
   // Around send_batch. `before` is a copy of the batch's references.
@@ -143,6 +142,10 @@ class TrafficSide {
       if (message) {
         told_.got(*message);
         checks_.seen().yielded(*message);
+        if (plan_->reader.hold != 0) {
+          if (held_.size() == plan_->reader.hold) held_.pop_front();
+          held_.push_back(std::move(*message));
+        }
         if (checks_.seen().yielded_count() >= expected_) got_everything_.set();
         patience_ends = limit().at;
         if (plan_->reader.pause.count() != 0) (void)scheduler().sleep_for(plan_->reader.pause);
@@ -284,6 +287,7 @@ class TrafficSide {
   SideChecks checks_;
   Told told_;
   std::uint64_t key_;
+  std::deque<Message> held_;
   Event got_everything_;
   Event reading_over_;
   bool close_started_ = false;

@@ -20,6 +20,9 @@ constexpr Entry entries[] = {
 #define TWINWIRE_PLANT_ENTRY(name, what, law) {Id::name, #name, what, law, "quic"},
                     TWINWIRE_QUIC_PLANT_LIST(TWINWIRE_PLANT_ENTRY)
 #undef TWINWIRE_PLANT_ENTRY
+#define TWINWIRE_PLANT_ENTRY(name, what, law) {Id::name, #name, what, law, "tcp"},
+                        TWINWIRE_RING_PLANT_LIST(TWINWIRE_PLANT_ENTRY)
+#undef TWINWIRE_PLANT_ENTRY
 };
 
 }  // namespace

@@ -137,12 +137,48 @@ namespace twinwire::plant {
   X(quic_late_reply_drops_connection, "QUIC: a request that times out drops the connection",       \
     "request_alone")
 
+// In the ring: real/, over the kernel that the scenario `ring` plays.
+#define TWINWIRE_RING_PLANT_LIST(X)                                                                \
+  X(ring_memory_freed_at_cancel, "ring: a canceled operation's memory is free at once",            \
+    "ring_memory")                                                                                 \
+  X(ring_cancel_discards_success, "ring: a cancel that comes too late discards the success",       \
+    "prefix")                                                                                      \
+  X(ring_cancel_lost_when_full, "ring: a cancel that meets a full submission queue is lost",       \
+    "stuck")                                                                                       \
+  X(ring_cancel_not_repeated, "ring: a cancel that just missed its operation is not repeated",     \
+    "ring_left")                                                                                   \
+  X(ring_generation_unchecked, "ring: a late completion is taken for that of the slot's next",     \
+    "ring_errors")                                                                                 \
+  X(ring_interrupted_surfaces, "ring: an interrupted operation fails", "ring_errors")              \
+  X(ring_overflow_drops, "ring: of many completions at once some are dropped", "ring_left")        \
+  X(ring_memory_freed_before_notification,                                                         \
+    "ring: zero-copy memory is free at the first completion", "ring_memory")                       \
+  X(ring_notification_is_result, "ring: a zero-copy notification counts as a result", "byte_seam") \
+  X(ring_close_while_in_flight, "ring: a descriptor is closed with operations on it",              \
+    "ring_descriptor")                                                                             \
+  X(ring_failure_forgotten, "ring: a reset that the writer met reads as an end", "ring_end")       \
+  X(ring_buffer_given_twice, "ring: a buffer that comes back is free twice", "ring_buffers")       \
+  X(ring_buffer_wakes_nobody, "ring: a buffer that comes back wakes nobody", "ring_progress")      \
+  X(ring_wrong_buffer, "ring: bytes are looked for in the buffer before theirs", "ring_buffers")   \
+  X(ring_late_buffer_lost, "ring: what arrives for a stream that is gone keeps its buffer",        \
+    "ring_left")                                                                                   \
+  X(ring_multishot_believed_alive, "ring: a receive that ended well is thought to go on",          \
+    "ring_progress")                                                                               \
+  X(ring_rearmed_on_result, "ring: a receive is started again though it goes on",                  \
+    "ring_one_at_a_time")                                                                          \
+  X(ring_no_buffers_is_end, "ring: a lack of buffers is the end of the stream", "ring_end")        \
+  X(ring_no_buffers_never_resumed, "ring: after a lack of buffers nobody goes on",                 \
+    "ring_progress")                                                                               \
+  X(ring_short_send_is_whole, "ring: a short send counts as the whole", "prefix")                  \
+  X(ring_accepted_left_open, "ring: an acceptor that goes leaves connections open", "ring_left")   \
+  X(ring_last_accept_lost, "ring: the last connection of an accept that ends is lost", "ring_left")
+
 enum class Id : std::uint16_t {
   none,
 #define TWINWIRE_PLANT_ID(name, what, law) name,
   TWINWIRE_PLANT_LIST(TWINWIRE_PLANT_ID) TWINWIRE_TLS_PLANT_LIST(TWINWIRE_PLANT_ID)
       TWINWIRE_WS_PLANT_LIST(TWINWIRE_PLANT_ID) TWINWIRE_WSS_PLANT_LIST(TWINWIRE_PLANT_ID)
-          TWINWIRE_QUIC_PLANT_LIST(TWINWIRE_PLANT_ID)
+          TWINWIRE_QUIC_PLANT_LIST(TWINWIRE_PLANT_ID) TWINWIRE_RING_PLANT_LIST(TWINWIRE_PLANT_ID)
 #undef TWINWIRE_PLANT_ID
 };
 

@@ -123,9 +123,8 @@ struct Traffic {
       (void)scheduler().sleep_for(plan.dial_after);
       const Deadline patience = network.clock().in(std::chrono::seconds(10));
       auto conn = T::dial(network, server, with_buffers(env_->dial_options<T>(), plan), patience);
-      env_->judge().check(
-          network.clock().now() <= patience.at + std::chrono::seconds(env_->simulated() ? 0 : 2),
-          "deadline", "dial returned after its deadline");
+      env_->judge().check(network.clock().now() <= patience.at + env_->slack(), "deadline",
+                          "dial returned after its deadline");
       if (!conn) {
         Told(*env_, "client" + std::to_string(i)).dial_failed(conn.error());
         return;
