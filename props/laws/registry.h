@@ -11,8 +11,9 @@
 //   };
 //
 // It may also have `static void limit_faults(sim::FaultPlan&)`; `static constexpr bool starts_nodes`, true where it
-// runs programs on nodes; the same of `plays_kernel`, true where it plays the kernel of a ring; and `template <class T> static constexpr bool runs_over`, false for the transports that
-// cannot do what it is about. `registry.add<PingPong>()` makes it known to every verb of the tool.
+// runs programs on nodes; the same of `plays_kernel`, true where it plays the kernel of a ring; and
+// `template <class T> static constexpr bool runs_over`, false for the transports that cannot do what it is about.
+// `registry.add<PingPong>()` makes it known to every verb of the tool.
 #pragma once
 
 #include <array>
