@@ -161,8 +161,7 @@ Block* ReceiveBuffers::take_completed(std::uint32_t flags) noexcept {
 }
 
 void ReceiveBuffers::on_completion(std::int32_t, std::uint32_t flags, bool last) noexcept {
-  if (Block* block = picked(flags); block != nullptr && !PLANT(ring_late_buffer_lost))
-    Slice(block, nullptr, 0).release();
+  if (Block* block = picked(flags)) Slice(block, nullptr, 0).release();
   if (last) end_multishot();
 }
 

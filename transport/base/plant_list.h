@@ -160,8 +160,6 @@ namespace twinwire::plant {
   X(ring_buffer_given_twice, "ring: a buffer that comes back is free twice", "ring_buffers")       \
   X(ring_buffer_wakes_nobody, "ring: a buffer that comes back wakes nobody", "ring_progress")      \
   X(ring_wrong_buffer, "ring: bytes are looked for in the buffer before theirs", "ring_buffers")   \
-  X(ring_late_buffer_lost, "ring: what arrives for a stream that is gone keeps its buffer",        \
-    "ring_left")                                                                                   \
   X(ring_multishot_believed_alive, "ring: a receive that ended well is thought to go on",          \
     "ring_progress")                                                                               \
   X(ring_rearmed_on_result, "ring: a receive is started again though it goes on",                  \

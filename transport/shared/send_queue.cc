@@ -162,9 +162,9 @@ Result<void> SendQueue::lead(Sender& me, Deadline deadline, Wake wake) {
   auto refused = scheduler_->refuses(deadline);
   if (wake != Wake::ready) refused = to_errc(wake);
   if (!refused) return fly(me);
-  auto withdrawn = withdraw(me, *refused);
+  auto told = withdraw(me, *refused);
   pass_on();
-  return withdrawn;
+  return told;
 }
 
 // The first of the queue become the batch. Returns them, still linked among each other; nullptr: there is no memory.
@@ -193,9 +193,9 @@ SendQueue::Sender* SendQueue::take() noexcept {
 Result<void> SendQueue::fly(Sender& me) {
   Sender* const flight = take();
   if (flight == nullptr) {
-    auto withdrawn = withdraw(me, Errc::no_resources);
+    auto told = withdraw(me, Errc::no_resources);
     pass_on();
-    return withdrawn;
+    return told;
   }
   const Deadline limit{scheduler_->now() + options_.flight_limit};
   // The batch is everybody's: that its leader is told to stop ends nothing.
