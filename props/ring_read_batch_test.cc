@@ -57,10 +57,7 @@ class RingReadBatch : public RingTest {
   }
 };
 
-TEST_F(RingReadBatch, small_messages_come_back_in_order) {
-  const Counters counters = echo({}, 3'000, 0);
-  EXPECT_GT(counters.direct_writes, 0U) << "one fiber alone writes by a system call";
-}
+TEST_F(RingReadBatch, small_messages_come_back_in_order) { (void)echo({}, 3'000, 0); }
 
 TEST_F(RingReadBatch, large_messages_lie_across_buffers) { (void)echo({}, 300, 20'000); }
 
@@ -87,6 +84,7 @@ TEST_F(RingReadBatch, a_direct_write_that_meets_a_reset_is_broken_and_is_counted
     EXPECT_EQ(near->read(soon()).error(), Errc::broken);
   });
   EXPECT_GE(counters.resets_met, 1U);
+  EXPECT_GE(counters.direct_writes, 2U) << "one fiber alone writes by a system call";
 }
 
 }  // namespace
