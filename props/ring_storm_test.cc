@@ -269,7 +269,11 @@ class RingStorm : public RingTest {
   std::uint64_t storming_ = 0;
 };
 
-TEST_F(RingStorm, connections_are_made_and_reset_at_every_moment) { storm({}, "all that goes on"); }
+TEST_F(RingStorm, connections_are_made_and_reset_at_every_moment) {
+  RingOptions options;
+  options.multishot_accept = true;
+  storm(options, "all that goes on");
+}
 
 TEST_F(RingStorm, the_same_with_one_receive_and_one_accept_at_a_time) {
   RingOptions options;
