@@ -234,7 +234,7 @@ TEST(fake_kernel, says_that_bytes_changed_before_they_were_sent) {
 TEST(fake_kernel, says_that_a_descriptor_was_closed_with_operations_on_it_or_twice) {
   EXPECT_EQ(play({},
                  [](Rig& rig) {
-                   char into[4];
+                   static char into[4];  // the operation outlives this function
                    io_uring_prep_recv(rig.next(10), rig.server, into, sizeof into, 0);
                    (void)rig.enter();
                    rig.kernel.close(rig.server);
@@ -251,7 +251,7 @@ TEST(fake_kernel, says_that_a_descriptor_was_closed_with_operations_on_it_or_twi
 TEST(fake_kernel, says_that_two_receives_are_on_one_stream) {
   EXPECT_EQ(play({},
                  [](Rig& rig) {
-                   char into[2][4];
+                   static char into[2][4];  // the operations outlive this function
                    io_uring_prep_recv(rig.next(10), rig.server, into[0], 4, 0);
                    io_uring_prep_recv(rig.next(11), rig.server, into[1], 4, 0);
                    (void)rig.enter();
