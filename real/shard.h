@@ -5,7 +5,6 @@
 // in them what is safe to move between threads, such as a HandedOver; and messages, by post_message. docs/shards.md.
 #pragma once
 
-#include <cstring>
 #include <memory>
 #include <new>
 #include <optional>
@@ -87,11 +86,9 @@ class Shard final : private BlockOwner, private RingMessageHandler {
     } else {
       auto* frame = new (std::nothrow) Function(std::forward<F>(function));
       if (frame == nullptr) return Errc::no_resources;
-      std::memcpy(mail.storage.data(), &frame, sizeof frame);
+      ::new (mail.storage.data()) Function*(frame);
       mail.take = [](std::byte* storage, Shard& there, bool run) {
-        Function* raw = nullptr;
-        std::memcpy(&raw, storage, sizeof raw);
-        const std::unique_ptr<Function> held(raw);
+        const std::unique_ptr<Function> held(*std::launder(reinterpret_cast<Function**>(storage)));
         if (run) (*held)(there);
       };
     }

@@ -49,7 +49,7 @@ class MemoryStream final : public ByteStream, private BlockOwner {
     free_ = block->next;
     block->references = 1;
     ++reads_;
-    const Slice slice(block, bytes_.data() + offset_, read_size_);
+    Slice slice(block, bytes_.data() + offset_, read_size_);
     offset_ = (offset_ + read_size_) % frame_size_;
     return slice;
   }
