@@ -82,7 +82,7 @@ Result<std::unique_ptr<ByteStream>> RingStream::adopt(RingCore& core, BufferPool
       return Errc::no_resources;
     }
     std::memcpy(block->data, connection.unread_.get(), size);
-    stream->receiver_.put_back(block, size);
+    stream->receiver_.push(block, size);
   }
   stream->write_ended_ = connection.write_ended_;
   if (connection.read_ended_) stream->receiver_.note_end_was_read();

@@ -52,7 +52,6 @@ bool ReceiveBuffers::provide(KernelRing& kernel, std::uint32_t entries) noexcept
   }
   ring_ = static_cast<io_uring_buf_ring*>(memory);
   entries_ = entries;
-  multishot_wanted_ = std::min(multishot_wanted_, entries_);
   ::io_uring_buf_ring_init(ring_);
   return true;
 }

@@ -41,8 +41,6 @@ void StreamReceiver::push(Block* block, std::size_t size) noexcept {
   ++queued_;
 }
 
-void StreamReceiver::put_back(Block* block, std::size_t size) noexcept { push(block, size); }
-
 Slice StreamReceiver::take_front() noexcept {
   Block* block = first_;
   first_ = block->next;

@@ -45,8 +45,9 @@ class StreamReceiver final : public CompletionHandler {
   // After that. What was received and not read, first to last, stays.
   std::size_t unread() const noexcept;
   void copy_unread(std::byte* into) const noexcept;
-  // Before the first read: the first `size` bytes of `block`, with its one reference, are what was not read.
-  void put_back(Block* block, std::size_t size) noexcept;
+  // The first `size` bytes of `block`, with its one reference, are the next that were not read. From outside: before the
+  // first read, of a connection that was handed over.
+  void push(Block* block, std::size_t size) noexcept;
   void note_end_was_read() noexcept { end_was_read_ = true; }
 
   void on_completion(std::int32_t result, std::uint32_t flags, bool last) noexcept override;
@@ -65,7 +66,6 @@ class StreamReceiver final : public CompletionHandler {
   void note_received(std::size_t n, std::uint32_t flags, bool waited) noexcept;
   // What a receive that brought no byte comes to: the end of the stream (success), or an error.
   Result<void> end_or_error(Descriptor& socket, const Completion& completion) noexcept;
-  void push(Block* block, std::size_t size) noexcept;
   Slice take_front() noexcept;
   void clear() noexcept;
 
