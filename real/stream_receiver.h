@@ -45,8 +45,8 @@ class StreamReceiver final : public CompletionHandler {
   // After that. What was received and not read, first to last, stays.
   std::size_t unread() const noexcept;
   void copy_unread(std::byte* into) const noexcept;
-  // The first `size` bytes of `block`, with its one reference, are the next that were not read. From outside: before the
-  // first read, of a connection that was handed over.
+  // The first `size` bytes of `block`, with its one reference, are the next that were not read. From outside: before
+  // the first read, of a connection that was handed over.
   void push(Block* block, std::size_t size) noexcept;
   void note_end_was_read() noexcept { end_was_read_ = true; }
 
