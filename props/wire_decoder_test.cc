@@ -107,6 +107,18 @@ TEST_F(DecoderTest,
   EXPECT_TRUE(next_is(one));
 }
 
+TEST_F(DecoderTest, take_whole_stops_before_what_next_must_judge) {
+  const Bytes one = frame(300);
+  for (const Bytes& bad : {header(header_size, 200), header(0), joined(header(600), Bytes(344))}) {
+    lender.shares = true;
+    feed(joined(joined(one, one), bad), 16 * kib);
+    Batch batch(8);
+    decoder.take_whole(500, batch);
+    EXPECT_EQ(batch.size(), 2U);
+    decoder.discard();
+  }
+}
+
 TEST_F(DecoderTest, a_header_out_of_bounds_is_invalid_before_memory_is_taken) {
   const std::pair<Bytes, const char*> bad[] = {
       {header(0), "size 0"},
