@@ -56,7 +56,7 @@ class TestHost final : public Host {
 struct SchedulerTest : ::testing::Test {
   TestHost host;
   StackPool stacks;
-  Scheduler scheduler{host, stacks, {}};
+  Scheduler scheduler{host, stacks, {.tells_runs = true}};
   std::vector<std::string> log;
   void note(std::string text) { log.push_back(std::move(text)); }
   using Log = std::vector<std::string>;
@@ -300,7 +300,7 @@ TEST_F(SchedulerTest, a_scheduler_runs_again_after_it_finished) {
 }
 
 TEST_F(SchedulerTest, a_host_that_orders_wakes_decides_who_runs) {
-  Scheduler ordered(host, stacks, {.orders_wakes = true, .root_entity = 7});
+  Scheduler ordered(host, stacks, {.orders_wakes = true, .tells_runs = true, .root_entity = 7});
   Scope root(ordered);
   std::map<EntityId, std::uint64_t> priorities;
   const std::uint64_t chosen[] = {3, 1, 2, 1};
@@ -320,7 +320,7 @@ TEST_F(SchedulerTest, a_host_that_orders_wakes_decides_who_runs) {
 }
 
 TEST_F(SchedulerTest, a_priority_is_asked_once_per_wake_and_only_where_it_decides) {
-  Scheduler ordered(host, stacks, {.orders_wakes = true});
+  Scheduler ordered(host, stacks, {.orders_wakes = true, .tells_runs = true});
   Scope root(ordered);
   root.spawn("alone", [&] {
     for (int i = 0; i < 5; ++i) ordered.yield();

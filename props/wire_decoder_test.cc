@@ -107,15 +107,45 @@ TEST_F(DecoderTest,
   EXPECT_TRUE(next_is(one));
 }
 
-TEST_F(DecoderTest, take_whole_stops_before_what_next_must_judge) {
+TEST_F(DecoderTest, take_yields_what_next_would_up_to_the_first_bad_header) {
   const Bytes one = frame(300);
-  for (const Bytes& bad : {header(header_size, 200), header(0), joined(header(600), Bytes(344))}) {
-    lender.shares = true;
-    feed(joined(joined(one, one), bad), 16 * kib);
-    Batch batch(8);
-    decoder.take_whole(500, batch);
+  for (const bool shares : {true, false})
+    for (const Bytes& bad :
+         {header(header_size, 200), header(0), joined(header(600), Bytes(344))}) {
+      lender.shares = shares;
+      feed(joined(joined(one, one), bad), 16 * kib);
+      Batch batch(8);
+      auto taken = decoder.take(500, batch);
+      ASSERT_FALSE(taken);
+      EXPECT_EQ(taken.error(), Errc::invalid);
+      EXPECT_EQ(batch.size(), 2U);
+      taken = decoder.take(500, batch);
+      ASSERT_FALSE(taken) << "asked again it says the same";
+      EXPECT_EQ(taken.error(), Errc::invalid);
+      EXPECT_EQ(batch.size(), 2U);
+      decoder.discard();
+    }
+}
+
+TEST_F(DecoderTest, take_fills_the_batch_and_leaves_the_rest) {
+  const Bytes one = frame(300);
+  Bytes bytes = one;
+  for (int i = 0; i < 4; ++i) bytes = joined(bytes, one);
+  for (const bool shares : {true, false}) {
+    lender.shares = shares;
+    feed(joined(bytes, Bytes(one.begin(), one.begin() + 280)), 16 * kib);
+    Batch batch(2);
+    ASSERT_TRUE(decoder.take(max, batch));
     EXPECT_EQ(batch.size(), 2U);
-    decoder.discard();
+    batch.clear();
+    ASSERT_TRUE(batch.reserve(8));
+    ASSERT_TRUE(decoder.take(max, batch));
+    EXPECT_EQ(batch.size(), 3U) << "the sixth is not whole";
+    feed(Bytes(one.begin() + 280, one.end()), 16 * kib);
+    ASSERT_TRUE(decoder.take(max, batch));
+    EXPECT_EQ(batch.size(), 4U);
+    for (const Message& message : batch.messages())
+      EXPECT_TRUE(std::ranges::equal(message.bytes(), one));
   }
 }
 

@@ -21,7 +21,7 @@ bool is_failure(std::int32_t result) noexcept {
     case EINVAL:  // this kernel has no such operation (a receive that goes on); another one will do
     case EPIPE:  // a reset after the peer's end: what was read before it stands; or a failure that is already known
       return false;
-    default: return result < 0;
+    default: return true;
   }
 }
 
@@ -29,19 +29,6 @@ bool is_failure(std::int32_t result) noexcept {
 
 Descriptor::~Descriptor() {
   if (fd_ >= 0) operations_->kernel().close(fd_);
-}
-
-Completion Descriptor::perform(Direction direction, io_uring_sqe& request, Deadline deadline,
-                               const char* waiting_for) {
-  const auto d = static_cast<std::size_t>(direction);
-  TWINWIRE_CHECK(!busy_[d], "two fibers use one direction of a socket at the same time");
-  busy_[d] = true;
-  ++references_;
-  const Completion completion =
-      operations_->perform(request, *this, ids_[d], deadline, waiting_for);
-  busy_[d] = false;
-  unreference();
-  return completion;
 }
 
 bool Descriptor::start(Direction direction, io_uring_sqe& request,
@@ -64,20 +51,13 @@ ssize_t Descriptor::send_now(const msghdr& message) noexcept {
   TWINWIRE_CHECK(!busy_[static_cast<std::size_t>(Direction::out)],
                  "two fibers use one direction of a socket at the same time");
   const ssize_t sent = operations_->kernel().send_now(fd_, message);
-  if (sent < 0) note_result(static_cast<std::int32_t>(sent));
+  if (sent < 0) note_failure(static_cast<std::int32_t>(sent));
   return sent;
 }
 
-void Descriptor::note_result(std::int32_t result) noexcept {
+void Descriptor::note_failure(std::int32_t result) noexcept {
   if (result == -ECONNRESET || result == -EPIPE) ++counters_->resets_met;
   if (is_failure(result) && !PLANT(ring_failure_forgotten)) failure_ = -result;
-}
-
-void Descriptor::operation_ended(std::int32_t result) noexcept {
-  --in_flight_;
-  note_result(result);
-  if (aborted_ && in_flight_ == 0) close_with_reset();
-  unreference();
 }
 
 void Descriptor::close_with_reset() noexcept {

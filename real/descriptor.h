@@ -7,13 +7,14 @@
 #include <utility>
 
 #include "real/operation.h"
+#include "transport/base/check.h"
 
 namespace twinwire::real {
 
 // One operation at a time in each: a second send on a stream would reorder bytes.
 enum class Direction : std::uint8_t { in, out };
 
-class Descriptor {
+class alignas(64) Descriptor {  // a line of the cache
  public:
   // Adopts `fd`. The caller holds the one reference (DescriptorRef::adopt).
   Descriptor(Operations& operations, Counters& counters, int fd) noexcept
@@ -22,9 +23,18 @@ class Descriptor {
   Descriptor& operator=(const Descriptor&) = delete;
 
   // Operations::perform() on this descriptor.
-  // Requires   `request` was prepared for fd(). No other operation in this direction: checked; a violation aborts.
+  // Requires   `request` was prepared for fd(). No other operation in this direction: checked; a violation aborts. The
+  //            caller holds a reference of its own until it returns.
   Completion perform(Direction direction, io_uring_sqe& request, Deadline deadline,
-                     const char* waiting_for);
+                     const char* waiting_for) {
+    const auto d = static_cast<std::size_t>(direction);
+    TWINWIRE_CHECK(!busy_[d], "two fibers use one direction of a socket at the same time");
+    busy_[d] = true;
+    const Completion completion =
+        operations_->perform(request, *this, ids_[d], deadline, waiting_for);
+    busy_[d] = false;
+    return completion;
+  }
 
   // Operations::start() on this descriptor: an operation of many completions, which keeps the direction to itself until
   // ended() is called, after the last of them. abort() ends it. False: too many operations, nothing was started.
@@ -64,7 +74,14 @@ class Descriptor {
     ++references_;
     ++in_flight_;
   }
-  void operation_ended(std::int32_t result) noexcept;
+  void operation_ended(std::int32_t result) noexcept {
+    --in_flight_;
+    if (result < 0) [[unlikely]]
+      note_failure(result);
+    if (aborted_ && in_flight_ == 0) [[unlikely]]
+      close_with_reset();
+    unreference();
+  }
 
  private:
   friend class DescriptorRef;
@@ -73,7 +90,7 @@ class Descriptor {
     if (--references_ == 0) delete this;
   }
   void close_with_reset() noexcept;
-  void note_result(std::int32_t result) noexcept;
+  void note_failure(std::int32_t result) noexcept;
 
   Operations* operations_;
   Counters* counters_;

@@ -39,29 +39,25 @@ Error error_of(const Completion& completion) noexcept {
   return from_errno(-completion.result);
 }
 
-std::uint32_t Operations::acquire() noexcept {
-  if (first_free_ == none) {
-    const std::size_t old_size = slots_.size();
-    const std::size_t new_size =
-        std::min<std::size_t>(std::max<std::size_t>(2 * old_size, 64), slots_max_);
-    if (new_size == old_size) return none;
-    try {
-      queue_.reserve(2 * new_size);
-      slots_.resize(new_size);
-    } catch (const std::bad_alloc&) {
-      return none;
-    }
-    for (std::size_t i = new_size; i-- > old_size;) {
-      slots_[i].next_free = first_free_;
-      first_free_ = static_cast<std::uint32_t>(i);
-    }
+bool Operations::grow() noexcept {
+  const std::size_t old_size = slots_.size();
+  const std::size_t new_size =
+      std::min<std::size_t>(std::max<std::size_t>(2 * old_size, 64), slots_max_);
+  if (new_size == old_size) return false;
+  try {
+    queue_.reserve(2 * new_size);
+    slots_.resize(new_size);
+  } catch (const std::bad_alloc&) {
+    return false;
   }
-  const std::uint32_t index = first_free_;
-  first_free_ = slots_[index].next_free;
-  return index;
+  for (std::size_t i = new_size; i-- > old_size;) {
+    slots_[i].next_free = first_free_;
+    first_free_ = static_cast<std::uint32_t>(i);
+  }
+  return true;
 }
 
-void Operations::release(std::uint32_t index) noexcept {
+inline void Operations::release(std::uint32_t index) noexcept {
   Slot& slot = slots_[index];
   slot.state = State::free;
   slot.generation = slot.generation == generation_max ? 1 : slot.generation + 1;
@@ -69,7 +65,7 @@ void Operations::release(std::uint32_t index) noexcept {
   first_free_ = index;
 }
 
-OperationId Operations::begin(io_uring_sqe& request, Descriptor& target) noexcept {
+inline OperationId Operations::begin(io_uring_sqe& request, Descriptor& target) noexcept {
   const std::uint32_t index = acquire();
   if (index == none) return {};
   Slot& slot = slots_[index];
@@ -152,9 +148,7 @@ void Operations::submit_cancel(OperationId id) noexcept {
   submit(id, request, true);
 }
 
-void Operations::submit(OperationId id, const io_uring_sqe& request, bool is_cancel) noexcept {
-  // First come, first served: a cancel must not overtake its operation.
-  if (queue_head_ == queue_.size() && kernel_->push(request)) return;
+void Operations::queue(OperationId id, const io_uring_sqe& request, bool is_cancel) noexcept {
   if (PLANT(ring_cancel_lost_when_full) && is_cancel) return;
   ++counters_->queued;
   if (queue_.size() == queue_.capacity()) {
@@ -163,9 +157,11 @@ void Operations::submit(OperationId id, const io_uring_sqe& request, bool is_can
   }
   TWINWIRE_CHECK(queue_.size() < queue_.capacity(), "more is queued than there are operations");
   queue_.push_back({id, is_cancel, request});
+  any_queued_ = true;
 }
 
 bool Operations::submit_queued() noexcept {
+  if (!any_queued_) return true;
   for (; queue_head_ != queue_.size(); ++queue_head_) {
     const Queued& next = queue_[queue_head_];
     // What ended meanwhile needs no cancel.
@@ -174,6 +170,7 @@ bool Operations::submit_queued() noexcept {
   }
   queue_.clear();
   queue_head_ = 0;
+  any_queued_ = false;
   return true;
 }
 

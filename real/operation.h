@@ -101,12 +101,12 @@ class Operations {
   }
 
   std::size_t in_flight() const noexcept { return in_flight_; }
-  bool any_queued() const noexcept { return queue_head_ != queue_.size(); }
+  bool any_queued() const noexcept { return any_queued_; }
   Kernel& kernel() const noexcept { return kernel_->kernel(); }
 
  private:
   enum class State : std::uint8_t { free, submitted, terminal };
-  struct Slot {
+  struct alignas(64) Slot {  // a line of the cache
     State state = State::free;
     bool cancel_sent = false;
     bool has_result =
@@ -130,10 +130,22 @@ class Operations {
     return id.index < slots_.size() && slots_[id.index].generation == id.generation &&
            slots_[id.index].state == State::submitted;
   }
-  std::uint32_t acquire() noexcept;
+  std::uint32_t acquire() noexcept {
+    if (first_free_ == none && !grow()) [[unlikely]]
+      return none;
+    const std::uint32_t index = first_free_;
+    first_free_ = slots_[index].next_free;
+    return index;
+  }
+  bool grow() noexcept;
   void release(std::uint32_t index) noexcept;
   OperationId begin(io_uring_sqe& request, Descriptor& target) noexcept;
-  void submit(OperationId id, const io_uring_sqe& request, bool is_cancel) noexcept;
+  // First come, first served: a cancel must not overtake its operation.
+  void submit(OperationId id, const io_uring_sqe& request, bool is_cancel) noexcept {
+    if (any_queued() || !kernel_->push(request)) [[unlikely]]
+      queue(id, request, is_cancel);
+  }
+  void queue(OperationId id, const io_uring_sqe& request, bool is_cancel) noexcept;
   void submit_cancel(OperationId id) noexcept;
 
   KernelRing* kernel_;
@@ -146,6 +158,7 @@ class Operations {
   std::vector<Queued>
       queue_;  // from queue_head_ on; capacity for two of each slot, so it never has to grow
   std::size_t queue_head_ = 0;
+  bool any_queued_ = false;
 };
 
 }  // namespace twinwire::real

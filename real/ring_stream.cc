@@ -19,26 +19,62 @@ constexpr std::size_t merged_max = 16;
 constexpr std::uint8_t direct_in_a_row_max = 8;  // then others get their turn
 constexpr std::uint8_t not_directly = 16;
 
-// The bytes of a write, and its pieces with neighbours in memory as one: what was received together and goes back
-// together is one piece, which the kernel copies at once.
-struct Merged {
-  std::size_t bytes = 0;
-  std::size_t count = 0;  // merged_max + 1: they are more than fit
-  std::array<iovec, merged_max> pieces;
+constexpr int send_flags = MSG_NOSIGNAL;  // without MSG_WAITALL: see docs/ring.md, "Writing"
 
+// Where the bytes of a write lie.
+struct Extent {
+  const std::byte* begin = nullptr;
+  std::size_t bytes = 0;
+  bool adjacent = true;  // one piece after the other: to the kernel they are one
+
+  explicit Extent(std::span<const iovec> pieces) noexcept {
+    std::size_t i = 0;
+    for (; i < pieces.size() && adjacent; ++i) {
+      const auto* at = static_cast<const std::byte*>(pieces[i].iov_base);
+      if (bytes == 0)
+        begin = at;
+      else
+        adjacent = at == begin + bytes || pieces[i].iov_len == 0;
+      bytes += pieces[i].iov_len;
+    }
+    for (; i < pieces.size(); ++i) bytes += pieces[i].iov_len;
+  }
+};
+
+// The pieces of a write, those that are neighbours in memory as one: what was received together and goes back together
+// is copied at once.
+class Merged {
+ public:
   explicit Merged(std::span<const iovec> all) noexcept {
+    const std::size_t count = merge(all);
+    const auto pieces = count != 0 ? std::span<const iovec>(pieces_).first(count) : all;
+    message_.msg_iov = const_cast<iovec*>(pieces.data());
+    message_.msg_iovlen = pieces.size();
+  }
+  // Valid as long as this and what it was made of.
+  const msghdr& message() const noexcept { return message_; }
+  msghdr& message() noexcept { return message_; }
+
+ private:
+  // How many they come to; 0: more than there is room for.
+  std::size_t merge(std::span<const iovec> all) noexcept {
+    std::size_t count = 0;
     const std::byte* end = nullptr;
     for (const iovec& piece : all) {
-      bytes += piece.iov_len;
-      if (count > merged_max) continue;
       const auto* begin = static_cast<const std::byte*>(piece.iov_base);
       if (begin == end && count != 0)
-        pieces[count - 1].iov_len += piece.iov_len;
-      else if (++count <= merged_max)
-        pieces[count - 1] = piece;
+        pieces_[count - 1].iov_len += piece.iov_len;
+      else if (count == merged_max)
+        return 0;
+      else
+        pieces_[count++] = piece;
       end = begin + piece.iov_len;
     }
+    return count;
   }
+
+  msghdr message_{};
+  std::array<iovec, merged_max> pieces_;
 };
 
 }  // namespace
@@ -72,47 +108,58 @@ bool RingStream::writes_directly() const noexcept {
 
 Result<std::size_t> RingStream::write(std::span<const iovec> pieces, Deadline deadline) {
   TWINWIRE_CHECK(pieces.size() <= pieces_max, "a write takes at most 1,024 pieces");
-  Merged merged(pieces);
-  const std::size_t total = merged.bytes;
-  TWINWIRE_CHECK(total > 0, "a write hands over at least one byte");
+  const Extent extent(pieces);
+  TWINWIRE_CHECK(extent.bytes > 0, "a write hands over at least one byte");
+  if (socket_->aborted() || write_ended_) return Errc::broken;
 
-  const DescriptorRef socket = socket_;  // this stream may be gone when the kernel answers
-  Counters& counters = core_->count();
-  if (socket->aborted() || write_ended_) return Errc::broken;
-  msghdr message{};
-  const bool fits = merged.count <= merged_max;
-  message.msg_iov = fits ? merged.pieces.data() : const_cast<iovec*>(pieces.data());
-  message.msg_iovlen = fits ? merged.count : pieces.size();
-  const bool zero_copy = core_->sends_without_copy(total);
+  const bool zero_copy = core_->sends_without_copy(extent.bytes);
   if (!zero_copy && writes_directly()) {
-    if (const auto refused = core_->scheduler().refuses(deadline)) return *refused;
-    const ssize_t sent = socket->send_now(message);
-    ++counters.direct_writes;
-    if (sent != static_cast<ssize_t>(total)) not_directly_ = not_directly;
-    if (sent > 0) {
-      ++direct_in_a_row_;
-      return written(static_cast<std::size_t>(sent), total);
-    }
-    if (sent != -EAGAIN && sent != -EINTR) return stream_error({static_cast<std::int32_t>(sent)});
+    if (auto done = write_directly(pieces, extent.bytes, deadline)) return *done;
   } else if (not_directly_ != 0) {
     --not_directly_;
   }
   direct_in_a_row_ = 0;
+  if (zero_copy || !extent.adjacent) return write_pieces(pieces, extent.bytes, zero_copy, deadline);
   io_uring_sqe request{};
-  // Without MSG_WAITALL: the kernel's own resumption of short writes is not always right (liburing issue 1337), and
-  // measured it brings nothing.
-  constexpr int flags = MSG_NOSIGNAL;
-  if (merged.count == 1 && !zero_copy) {
-    ::io_uring_prep_send(&request, socket->fd(), merged.pieces[0].iov_base, total, flags);
-  } else {
-    ::io_uring_prep_sendmsg(&request, socket->fd(), &message, flags);
-    if (zero_copy) request.opcode = IORING_OP_SENDMSG_ZC;
+  ::io_uring_prep_send(&request, socket_->fd(), extent.begin, extent.bytes, send_flags);
+  return submit(request, extent.bytes, deadline);
+}
+
+std::optional<Result<std::size_t>> RingStream::write_directly(std::span<const iovec> pieces,
+                                                              std::size_t total,
+                                                              Deadline deadline) {
+  if (const auto refused = core_->scheduler().refuses(deadline)) return *refused;
+  const Merged merged(pieces);
+  const ssize_t sent = socket_->send_now(merged.message());
+  ++core_->count().direct_writes;
+  if (sent != static_cast<ssize_t>(total)) not_directly_ = not_directly;
+  if (sent > 0) {
+    ++direct_in_a_row_;
+    return written(static_cast<std::size_t>(sent), total);
   }
+  if (sent != -EAGAIN && sent != -EINTR) return stream_error({static_cast<std::int32_t>(sent)});
+  return std::nullopt;
+}
+
+Result<std::size_t> RingStream::write_pieces(std::span<const iovec> pieces, std::size_t total,
+                                             bool zero_copy, Deadline deadline) {
+  Merged merged(pieces);
+  io_uring_sqe request{};
+  ::io_uring_prep_sendmsg(&request, socket_->fd(), &merged.message(), send_flags);
+  if (!zero_copy) return submit(request, total, deadline);
+  request.opcode = IORING_OP_SENDMSG_ZC;
+  auto sent = submit(request, total, deadline);
+  if (sent) ++core_->count().zero_copy_writes;
+  return sent;
+}
+
+inline Result<std::size_t> RingStream::submit(io_uring_sqe& request, std::size_t total,
+                                              Deadline deadline) {
+  const DescriptorRef socket = socket_;  // this stream may be gone when the kernel answers
   const Completion completion =
       socket->perform(Direction::out, request, deadline, "room to write into a stream");
   if (socket->aborted()) return Errc::broken;
   if (completion.result < 0) return stream_error(completion);
-  if (zero_copy) ++counters.zero_copy_writes;
   return written(static_cast<std::size_t>(completion.result), total);
 }
 

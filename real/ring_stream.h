@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "real/descriptor.h"
 #include "real/handed_over.h"
@@ -44,6 +45,13 @@ class RingStream final : public ByteStream {
  private:
   // Whether the next write is one for sendmsg(2).
   bool writes_directly() const noexcept;
+  // The ways of a write whose bytes are `total`: by sendmsg(2), nothing where that would have waited; by the ring; and
+  // by the ring, of pieces that do not lie side by side.
+  std::optional<Result<std::size_t>> write_directly(std::span<const iovec> pieces,
+                                                    std::size_t total, Deadline deadline);
+  Result<std::size_t> submit(io_uring_sqe& request, std::size_t total, Deadline deadline);
+  Result<std::size_t> write_pieces(std::span<const iovec> pieces, std::size_t total, bool zero_copy,
+                                   Deadline deadline);
   // Counts a write of `total` bytes of which `n` were taken; returns n.
   std::size_t written(std::size_t n, std::size_t total) noexcept;
 

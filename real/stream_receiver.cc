@@ -118,8 +118,7 @@ void StreamReceiver::on_completion(std::int32_t result, std::uint32_t flags, boo
   if (reader_ != nullptr) core_->scheduler().wake(*reader_);
 }
 
-Result<void> StreamReceiver::wait(Deadline deadline) {
-  const DescriptorRef socket = socket_;  // this object may be gone when the wait is over
+inline Result<void> StreamReceiver::wait(const DescriptorRef& socket, Deadline deadline) {
   Scheduler& scheduler = core_->scheduler();
   reader_ = &scheduler.current();
   const Wake wake = scheduler.park(deadline, "bytes from a stream");
@@ -137,7 +136,7 @@ Result<void> StreamReceiver::come_to_rest(Deadline deadline) {
   while (going_on_) {
     if (const auto refused = core_->scheduler().refuses(deadline)) return *refused;
     stop();
-    if (auto waited = wait(deadline); !waited) return waited.error();
+    if (auto waited = wait(socket, deadline); !waited) return waited.error();
   }
   if (socket->in_use(Direction::in)) return Errc::invalid;
   if (over_ && result_ < 0) return stream_error({result_});
@@ -242,7 +241,7 @@ Result<Slice> StreamReceiver::read(Deadline deadline) {
       return Slice();
     }
     if (!going_on_ && !(may_go_on() && start())) return receive(deadline);
-    if (auto waited = wait(deadline); !waited) return waited.error();
+    if (auto waited = wait(socket, deadline); !waited) return waited.error();
     if (first_ != nullptr) return take_front();
   }
 }
@@ -255,7 +254,7 @@ Result<std::size_t> StreamReceiver::read_into(std::span<std::byte> into, Deadlin
     if (socket->aborted()) return Errc::broken;
     if (const auto refused = scheduler.refuses(deadline)) return *refused;
     stop();  // or it would take the bytes that belong here
-    if (auto waited = wait(deadline); !waited) return waited.error();
+    if (auto waited = wait(socket, deadline); !waited) return waited.error();
   }
   if (socket->aborted()) return Errc::broken;
   if (first_ != nullptr || over_)

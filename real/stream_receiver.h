@@ -54,8 +54,9 @@ class StreamReceiver final : public CompletionHandler {
 
  private:
   // Waits until on_completion() has something to say.
+  // Requires   `socket` is a reference of the caller's own to this one's
   // Errors     broken (aborted meanwhile; this object may be gone) · timed_out · canceled
-  Result<void> wait(Deadline deadline);
+  Result<void> wait(const DescriptorRef& socket, Deadline deadline);
   // Waits until a receive buffer comes back. Errors as of wait().
   Result<void> wait_for_buffer(Deadline deadline);
   // Has the receive that goes on end, before its time.

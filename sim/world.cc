@@ -41,8 +41,10 @@ World::World(const WorldOptions& options, StackPool& stacks)
       buffers_in_use_before_(buffers_->blocks_in_use()),
       watches_suspensions_(may_strike(Site::cancel) || options.watcher != nullptr),
       scheduler_(*this, stacks,
-                 SchedulerOptions{
-                     .orders_wakes = true, .runs_per_turn = 1024, .root_entity = root_entity}),
+                 SchedulerOptions{.orders_wakes = true,
+                                  .tells_runs = true,
+                                  .runs_per_turn = 1024,
+                                  .root_entity = root_entity}),
       fabric_(std::make_unique<Fabric>(*this)) {
   settle_chances();
   scheduler_.count_reached(&reached_);

@@ -23,11 +23,6 @@ Scheduler::~Scheduler() {
   TWINWIRE_CHECK(live_count_ == 0, "a scheduler was destroyed while a fiber was alive");
 }
 
-Fiber& Scheduler::current() noexcept {
-  TWINWIRE_CHECK(current_ != nullptr, "this may be called only from inside a fiber");
-  return *current_;
-}
-
 // --- The switch ----------------------------------------------------------------------------------------------------
 
 struct FiberEntry {
@@ -74,7 +69,7 @@ void Scheduler::resume(Fiber& fiber) {
   current_ = &fiber;
   fiber.state = Fiber::State::running;
   ++runs_;
-  host_->on_run(fiber);
+  if (options_.tells_runs) host_->on_run(fiber);
 #if TWINWIRE_SAVES_EXCEPTION_GLOBALS
   std::memcpy(loop_exception_globals_, thread_exception_globals_, sizeof loop_exception_globals_);
   std::memcpy(thread_exception_globals_, fiber.exception_globals, sizeof fiber.exception_globals);
@@ -99,7 +94,8 @@ void Scheduler::resume(Fiber& fiber) {
   if (fiber.state == Fiber::State::done) finish(fiber);
 }
 
-void Scheduler::suspend(Fiber& fiber) {
+// Into its callers: each frame less is a line of the cache less that a switch brings in.
+[[gnu::always_inline]] inline void Scheduler::suspend(Fiber& fiber) {
 #ifdef TWINWIRE_ASAN
   void* fake_stack = nullptr;
   __sanitizer_start_switch_fiber(&fake_stack, loop_stack_bottom_, loop_stack_size_);

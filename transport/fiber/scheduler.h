@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "transport/base/check.h"
 #include "transport/base/error.h"
 #include "transport/base/sometimes_counts.h"
 #include "transport/base/time_heap.h"
@@ -38,7 +39,7 @@ class Host {
     return 0;
   }
 
-  // Called before a fiber runs.
+  // Called before a fiber runs, of a host that asks for it.
   virtual void on_run(const Fiber& /*fiber*/) noexcept {}
 
  protected:
@@ -47,6 +48,7 @@ class Host {
 
 struct SchedulerOptions {
   bool orders_wakes = false;  // ask Host::wake_priority; otherwise first woken, first run
+  bool tells_runs = false;    // call Host::on_run
   std::uint32_t runs_per_turn =
       256;  // fibers run before the host gets a turn while others are still ready
   EntityId root_entity = 0;
@@ -73,7 +75,10 @@ class Scheduler {
   // --- From inside a fiber ---------------------------------------------------------------------------------------
 
   bool in_fiber() const noexcept { return current_ != nullptr; }
-  Fiber& current() noexcept;
+  Fiber& current() noexcept {
+    TWINWIRE_CHECK(current_ != nullptr, "this may be called only from inside a fiber");
+    return *current_;
+  }
 
   // Suspends the current fiber until wake(), the deadline or cancellation, whichever is first. Returns at once with
   // `canceled` or `timed_out` where that is already so. `waiting_for` is static text for the dump of stuck fibers.

@@ -36,27 +36,35 @@ void pad_with_zeros(FramedCore& core) {
   core.decoder.feed(Slice(zeros, zeros->data, zeros->capacity));
 }
 
-// One read's worth of bytes into the decoder.
-// Errors     closed or broken at the end of the stream, and those of ByteStream::read
-Result<void> fill(FramedCore& core, Deadline deadline) {
-  std::size_t arrived = 0;
-  if (const auto space = core.decoder.direct_space(); !space.empty()) {
-    auto n = core.stream->read_into(space, deadline);
-    if (!n) return n.error();
-    arrived = *n;
-    core.decoder.commit(arrived);
-  } else {
-    auto slice = core.stream->read(deadline);
-    if (!slice) return slice.error();
-    arrived = slice->size();
-    if (arrived != 0) core.decoder.feed(std::move(*slice));
-  }
-  if (arrived != 0) return {};
+// The stream has ended.
+[[gnu::noinline]] Result<void> note_end(FramedCore& core) {
   if (PLANT(yield_cut_off_message) && core.decoder.end_of_stream() == Errc::broken) {
     pad_with_zeros(core);
     return {};
   }
   return core.decoder.end_of_stream();
+}
+
+// The rest of a large body, to where it belongs.
+[[gnu::noinline]] Result<void> fill_directly(FramedCore& core, Deadline deadline) {
+  const auto n = core.stream->read_into(core.decoder.direct_space(), deadline);
+  if (!n) return n.error();
+  core.decoder.commit(*n);
+  return *n != 0 ? Result<void>{} : note_end(core);
+}
+
+// One read's worth of bytes into the decoder. Into its callers: a fiber that waits lies below them, and each frame less
+// is a line of the cache less that its waking brings in.
+// Errors     closed or broken at the end of the stream, and those of ByteStream::read
+[[gnu::always_inline]] inline Result<void> fill(FramedCore& core, Deadline deadline) {
+  if (core.decoder.reads_directly()) [[unlikely]]
+    return fill_directly(core, deadline);
+  auto slice = core.stream->read(deadline);
+  if (!slice) return slice.error();
+  if (slice->empty()) [[unlikely]]
+    return note_end(core);
+  core.decoder.feed(std::move(*slice));
+  return {};
 }
 
 // close() has taken over: nothing more is yielded, also where close() itself fails later.
@@ -169,18 +177,30 @@ Result<Message> FramedReader::try_read_message(std::size_t max) {
 }
 
 Result<void> FramedReader::read_batch(Batch& into, std::size_t max, Deadline deadline) {
+  FramedCore& core = *core_.operator->();
   TWINWIRE_CHECK(into.size() < into.capacity(), "a batch to read into has room for one message");
-  auto first = read_message(max, deadline);
-  if (!first) return first.error();
-  into.push(std::move(*first));
-  core_->decoder.take_whole(max, into);
-  // What has to be copied out.
-  while (into.size() < into.capacity()) {
-    auto next = try_read_message(max);
-    if (!next) break;
-    into.push(std::move(*next));
+  if (core.first_message) [[unlikely]] {
+    auto first = read_message(max, deadline);
+    if (!first) return first.error();
+    into.push(std::move(*first));
+    (void)core.decoder.take(max, into);
+    return {};
   }
-  return {};
+  TWINWIRE_CHECK(max >= header_size, "no frame is smaller than its header");
+  const InsideReader mark(core);
+  if (refuses(core)) [[unlikely]]
+    return refusal(core);
+  if (PLANT(read_ignores_deadline)) deadline = Deadline::never();
+  const std::size_t before = into.size();
+  for (;;) {
+    if (!core.decoder.needs_more()) {
+      const auto taken = core.decoder.take(max, into);
+      if (into.size() != before) return {};
+      if (!taken) return read_failed(core, taken.error());
+    }
+    if (core.closing) return end_by_close(core);
+    if (auto filled = fill(core, deadline); !filled) return read_failed(core, filled.error());
+  }
 }
 
 Result<void> FramedConn::await_first_message(std::size_t max, Deadline deadline) {

@@ -45,14 +45,27 @@ Result<void> end_both_sides(FramedCore& core, Deadline deadline) {
   return drain(*core.stream, deadline);
 }
 
-// One piece a message, in order; returns how many.
-std::size_t gather(const Batch& batch, std::span<iovec> pieces) noexcept {
+struct Gathered {
   std::size_t count = 0;
-  for (const Message& message : batch.messages())
-    pieces[count++] = {const_cast<std::byte*>(message.bytes().data()), message.size()};
-  if (PLANT(swap_two_messages) && count > 2) std::swap(pieces[1], pieces[2]);
-  if (PLANT(skip_last_of_large_batch) && count > 64) --count;
-  return count;
+  std::size_t bytes = 0;
+};
+
+// One piece a message, in order.
+Gathered gather(const Batch& batch, std::span<iovec> pieces) noexcept {
+  Gathered all;
+  for (const Message& message : batch.messages()) {
+    pieces[all.count++] = {const_cast<std::byte*>(message.bytes().data()), message.size()};
+    all.bytes += message.size();
+  }
+  if (PLANT(swap_two_messages) && all.count > 2) std::swap(pieces[1], pieces[2]);
+  if (PLANT(skip_last_of_large_batch) && all.count > 64) all.bytes -= pieces[--all.count].iov_len;
+  return all;
+}
+
+Result<void> write_gathered(FramedCore& core, const Batch& batch, std::span<iovec> pieces,
+                            Deadline deadline) {
+  const Gathered all = gather(batch, pieces);
+  return write_all(*core.stream, pieces.first(all.count), all.bytes, deadline);
 }
 
 #ifdef TWINWIRE_PLANTS
@@ -82,12 +95,11 @@ template <std::size_t pieces_max>
 [[gnu::noinline]] Result<void> write_in_place(FramedCore& core, const Batch& batch,
                                               Deadline deadline) {
   std::array<iovec, pieces_max> pieces;
-  const auto all = std::span(pieces).first(gather(batch, pieces));
-  auto sent = PLANT(success_before_accepted) ? write_some(core, all, deadline)
-                                             : write_all(*core.stream, all, deadline);
+  if (PLANT(success_before_accepted))
+    return write_some(core, std::span(pieces).first(gather(batch, pieces).count), deadline);
+  auto sent = write_gathered(core, batch, pieces, deadline);
   if (!sent && PLANT(retry_failed_batch))
-    sent =
-        write_all(*core.stream, std::span(pieces).first(gather(batch, pieces)), Deadline::never());
+    sent = write_gathered(core, batch, pieces, Deadline::never());
   return sent;
 }
 

@@ -16,14 +16,20 @@ std::span<iovec> advance(std::span<iovec> pieces, std::size_t written) noexcept 
   return pieces;
 }
 
-Result<void> write_all(ByteStream& stream, std::span<iovec> pieces, Deadline deadline) {
-  while (!pieces.empty()) {
-    const auto written = stream.write(pieces, deadline);
+Result<void> write_rest(ByteStream& stream, std::span<iovec> pieces, Result<std::size_t> written,
+                        Deadline deadline) {
+  for (;;) {
     if (!written) return written.error();
     if (PLANT(short_write_is_success)) return {};
     pieces = advance(pieces, *written);
+    if (pieces.empty()) return {};
+    written = stream.write(pieces, deadline);
   }
-  return {};
+}
+
+Result<void> write_all(ByteStream& stream, std::span<iovec> pieces, Deadline deadline) {
+  if (pieces.empty()) return {};
+  return write_rest(stream, pieces, stream.write(pieces, deadline), deadline);
 }
 
 }  // namespace twinwire

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <span>
+#include <utility>
 
 #include "transport/net/byte_stream.h"
 
@@ -17,5 +18,19 @@ std::span<iovec> advance(std::span<iovec> pieces, std::size_t written) noexcept;
 // Writes every byte of `pieces`, which is used up. The bytes are borrowed until it returns.
 // Errors     those of ByteStream::write; some bytes may have been taken
 Result<void> write_all(ByteStream& stream, std::span<iovec> pieces, Deadline deadline);
+
+// Goes on after a first write of them, which came to `written`.
+Result<void> write_rest(ByteStream& stream, std::span<iovec> pieces, Result<std::size_t> written,
+                        Deadline deadline);
+
+// write_all() for whoever knows how many bytes they are: `total`, more than none. Nothing is done after a write that
+// took them all, and the frame of a fiber that waits in it is its caller's.
+inline Result<void> write_all(ByteStream& stream, std::span<iovec> pieces, std::size_t total,
+                              Deadline deadline) {
+  auto written = stream.write(pieces, deadline);
+  if (written && *written == total) [[likely]]
+    return {};
+  return write_rest(stream, pieces, std::move(written), deadline);
+}
 
 }  // namespace twinwire

@@ -88,6 +88,11 @@ class Slice {
     drop_front(n);
     return front;
   }
+  // `n` bytes from `data` on, which lie within this one, as a slice of their own (one more reference).
+  Slice part(const std::byte* data, std::size_t n) const noexcept {
+    if (block_ != nullptr) ++block_->references;
+    return {block_, data, n};
+  }
   void drop_front(std::size_t n) noexcept {
     TWINWIRE_CHECK(n <= size_, "a slice cannot drop more than it has");
     data_ += n;

@@ -10,8 +10,6 @@
 namespace twinwire {
 namespace {
 
-// Below this a body is gathered from lent slices: one more read call costs more than the copy.
-constexpr std::size_t direct_read_min = 16 * 1024;
 // What fills less than one part in so many of its memory is copied out: that costs less than memory that stays away.
 constexpr std::size_t shared_part = 64;
 
@@ -25,7 +23,7 @@ void FrameDecoder::discard() noexcept {
   partial_size_ = partial_filled_ = header_filled_ = 0;
 }
 
-void FrameDecoder::feed(Slice bytes) noexcept {
+void FrameDecoder::feed(Slice&& bytes) noexcept {
   TWINWIRE_CHECK(input_.empty(), "feed() before next() consumed what it had");
   if (bytes.empty()) return;
   input_ = std::move(bytes);
@@ -126,22 +124,39 @@ Result<bool> FrameDecoder::next(std::size_t max, Message& out) {
   }
 }
 
-void FrameDecoder::take_whole(std::size_t max, Batch& into) noexcept {
+// Flat, since it is the whole path of a small message: what it calls would save and load what stands in registers here.
+[[gnu::flatten]] void FrameDecoder::take_in_place(std::size_t max, Batch& into) noexcept {
   if (partial_ != nullptr || header_filled_ != 0 || !input_shared_ || verify_seal_) return;
-  while (into.size() < into.capacity() && input_.size() >= header_size) {
-    const std::byte* const frame = input_.data();
-    if (!check_header(frame, max)) return;
-    const std::size_t size = HeaderView(frame).size();
-    if (size > input_.size()) return;
-    into.push(Message(input_.take_front(size)));
+  const std::byte* at = input_.data();
+  const std::byte* const end = at + input_.size();
+  std::size_t room = into.capacity() - into.size();
+  while (room > 0 && static_cast<std::size_t>(end - at) >= header_size) {
+    if (!check_header(at, max)) break;
+    const std::size_t size = HeaderView(at).size();
+    if (size > static_cast<std::size_t>(end - at)) break;
+    into.push(Message(input_.part(at, size)));
+    at += size;
+    --room;
   }
+  consume(static_cast<std::size_t>(at - input_.data()));
+}
+
+Result<void> FrameDecoder::take(std::size_t max, Batch& into) {
+  take_in_place(max, into);
+  // What is left lies across two inputs, is to be copied out, or is invalid.
+  while (into.size() < into.capacity() && !needs_more()) {
+    Message message;
+    const auto whole = next(max, message);
+    if (!whole) return whole.error();
+    if (!*whole) break;
+    into.push(std::move(message));
+  }
+  return {};
 }
 
 std::span<std::byte> FrameDecoder::direct_space() noexcept {
-  if (partial_ == nullptr || !input_.empty()) return {};
-  const std::size_t rest = partial_size_ - partial_filled_;
-  if (rest < direct_read_min) return {};
-  return {partial_->data + partial_filled_, rest};
+  if (!reads_directly()) return {};
+  return {partial_->data + partial_filled_, partial_size_ - partial_filled_};
 }
 
 void FrameDecoder::commit(std::size_t n) noexcept {
