@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // bench: how fast the World is, on one core. The transports beside their peers: bench_transports.cc, bench_real.cc.
-// The memory of idle connections: bench_idle.cc
+// The memory of idle connections: bench_idle.cc. A second shard: bench_shards.cc
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
@@ -220,6 +220,7 @@ void add_bench(CLI::App& app, const Tool& tool, ExitCode& code) {
   add_bench_transports(*verb, code);
   add_bench_real(*verb, code);
   add_bench_idle(*verb, code);
+  add_bench_shards(*verb, code);
   sim->callback([&tool, &code, options] { code = bench_sim(tool, *options); });
 }
 

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // ctest: real_time no_tsan
 // bench: what it counts and verifies; never how fast.
+#include <sched.h>
+
 #include <algorithm>
+#include <cstdio>
 #include <sstream>
 
 #include "props/cli_process.h"
@@ -161,6 +164,31 @@ TEST(CliBench, ratios_are_ours_over_the_peers) {
 }
 
 // The tool stands alone in a folder: nothing is measured before the peers are found.
+TEST(CliBench, two_shards_serve_what_is_dealt_out_to_them) {
+  cpu_set_t set;
+  ASSERT_EQ(::sched_getaffinity(0, sizeof set, &set), 0);
+  const TemporaryFolder folder;
+  const Ended ended = run_tool_in(folder.path(), tool_path(),
+                                  "bench shards --rounds 1 --time 30ms --connections 5 --depth 3");
+  if (CPU_COUNT(&set) < 2) {
+    EXPECT_EQ(ended.exit_code, 6) << ended.out << ended.err;
+    return;
+  }
+  EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+  unsigned processors = 0;
+  for (const char* row : {"1       ", "2       "})
+    if (const auto at = ended.out.find(std::string("\n") + row); at != std::string::npos) {
+      unsigned shards = 0;
+      unsigned long long first_digits = 0;
+      ASSERT_EQ(
+          std::sscanf(ended.out.c_str() + at, "%u %u %llu", &shards, &processors, &first_digits), 3)
+          << ended.out;
+      EXPECT_EQ(shards, processors) << ended.out;
+      EXPECT_GT(first_digits, 0U) << ended.out;
+    }
+  EXPECT_EQ(processors, 2U) << ended.out;
+}
+
 TEST(CliBench, without_its_peers_it_says_how_to_build_them) {
   const TemporaryFolder folder;
   const std::string alone = (folder.path() / "twinwire").string();
