@@ -54,6 +54,21 @@ int FakeKernel::wait(io_uring& ring, Duration timeout) noexcept {
   return wake == Wake::timed_out ? -ETIME : -EINTR;
 }
 
+void FakeKernel::note_starved(const real::RingCore& ring) {
+  for (auto& [core, until] : starved_)
+    if (core == &ring) {
+      until = world_->now();
+      return;
+    }
+  starved_.emplace_back(&ring, world_->now());
+}
+
+TimePoint FakeKernel::starved_until(const real::RingCore& ring) const noexcept {
+  for (const auto& [core, until] : starved_)
+    if (core == &ring) return until;
+  return {};
+}
+
 void FakeKernel::interrupt_all() noexcept {
   for (const auto& ring : rings_) kick(*ring);
 }

@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "props/fake_kernel/fake_file.h"
@@ -19,6 +20,7 @@
 #include "props/fake_kernel/fake_ring.h"
 #include "props/laws/judge.h"
 #include "real/kernel.h"
+#include "real/ring_core.h"
 #include "sim/world.h"
 #include "transport/net/network.h"
 
@@ -61,6 +63,10 @@ class FakeKernel final : public real::Kernel, private sim::LastLook {
   std::size_t in_flight(const FakeFile& file, Direction direction) const noexcept;
   std::size_t in_flight() const noexcept;
   FakeFile* stream_between(const Address& local, const Address& remote) noexcept;
+  // Until now every receive buffer of `ring` was lent out: whoever waited for one had to.
+  void note_starved(const real::RingCore& ring);
+  // When that was last so; the beginning of time where it never was.
+  TimePoint starved_until(const real::RingCore& ring) const noexcept;
   // Ends every wait(): with EINTR.
   void interrupt_all() noexcept;
   sim::World& world() noexcept { return *world_; }
@@ -124,6 +130,7 @@ class FakeKernel final : public real::Kernel, private sim::LastLook {
   std::uint64_t missing_ = 0;  // of the ring that is being set up
   bool setting_up_ = false;
   std::uint16_t next_port_ = 40000;
+  std::vector<std::pair<const real::RingCore*, TimePoint>> starved_;
 };
 
 }  // namespace twinwire::fake

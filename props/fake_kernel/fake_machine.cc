@@ -35,7 +35,10 @@ void FakeMachines::start(Scope& scope) {
       CancelShield shield(*scheduler_);
       while (!machine->stopping) {
         const std::uint64_t runs = scheduler_->runs();
+        const bool starved =
+            machine->core.receive_buffers().lent() >= machine->core.options().receive_buffers_max;
         machine->core.turn(Duration::max());
+        if (starved) kernel_.note_starved(machine->core);
         if (scheduler_->runs() == runs) scheduler_->yield();  // as a ring's scheduler does between
       }
     });
