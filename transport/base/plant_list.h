@@ -185,6 +185,8 @@ namespace twinwire::plant {
   X(handshake_tag_without_plane, "handshake: the tag does not say for which plane", "authentic")  \
   X(handshake_nonces_unchecked, "handshake: whose nonces a message has is not looked at",         \
     "authentic")                                                                                  \
+  X(handshake_replay_answered, "handshake: what was finished may be begun again",                 \
+    "handshake_replay")                                                                           \
   X(handshake_stale_accepted, "handshake: old messages are as good as new ones",                  \
     "handshake_fresh")                                                                            \
   X(handshake_old_key_for_ever, "handshake: a key is accepted after its time", "handshake_keys")  \

@@ -78,7 +78,8 @@ Result<ReplicaPeer> authenticate_dialer(Network& network, R& reader, W& writer,
                                         const HandshakeOptions& options,
                                         std::span<const std::byte> channel_binding,
                                         Deadline deadline, Rejection* why = nullptr) {
-  HandshakeCore core(HandshakeRole::dialer, options, channel_binding, draw_nonce(network.random()),
+  const HandshakeNonce nonce = draw_nonce(network.random());
+  HandshakeCore core(HandshakeRole::dialer, options, channel_binding, nonce,
                      network.clock().unix_now_ns());
   auto peer = run_handshake(core, network, reader, writer, options, deadline);
   if (why != nullptr) *why = core.rejection();
@@ -101,8 +102,9 @@ Result<ReplicaPeer> authenticate_acceptor(Network& network, R& reader, W& writer
                                           const HandshakeOptions& options,
                                           std::span<const std::byte> channel_binding,
                                           Deadline deadline, Rejection* why = nullptr) {
-  HandshakeCore core(HandshakeRole::acceptor, options, channel_binding,
-                     draw_nonce(network.random()), network.clock().unix_now_ns());
+  const HandshakeNonce nonce = draw_nonce(network.random());
+  HandshakeCore core(HandshakeRole::acceptor, options, channel_binding, nonce,
+                     network.clock().unix_now_ns());
   auto peer = run_handshake(core, network, reader, writer, options, deadline);
   if (why != nullptr) *why = core.rejection();
   return peer;

@@ -53,7 +53,7 @@ void HandshakeCore::receive(std::span<const std::byte> frame, std::int64_t unix_
     else if (refusal_ != Rejection::stale)
       return reject(Rejection::stale);
   }
-  if (!nonces_fit(said, unix_now_ns) && !PLANT(handshake_nonces_unchecked) &&
+  if (!nonces_fit(said, unix_now_ns) &&
       !(PLANT(handshake_nonce_before_tag) && said.kind == HandshakeKind::hello))
     return reject(Rejection::replay);
   // PLANT(handshake_reflection_accepted): whatever comes is taken for what is next.
@@ -118,8 +118,10 @@ bool HandshakeCore::is_fresh(const HandshakeFields& said, std::int64_t now) cons
 bool HandshakeCore::nonces_fit(const HandshakeFields& said, std::int64_t now) const noexcept {
   // What was finished is not begun again; and this side's own nonce says that the rest belongs to this handshake.
   if (!is_dialer() && next_ == HandshakeKind::hello)
-    return !options_->memory->nonces.seen(said.dialer, said.nonces.dialer, said.unix_ns, now,
+    return PLANT(handshake_replay_answered) ||
+           !options_->memory->nonces.seen(said.dialer, said.nonces.dialer, said.unix_ns, now,
                                           options_->freshness);
+  if (PLANT(handshake_nonces_unchecked)) return true;
   if (!is_dialer()) return said.nonces == nonces_;
   return said.nonces.dialer == nonces_.dialer &&
          (next_ == HandshakeKind::challenge || said.nonces.acceptor == nonces_.acceptor);
