@@ -8,7 +8,7 @@
 
 #include "props/bus/handshake_rig.h"
 
-namespace twinwire::handshake_test {
+namespace twinwire::bus::handshake_test {
 namespace {
 
 namespace at = handshake_offset;
@@ -248,6 +248,25 @@ TEST(HandshakeCore, a_channel_is_more_than_what_is_shown_of_it) {
   expect_silence(pair, Rejection::bad_tag);
 }
 
+TEST(HandshakeCore, a_channel_without_a_name_is_refused_where_one_is_needed) {
+  Pair pair;
+  pair.client.options.channel_needed = true;
+  pair.run();
+  expect_rejected(pair, pair.client, Rejection::wrong_channel);
+  EXPECT_TRUE(pair.dialer->said.empty());
+
+  Pair other;
+  other.server.options.channel_needed = true;
+  other.run();
+  expect_silence(other, Rejection::wrong_channel);
+
+  Pair named;
+  named.client.options.channel_needed = named.server.options.channel_needed = true;
+  named.client.binding = named.server.binding = binding_of(1);
+  named.run();
+  EXPECT_TRUE(named.agreed());
+}
+
 // --- Tag -----------------------------------------------------------------------------------------------------------
 
 TEST(HandshakeCore, another_key_is_refused) {
@@ -302,6 +321,19 @@ TEST(HandshakeCore, a_rotation_has_no_moment_without_agreement) {
         EXPECT_TRUE(pair.acceptor->core.peer().by_other_key);
       }
     }
+}
+
+TEST(HandshakeCore, a_key_is_read_from_64_digits) {
+  const std::string text = "00ff" + std::string(59, '0') + "a";
+  for (const std::string& form : {text, " " + text + "\n"}) {
+    const auto key = handshake_key(form);
+    ASSERT_TRUE(key.has_value()) << form;
+    EXPECT_EQ(key->bytes[1], std::byte{0xff});
+    EXPECT_EQ(key->bytes[31], std::byte{0x0a});
+  }
+  for (const std::string& form : {std::string(), std::string(" \n"), text + "0", text.substr(1),
+                                  text.substr(1) + "g", "0x" + text.substr(2)})
+    EXPECT_FALSE(handshake_key(form).has_value()) << form;
 }
 
 TEST(HandshakeCore, a_key_whose_time_is_over_is_refused) {
@@ -502,4 +534,4 @@ TEST(HandshakeCoreDeathTest, a_dialer_that_does_not_know_whom_it_dials_is_a_bug)
 }
 
 }  // namespace
-}  // namespace twinwire::handshake_test
+}  // namespace twinwire::bus::handshake_test

@@ -5,7 +5,7 @@
 
 #include "props/bus/handshake_rig.h"
 
-namespace twinwire::handshake_test {
+namespace twinwire::bus::handshake_test {
 namespace {
 
 constexpr Duration window = std::chrono::seconds(30);
@@ -63,4 +63,4 @@ TEST(NonceCache, a_clock_that_was_set_back_keeps_nobody_out) {
 TEST(NonceCacheDeathTest, no_place_at_all_is_a_bug) { EXPECT_DEATH(NonceCache(0), "no place"); }
 
 }  // namespace
-}  // namespace twinwire::handshake_test
+}  // namespace twinwire::bus::handshake_test

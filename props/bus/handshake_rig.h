@@ -9,7 +9,7 @@
 #include "transport/base/mix.h"
 #include "transport/bus/handshake/handshake_core.h"
 
-namespace twinwire::handshake_test {
+namespace twinwire::bus::handshake_test {
 
 inline constexpr std::int64_t second_ns = 1'000'000'000;
 inline constexpr std::int64_t start_ns = 1'735'689'600 * second_ns;  // 2025-01-01
@@ -118,4 +118,4 @@ inline std::span<std::byte> field(HandshakeFrame& frame, std::size_t at, std::si
   return std::span(frame).subspan(at, size);
 }
 
-}  // namespace twinwire::handshake_test
+}  // namespace twinwire::bus::handshake_test

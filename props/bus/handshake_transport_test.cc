@@ -13,7 +13,7 @@
 #include "transport/tls/tls.h"
 #include "transport/wire/seal.h"
 
-namespace twinwire::handshake_test {
+namespace twinwire::bus::handshake_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -79,6 +79,13 @@ class HandshakeOver : public testing::Test {
     const auto binding = conn->channel_binding();
     outcome.binding = binding.has_value();
     auto [reader, writer] = split(std::move(*conn));
+    if (as_one_value) {
+      const KeyedHandshake handshake(client.options);
+      const auto id =
+          handshake.dial(network, reader, writer, acceptor_id, bytes_of(binding), deadline);
+      if (id) outcome.dialer = ReplicaPeer{.id = *id, .session = {}};
+      return;
+    }
     outcome.dialer = authenticate_dialer(network, reader, writer, client.options, bytes_of(binding),
                                          deadline, &outcome.dialer_why);
     if (!outcome.dialer) return;
@@ -97,6 +104,13 @@ class HandshakeOver : public testing::Test {
     const auto binding = accepted->first.channel_binding();
     auto [reader, writer] = split(std::move(accepted->first));
     const Deadline deadline = network.clock().in(seconds(5));
+    if (as_one_value) {
+      const KeyedHandshake handshake(server.options);
+      const auto id = handshake.accept(network, reader, writer, bytes_of(binding), deadline);
+      if (id) outcome.acceptor = ReplicaPeer{.id = *id, .session = {}};
+      (void)reader.read_message(default_max_message, deadline);
+      return;
+    }
     outcome.acceptor = authenticate_acceptor(network, reader, writer, server.options,
                                              bytes_of(binding), deadline, &outcome.acceptor_why);
     if (!outcome.acceptor) return;
@@ -107,6 +121,7 @@ class HandshakeOver : public testing::Test {
 
   Node client{dialer_id};
   Node server{acceptor_id};
+  bool as_one_value = false;  // by KeyedHandshake
   std::uint64_t heard_id = 0;
 };
 
@@ -128,6 +143,17 @@ TYPED_TEST(HandshakeOver, both_verify_each_other_and_the_connection_is_theirs) {
   EXPECT_EQ(outcome.dialer->session, outcome.acceptor->session);
   EXPECT_EQ(outcome.binding, has_authentic_end<TypeParam>);
   EXPECT_EQ(this->heard_id, 4711u);
+}
+
+TYPED_TEST(HandshakeOver, it_can_be_had_as_one_value) {
+  this->as_one_value = true;
+  this->client.options.peer_id.reset();
+  this->client.options.channel_needed = this->server.options.channel_needed =
+      has_authentic_end<TypeParam>;
+  const Outcome outcome = this->run();
+  ASSERT_TRUE(outcome.dialer && outcome.acceptor);
+  EXPECT_EQ(outcome.dialer->id, acceptor_id);
+  EXPECT_EQ(outcome.acceptor->id, dialer_id);
 }
 
 TYPED_TEST(HandshakeOver, frames_are_sealed_where_the_connection_looks_at_seals) {
@@ -181,4 +207,4 @@ TYPED_TEST(HandshakeOver, in_a_swarm_of_faults_whoever_is_verified_is_who_it_say
 }
 
 }  // namespace
-}  // namespace twinwire::handshake_test
+}  // namespace twinwire::bus::handshake_test

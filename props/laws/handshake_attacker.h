@@ -14,9 +14,20 @@
 
 namespace twinwire::laws {
 
+using bus::BoundChannel;
+using bus::ChannelMark;
+using bus::HandshakeFields;
+using bus::HandshakeFrame;
+using bus::HandshakeKey;
+using bus::HandshakeKind;
+using bus::PlaneLabel;
+using bus::Rejection;
+namespace handshake_offset = bus::handshake_offset;
+
 enum class Trick : std::uint8_t {
   relay,      // pass everything on: what any network does
   flip,       // ... with one bit changed
+  deface,     // ... of the version, of what must be zero, or at the end
   reflect,    // give back to a dialer what it said
   turn,       // ... as if the other side had said it
   rename,     // make the dialer another replica, and back
@@ -31,7 +42,7 @@ enum class Trick : std::uint8_t {
   cut,        // pass the first message on, and no other
   forge_first,  // before the first message, one with the same nonce and a wrong tag; then pass everything on
 };
-inline constexpr std::size_t trick_count = 15;
+inline constexpr std::size_t trick_count = 16;
 
 template <Transport T>
 class HandshakeAttacker {
@@ -44,7 +55,7 @@ class HandshakeAttacker {
         acceptor_(acceptor),
         freshness_(freshness),
         cluster_(cluster),
-        plane_(plane_label(plane)) {}
+        plane_(bus::plane_label(plane)) {}
 
   // Does that to whoever dialed.
   void meet(typename T::Conn conn, Trick trick) {
@@ -52,7 +63,8 @@ class HandshakeAttacker {
     Line dialer(HandshakeRole::dialer, binding, std::move(conn));
     switch (trick) {
       case Trick::relay: return pass_on(dialer);
-      case Trick::flip: return flip(dialer);
+      case Trick::flip: return flip(dialer, env_->draw(header_size * 8));
+      case Trick::deface: return flip(dialer, singled_out());
       case Trick::reflect: return give_back(dialer, false);
       case Trick::turn: return give_back(dialer, true);
       case Trick::rename: return rename(dialer);
@@ -109,7 +121,7 @@ class HandshakeAttacker {
     return frame;
   }
   bool say(Line& line, const HandshakeFrame& frame) {
-    auto message = message_of(frame, network_->buffers(), false);
+    auto message = bus::message_of(frame, network_->buffers(), false);
     Batch batch;
     if (!message || !batch.reserve(1)) return false;
     line.proof_said = line.proof_said || kind_of(frame) == HandshakeKind::proof;
@@ -147,9 +159,8 @@ class HandshakeAttacker {
       talk(dialer, *acceptor, first, [](std::size_t, HandshakeFrame&) { return true; });
   }
 
-  void flip(Line& dialer) {
+  void flip(Line& dialer, std::size_t bit) {
     const std::size_t which = env_->draw(4);
-    const std::size_t bit = env_->draw(header_size * 8);
     talk(dialer, [&](std::size_t nth, HandshakeFrame& frame) {
       if (nth != which) return true;
       const HandshakeRole hearer = nth % 2 == 0 ? HandshakeRole::acceptor : HandshakeRole::dialer;
@@ -158,6 +169,14 @@ class HandshakeAttacker {
       laws_->altered(hearer, dialer_nonce(frame));
       return true;
     });
+  }
+
+  // Of bytes whose check is of its own: few, so that each is met.
+  std::size_t singled_out() {
+    constexpr std::size_t bytes[] = {handshake_offset::version, handshake_offset::reserved,
+                                     header_size - 1};
+    const std::size_t byte = bytes[env_->draw(std::size(bytes))];
+    return byte * 8 + env_->draw(8);
   }
 
   void give_back(Line& dialer, bool turned) {
@@ -199,8 +218,8 @@ class HandshakeAttacker {
   void splice(Line& dialer) {
     auto acceptor = call();
     if (!acceptor) return;
-    const ChannelMark marks[] = {BoundChannel(bytes_of(acceptor->binding)).mark(),
-                                 BoundChannel(bytes_of(dialer.binding)).mark()};
+    const ChannelMark marks[] = {BoundChannel(bus::bytes_of(acceptor->binding)).mark(),
+                                 BoundChannel(bus::bytes_of(dialer.binding)).mark()};
     talk(dialer, *acceptor, std::nullopt, [&](std::size_t nth, HandshakeFrame& frame) {
       store(frame.data() + handshake_offset::channel, marks[nth % 2]);
       return true;
@@ -213,7 +232,7 @@ class HandshakeAttacker {
     return key;
   }
   void say_with_own_key(Line& line, HandshakeFields fields) {
-    fields.tag = tag_of(own_key(), fields, BoundChannel(bytes_of(line.binding)));
+    fields.tag = bus::tag_of(own_key(), fields, BoundChannel(bus::bytes_of(line.binding)));
     (void)say(line, encode(fields));
   }
 
@@ -223,7 +242,8 @@ class HandshakeAttacker {
       HandshakeFields fields;
       if (!frame || decode(*frame, false, fields) != Rejection::none) return;
       fields.kind = as;
-      if (as == HandshakeKind::challenge) fields.nonces.acceptor = draw_nonce(network_->random());
+      if (as == HandshakeKind::challenge)
+        fields.nonces.acceptor = bus::draw_nonce(network_->random());
       say_with_own_key(dialer, fields);
     }
     (void)hear(dialer);
@@ -234,8 +254,8 @@ class HandshakeAttacker {
     auto acceptor = call();
     HandshakeFields fields;
     if (!frame || !acceptor || decode(*frame, false, fields) != Rejection::none) return;
-    fields.channel = BoundChannel(bytes_of(acceptor->binding)).mark();
-    fields.nonces.dialer = draw_nonce(network_->random());
+    fields.channel = BoundChannel(bus::bytes_of(acceptor->binding)).mark();
+    fields.nonces.dialer = bus::draw_nonce(network_->random());
     say_with_own_key(*acceptor, fields);
     const Said challenge = hear(*acceptor);
     if (!challenge || decode(*challenge, false, fields) != Rejection::none) return;

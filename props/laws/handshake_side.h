@@ -12,11 +12,20 @@
 
 namespace twinwire::laws {
 
+using bus::HandshakeCore;
+using bus::HandshakeNonce;
+using bus::HandshakeOptions;
+using bus::HandshakeRole;
+using bus::ReplicaPeer;
+
 // One honest end of one connection.
 struct HandshakeSide {
   HandshakeSide(HandshakeRole r, const HandshakeOptions& o, const Result<ChannelBinding>& b,
                 const HandshakeNonce& nonce, std::int64_t unix_now_ns)
-      : role(r), options(o), binding(b), core(r, options, bytes_of(binding), nonce, unix_now_ns) {}
+      : role(r),
+        options(o),
+        binding(b),
+        core(r, options, bus::bytes_of(binding), nonce, unix_now_ns) {}
   HandshakeSide(const HandshakeSide&) = delete;
   HandshakeSide& operator=(const HandshakeSide&) = delete;
 
@@ -33,7 +42,7 @@ class HandshakeLaws {
 
   HandshakeSide& begin(HandshakeRole role, const HandshakeOptions& options,
                        const Result<ChannelBinding>& binding, Network& network) {
-    const HandshakeNonce nonce = draw_nonce(network.random());
+    const HandshakeNonce nonce = bus::draw_nonce(network.random());
     return sides_.emplace_back(role, options, binding, nonce, network.clock().unix_now_ns());
   }
 

@@ -183,6 +183,10 @@ namespace twinwire::plant {
   X(handshake_tag_without_cluster, "handshake: the tag does not say of which cluster",            \
     "authentic")                                                                                  \
   X(handshake_tag_without_plane, "handshake: the tag does not say for which plane", "authentic")  \
+  X(handshake_tag_cut_short, "handshake: half of the tag is compared", "authentic")               \
+  X(handshake_version_unchecked, "handshake: messages of every version are taken", "authentic")   \
+  X(handshake_reserved_unchecked, "handshake: bytes that must be zero need not be", "authentic")  \
+  X(handshake_ids_unchecked, "handshake: it does not matter which replica is meant", "authentic") \
   X(handshake_nonces_unchecked, "handshake: whose nonces a message has is not looked at",         \
     "authentic")                                                                                  \
   X(handshake_replay_answered, "handshake: what was finished may be begun again",                 \

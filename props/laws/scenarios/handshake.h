@@ -39,7 +39,14 @@ struct Handshake {
 
  private:
   // What a dialer is, or does, that the acceptor is to refuse, or not.
-  enum class Guise : std::uint8_t { honest, unwanted, of_other_cluster, for_other_plane, old_key };
+  enum class Guise : std::uint8_t {
+    honest,
+    unwanted,
+    of_other_cluster,
+    for_other_plane,
+    old_key,
+    astray
+  };
 
   template <Transport T>
   class Run {
@@ -117,7 +124,7 @@ struct Handshake {
       HandshakeOptions options;
       options.cluster = guise == Guise::of_other_cluster ? other_cluster : cluster;
       options.id = guise == Guise::unwanted ? unwanted_id : client_id;
-      options.peer_id = server_id;
+      options.peer_id = guise == Guise::astray ? unwanted_id : server_id;
       options.keys.current = key(guise == Guise::old_key ? 0 : 1);
       if (guise == Guise::for_other_plane) options.plane = other_plane;
       options.freshness = freshness;
@@ -164,13 +171,14 @@ struct Handshake {
                           "a channel that encrypts has no name, or one in the clear has");
       auto [reader, writer] = split(std::move(conn));
       const Deadline deadline = network.clock().in(patience);
-      const auto peer = run_handshake(side.core, network, reader, writer, side.options, deadline);
+      const auto peer =
+          bus::run_handshake(side.core, network, reader, writer, side.options, deadline);
       env_->saw(env_->key_of(dialer ? "client" : "server"), 0,
                 peer ? 100 : static_cast<std::uint64_t>(peer.error().code));
       env_->tell(dialer ? "client" : "server", [&] {
         return peer ? "verified replica " + std::to_string(peer->id)
                     : "verified nobody: " + to_string(peer.error()) + ", " +
-                          std::string(twinwire::name(side.core.rejection()));
+                          std::string(bus::name(side.core.rejection()));
       });
       if (!peer) return false;
       laws_.reported(side, *peer);
@@ -188,12 +196,15 @@ struct Handshake {
     }
 
     void play(const Address& server, typename T::Listener& trap) {
-      switch (env_->draw(4)) {
+      switch (env_->draw(8)) {
         case 0: (void)dial(server, Guise::honest); return;
         case 1:
           for (std::size_t i = 0; i < 2 * nonces_kept; ++i) (void)dial(server, Guise::honest);
           return;
-        case 2: (void)dial(server, Guise::old_key); return;
+        case 2:
+          // With the key before, or to a replica that lives elsewhere.
+          (void)dial(server, env_->draw(2) == 1 ? Guise::astray : Guise::old_key);
+          return;
         default: {
           const auto trick = static_cast<Trick>(env_->draw(trick_count));
           const bool unwanted = env_->draw(4) == 1;
@@ -253,8 +264,8 @@ struct Handshake {
     Network* client_;
     Network* attacker_;
     HandshakeLaws laws_;
-    HandshakeMemory server_memory_;
-    HandshakeMemory client_memory_;
+    bus::HandshakeMemory server_memory_;
+    bus::HandshakeMemory client_memory_;
   };
 };
 

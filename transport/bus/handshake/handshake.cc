@@ -3,7 +3,7 @@
 
 #include "transport/wire/seal.h"
 
-namespace twinwire {
+namespace twinwire::bus {
 
 HandshakeNonce draw_nonce(Random& random) noexcept {
   HandshakeNonce nonce{};
@@ -20,4 +20,4 @@ Result<Message> message_of(const HandshakeFrame& frame, BufferPool& pool, bool s
   return std::move(*message).freeze();
 }
 
-}  // namespace twinwire
+}  // namespace twinwire::bus

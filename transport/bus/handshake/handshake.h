@@ -3,6 +3,7 @@
 //
 //   auto conn = Tls::dial(network, address, tls_options, deadline);
 //   const auto binding = conn->channel_binding();            // before it is split; unsupported over TCP
+//   options.channel_needed = true;                            // over TLS
 //   auto [reader, writer] = split(std::move(*conn));
 //   auto peer = authenticate_dialer(network, reader, writer, options, bytes_of(binding), deadline);
 //   // and the other side: authenticate_acceptor(network, reader, writer, options, bytes_of(binding), deadline);
@@ -19,7 +20,7 @@
 #include "transport/net/network.h"
 #include "transport/seam.h"
 
-namespace twinwire {
+namespace twinwire::bus {
 
 // No bytes where the channel does not encrypt.
 inline std::span<const std::byte> bytes_of(const Result<ChannelBinding>& binding) noexcept {
@@ -110,4 +111,32 @@ Result<ReplicaPeer> authenticate_acceptor(Network& network, R& reader, W& writer
   return peer;
 }
 
-}  // namespace twinwire
+// The same as one value, for whoever makes connections and hands each to be authenticated: the bus.
+class KeyedHandshake {
+ public:
+  // Its memory outlives every handshake; peer_id is given with each.
+  explicit KeyedHandshake(const HandshakeOptions& options) noexcept : options_(options) {}
+
+  // As authenticate_dialer and authenticate_acceptor; success is the peer's id.
+  template <MessageReader R, MessageWriter W>
+  Result<std::uint8_t> dial(Network& network, R& reader, W& writer, std::uint8_t whom,
+                            std::span<const std::byte> channel_binding, Deadline deadline) const {
+    HandshakeOptions options = options_;
+    options.peer_id = whom;
+    auto peer = authenticate_dialer(network, reader, writer, options, channel_binding, deadline);
+    if (!peer) return peer.error();
+    return peer->id;
+  }
+  template <MessageReader R, MessageWriter W>
+  Result<std::uint8_t> accept(Network& network, R& reader, W& writer,
+                              std::span<const std::byte> channel_binding, Deadline deadline) const {
+    auto peer = authenticate_acceptor(network, reader, writer, options_, channel_binding, deadline);
+    if (!peer) return peer.error();
+    return peer->id;
+  }
+
+ private:
+  HandshakeOptions options_;
+};
+
+}  // namespace twinwire::bus

@@ -6,7 +6,7 @@
 #include "transport/base/check.h"
 #include "transport/base/plant.h"
 
-namespace twinwire {
+namespace twinwire::bus {
 
 HandshakeCore::HandshakeCore(HandshakeRole role, const HandshakeOptions& options,
                              std::span<const std::byte> channel_binding,
@@ -17,20 +17,25 @@ HandshakeCore::HandshakeCore(HandshakeRole role, const HandshakeOptions& options
       plane_(plane_label(options.plane)),
       next_(role == HandshakeRole::dialer ? HandshakeKind::challenge : HandshakeKind::hello) {
   TWINWIRE_CHECK(options.memory != nullptr, "a handshake without a memory");
-  if (!is_dialer()) {
+  if (options.channel_needed && channel_binding.empty()) {
+    reject(Rejection::wrong_channel);
+  } else if (is_dialer()) {
+    begin(nonce, unix_now_ns);
+  } else {
     nonces_.acceptor = nonce;
-    return;
   }
-  TWINWIRE_CHECK(options.peer_id && *options.peer_id != options.id,
+}
+
+void HandshakeCore::begin(const HandshakeNonce& nonce, std::int64_t unix_now_ns) noexcept {
+  TWINWIRE_CHECK(options_->peer_id && *options_->peer_id != options_->id,
                  "a dialer must know whom it dials, and not dial itself");
-  peer_id_ = *options.peer_id;
+  peer_id_ = *options_->peer_id;
   nonces_.dialer = nonce;
-  key_ = live(options.keys.current, unix_now_ns);
-  if (key_ == nullptr && options.keys.other) key_ = live(*options.keys.other, unix_now_ns);
-  if (key_ != nullptr)
-    say(HandshakeKind::hello, unix_now_ns);
-  else
-    reject(Rejection::no_key);
+  const HandshakeKeys& keys = options_->keys;
+  key_ = live(keys.current, unix_now_ns);
+  if (key_ == nullptr && keys.other) key_ = live(*keys.other, unix_now_ns);
+  if (key_ == nullptr) return reject(Rejection::no_key);
+  say(HandshakeKind::hello, unix_now_ns);
 }
 
 void HandshakeCore::receive(std::span<const std::byte> frame, std::int64_t unix_now_ns) noexcept {
@@ -87,7 +92,9 @@ Rejection HandshakeCore::check_format(std::span<const std::byte> frame,
   const bool peer_is_known = is_dialer() || next_ != HandshakeKind::hello;
   const std::uint8_t own_id = is_dialer() ? said.dialer : said.acceptor;
   const std::uint8_t other_id = is_dialer() ? said.acceptor : said.dialer;
-  if (own_id != options_->id || (peer_is_known && other_id != peer_id_)) return Rejection::wrong_id;
+  if ((own_id != options_->id || (peer_is_known && other_id != peer_id_)) &&
+      !PLANT(handshake_ids_unchecked))
+    return Rejection::wrong_id;
   if (said.channel != channel_.mark()) return Rejection::wrong_channel;
   return Rejection::none;
 }
@@ -205,4 +212,4 @@ const HandshakeKey* HandshakeCore::live(const HandshakeKey& key, std::int64_t no
   return now < key.expires_unix_ns || PLANT(handshake_old_key_for_ever) ? &key : nullptr;
 }
 
-}  // namespace twinwire
+}  // namespace twinwire::bus

@@ -18,7 +18,7 @@
 #include "transport/bus/handshake/handshake_frame.h"
 #include "transport/bus/handshake/handshake_tag.h"
 
-namespace twinwire {
+namespace twinwire::bus {
 
 class HandshakeCore {
  public:
@@ -29,6 +29,7 @@ class HandshakeCore {
   };
 
   // A dialer's first message is then in the output. `options`, borrowed, and their memory outlive this.
+  // An acceptor, or dialer, that needs a channel's name and has none is rejected from the beginning.
   // Requires   options.memory; a dialer's peer_id, which is not its own; 1 to 8 bytes of plane; at most 64 of binding;
   //            a nonce that was never used before, from the network's Random. Checked, but for the nonce.
   HandshakeCore(HandshakeRole role, const HandshakeOptions& options,
@@ -63,6 +64,7 @@ class HandshakeCore {
   std::uint8_t dialer_id() const noexcept { return is_dialer() ? options_->id : peer_id_; }
   std::uint8_t acceptor_id() const noexcept { return is_dialer() ? peer_id_ : options_->id; }
 
+  void begin(const HandshakeNonce& nonce, std::int64_t unix_now_ns) noexcept;
   Rejection check_format(std::span<const std::byte> frame, HandshakeFields& said) const noexcept;
   Rejection check_tag(const HandshakeFields& said, std::int64_t now) noexcept;
   bool is_fresh(const HandshakeFields& said, std::int64_t now) const noexcept;
@@ -92,4 +94,4 @@ class HandshakeCore {
   std::optional<HandshakeFrame> output_;
 };
 
-}  // namespace twinwire
+}  // namespace twinwire::bus

@@ -5,9 +5,10 @@
 #include <cstring>
 
 #include "transport/base/check.h"
+#include "transport/base/plant.h"
 #include "transport/wire/seal.h"
 
-namespace twinwire {
+namespace twinwire::bus {
 namespace {
 
 namespace at = handshake_offset;
@@ -60,15 +61,18 @@ Rejection decode(std::span<const std::byte> frame, bool sealed, HandshakeFields&
     return Rejection::bad_format;
   if (sealed ? !seal_matches(frame) : !all_zero(frame.first(offset::cluster)))
     return Rejection::bad_format;
-  if (load<std::uint8_t>(from + at::version) != handshake_version) return Rejection::wrong_version;
+  if (load<std::uint8_t>(from + at::version) != handshake_version &&
+      !PLANT(handshake_version_unchecked))
+    return Rejection::wrong_version;
   const auto kind = load<std::uint8_t>(from + at::kind);
   if (kind < static_cast<std::uint8_t>(HandshakeKind::hello) ||
       kind > static_cast<std::uint8_t>(HandshakeKind::refusal))
     return Rejection::unknown_kind;
-  if (!all_zero(frame.subspan(offset::reserved_frame,
-                              offset::reserved_command - offset::reserved_frame)) ||
-      !all_zero(frame.subspan(at::reserved, at::tag - at::reserved)))
-    return Rejection::reserved_bytes;
+  const bool reserved_is_zero =
+      all_zero(frame.subspan(offset::reserved_frame,
+                             offset::reserved_command - offset::reserved_frame)) &&
+      all_zero(frame.subspan(at::reserved, at::tag - at::reserved));
+  if (!reserved_is_zero && !PLANT(handshake_reserved_unchecked)) return Rejection::reserved_bytes;
 
   fields.kind = static_cast<HandshakeKind>(kind);
   fields.dialer = load<std::uint8_t>(from + at::dialer);
@@ -100,4 +104,4 @@ PlaneLabel plane_label(std::string_view plane) noexcept {
   return label;
 }
 
-}  // namespace twinwire
+}  // namespace twinwire::bus

@@ -13,7 +13,7 @@
 
 #include "transport/bus/handshake/handshake_options.h"
 
-namespace twinwire {
+namespace twinwire::bus {
 
 enum class HandshakeRole : std::uint8_t { dialer = 1, acceptor = 2 };
 
@@ -80,4 +80,4 @@ Rejection decode(std::span<const std::byte> frame, bool sealed, HandshakeFields&
 // Requires   a label of 1 to 8 bytes. Checked; a violation aborts.
 PlaneLabel plane_label(std::string_view plane) noexcept;
 
-}  // namespace twinwire
+}  // namespace twinwire::bus

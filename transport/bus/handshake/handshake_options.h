@@ -10,12 +10,13 @@
 #include <optional>
 #include <string_view>
 
+#include "transport/base/error.h"
 #include "transport/base/time.h"
 #include "transport/bus/handshake/nonce_cache.h"
 #include "transport/bus/handshake/rejection.h"
 #include "transport/wire/header.h"
 
-namespace twinwire {
+namespace twinwire::bus {
 
 // A secret that all replicas of a cluster have: 32 bytes from a good source, not a password.
 struct HandshakeKey {
@@ -23,6 +24,11 @@ struct HandshakeKey {
   // From then on it is refused, and not used: the end of a rotation that nobody has to remember. UTC.
   std::int64_t expires_unix_ns = std::numeric_limits<std::int64_t>::max();
 };
+
+// The key that a text of 64 hexadecimal digits is, with white space around it: what a file of keys holds. It does not
+// expire.
+// Errors     invalid
+Result<HandshakeKey> handshake_key(std::string_view text) noexcept;
 
 // This side dials with `current` and is answered with the same; who dials it may use either. To change the key without
 // a moment at which two replicas do not know each other, over all replicas one after another: the new one becomes
@@ -54,6 +60,9 @@ struct HandshakeOptions {
   std::string_view plane = "replica";
   // Of an acceptor: who may dial. Others are told so, once they have proven who they are.
   std::bitset<256> admitted = std::bitset<256>().set();
+  // Set it where the connections encrypt: one whose channel has no name is then refused before anything is said. Else
+  // somebody who ends the encryption in between, and has both sides speak a TLS 1.2 without names, gets around this.
+  bool channel_needed = false;
   // Both checksums are made, and must match (transport/wire/seal.h): for connections with ConnOptions::verify_seal.
   bool sealed = false;
   HandshakeMemory* memory = nullptr;  // borrowed; never null where a handshake begins
@@ -73,4 +82,4 @@ struct ReplicaPeer {
   HandshakeSession session;
 };
 
-}  // namespace twinwire
+}  // namespace twinwire::bus

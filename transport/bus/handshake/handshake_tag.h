@@ -6,7 +6,7 @@
 
 #include "transport/bus/handshake/handshake_frame.h"
 
-namespace twinwire {
+namespace twinwire::bus {
 
 // A channel binding, and what of it is shown. Empty: a channel that does not encrypt.
 class BoundChannel {
@@ -30,4 +30,4 @@ HandshakeTag tag_of(const HandshakeKey& key, const HandshakeFields& fields,
 bool tag_matches(const HandshakeKey& key, const HandshakeFields& fields,
                  const BoundChannel& channel) noexcept;
 
-}  // namespace twinwire
+}  // namespace twinwire::bus

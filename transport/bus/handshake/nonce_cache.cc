@@ -7,7 +7,7 @@
 #include "transport/base/check.h"
 #include "transport/base/plant.h"
 
-namespace twinwire {
+namespace twinwire::bus {
 namespace {
 
 // Whether `later` is more than `window` after `earlier`, for any two values.
@@ -55,4 +55,4 @@ std::size_t NonceCache::size() const noexcept {
   return used;
 }
 
-}  // namespace twinwire
+}  // namespace twinwire::bus

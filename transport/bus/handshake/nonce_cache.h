@@ -14,7 +14,7 @@
 
 #include "transport/base/time.h"
 
-namespace twinwire {
+namespace twinwire::bus {
 
 using HandshakeNonce = std::array<std::byte, 16>;
 
@@ -53,4 +53,4 @@ class NonceCache {
 #endif
 };
 
-}  // namespace twinwire
+}  // namespace twinwire::bus

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/bus/handshake/rejection.h"
 
-namespace twinwire {
+namespace twinwire::bus {
 namespace {
 
 struct RejectionWords {
@@ -38,4 +38,4 @@ std::string_view description(Rejection reason) noexcept {
   return rejection_words[static_cast<std::size_t>(reason)].description;
 }
 
-}  // namespace twinwire
+}  // namespace twinwire::bus

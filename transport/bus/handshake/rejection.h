@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string_view>
 
-namespace twinwire {
+namespace twinwire::bus {
 
 // In the order in which they are looked for. The numbers are on the wire (a refusal has a reason): never change one.
 enum class Rejection : std::uint8_t {
@@ -57,4 +57,4 @@ struct HandshakeCounters {
   }
 };
 
-}  // namespace twinwire
+}  // namespace twinwire::bus
