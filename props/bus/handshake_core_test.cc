@@ -187,6 +187,15 @@ TEST(HandshakeCore, another_cluster_is_refused) {
   }
 }
 
+TEST(HandshakeCore, a_replica_of_another_cluster_with_our_id_is_no_reflection) {
+  Pair pair;
+  pair.client.options.cluster = {1, 1};
+  pair.client.options.id = acceptor_id;
+  pair.client.options.peer_id = dialer_id;
+  pair.run();
+  expect_silence(pair, Rejection::wrong_cluster);
+}
+
 TEST(HandshakeCore, another_plane_is_refused) {
   for (const std::string_view plane : {"client", "r", "replicas"}) {
     Pair pair;

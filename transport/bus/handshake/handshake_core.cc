@@ -80,8 +80,7 @@ Rejection HandshakeCore::check_format(std::span<const std::byte> frame,
   if (const Rejection reason = decode(frame, options_->sealed, said); reason != Rejection::none)
     return reason;
   const HandshakeRole speaker = speaker_of(said.kind);
-  const std::uint8_t speaker_id = speaker == HandshakeRole::dialer ? said.dialer : said.acceptor;
-  if (speaker == role_ || speaker_id == options_->id) {
+  if (speaker == role_) {
     if (!PLANT(handshake_reflection_accepted)) return Rejection::reflection;
   } else if (said.kind != next_ &&
              !(said.kind == HandshakeKind::refusal && next_ == HandshakeKind::welcome)) {
@@ -89,6 +88,10 @@ Rejection HandshakeCore::check_format(std::span<const std::byte> frame,
   }
   if (said.cluster != options_->cluster) return Rejection::wrong_cluster;
   if (said.plane != plane_) return Rejection::wrong_plane;
+  // A replica that both listens and dials could be made to talk to itself.
+  const std::uint8_t speaker_id = speaker == HandshakeRole::dialer ? said.dialer : said.acceptor;
+  if (speaker_id == options_->id && !PLANT(handshake_reflection_accepted))
+    return Rejection::reflection;
   const bool peer_is_known = is_dialer() || next_ != HandshakeKind::hello;
   const std::uint8_t own_id = is_dialer() ? said.dialer : said.acceptor;
   const std::uint8_t other_id = is_dialer() ? said.acceptor : said.dialer;
