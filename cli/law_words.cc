@@ -46,6 +46,13 @@ constexpr LawInWords laws_in_words[] = {
     {"log_delivered", "once the faults have ended, everything is delivered within a bound"},
     {"unharmed",
      "what is told to stop, or finds no memory, costs itself and at most its connection"},
+    {"authentic", "who is taken for a replica is that replica, and knows who verified it"},
+    {"handshake_agrees", "two honest replicas agree where the network lets them"},
+    {"handshake_silent", "who has proven nothing is not told why it is refused"},
+    {"handshake_replay", "a handshake that came to its end is not begun again"},
+    {"handshake_fresh", "what is older than the window is refused"},
+    {"handshake_keys", "a key whose time is over opens nothing"},
+    {"handshake_bounded", "no more nonces are remembered than there is room for"},
     {"exception", "no exception leaves a scenario"},
 };
 

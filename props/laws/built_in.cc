@@ -4,6 +4,7 @@
 #include "props/laws/scenarios/crowd.h"
 #include "props/laws/scenarios/exchange.h"
 #include "props/laws/scenarios/farewell.h"
+#include "props/laws/scenarios/handshake.h"
 #include "props/laws/scenarios/impostors.h"
 #include "props/laws/scenarios/limits.h"
 #include "props/laws/scenarios/operations.h"
@@ -37,6 +38,7 @@ Registry built_in_scenarios() {
   registry.add<Exchange>();
   registry.add<RingUnderTest>();
   registry.add<Sharing>();
+  registry.add<Handshake>();
   return registry;
 }
 

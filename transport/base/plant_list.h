@@ -171,12 +171,50 @@ namespace twinwire::plant {
   X(ring_accepted_left_open, "ring: an acceptor that goes leaves connections open", "ring_left")   \
   X(ring_last_accept_lost, "ring: the last connection of an accept that ends is lost", "ring_left")
 
+// In the handshake of replicas.
+#define TWINWIRE_HANDSHAKE_PLANT_LIST(X)                                                          \
+  X(handshake_nonce_before_tag, "handshake: a nonce is used up before the tag was checked",       \
+    "handshake_agrees")                                                                           \
+  X(handshake_one_way, "handshake: the dialer does not check the acceptor's tags", "authentic")   \
+  X(handshake_reflection_accepted, "handshake: a side takes what it said itself for the peer's",  \
+    "authentic")                                                                                  \
+  X(handshake_tag_without_role, "handshake: the tag does not say which side speaks", "authentic") \
+  X(handshake_tag_without_ids, "handshake: the tag does not say between whom", "authentic")       \
+  X(handshake_tag_without_cluster, "handshake: the tag does not say of which cluster",            \
+    "authentic")                                                                                  \
+  X(handshake_tag_without_plane, "handshake: the tag does not say for which plane", "authentic")  \
+  X(handshake_tag_cut_short, "handshake: half of the tag is compared", "authentic")               \
+  X(handshake_version_unchecked, "handshake: messages of every version are taken", "authentic")   \
+  X(handshake_reserved_unchecked, "handshake: bytes that must be zero need not be", "authentic")  \
+  X(handshake_ids_unchecked, "handshake: it does not matter which replica is meant", "authentic") \
+  X(handshake_nonces_unchecked, "handshake: whose nonces a message has is not looked at",         \
+    "authentic")                                                                                  \
+  X(handshake_replay_answered, "handshake: what was finished may be begun again",                 \
+    "handshake_replay")                                                                           \
+  X(handshake_stale_accepted, "handshake: old messages are as good as new ones",                  \
+    "handshake_fresh")                                                                            \
+  X(handshake_old_key_for_ever, "handshake: a key is accepted after its time", "handshake_keys")  \
+  X(handshake_nonces_without_bound, "handshake: nonces pile up", "handshake_bounded")             \
+  X(handshake_early_acceptor,                                                                     \
+    "handshake: the acceptor is done before the dialer has proven to be live", "authentic")       \
+  X(handshake_early_dialer, "handshake: the dialer is done before the acceptor has verified it",  \
+    "authentic")                                                                                  \
+  X(handshake_told_before_live,                                                                   \
+    "handshake: who is refused is told before it has proven to be live", "handshake_silent")
+
+// The same where the channel encrypts.
+#define TWINWIRE_HANDSHAKE_TLS_PLANT_LIST(X)                                             \
+  X(handshake_tag_without_channel, "handshake: the tag does not say over which channel", \
+    "authentic")
+
 enum class Id : std::uint16_t {
   none,
 #define TWINWIRE_PLANT_ID(name, what, law) name,
   TWINWIRE_PLANT_LIST(TWINWIRE_PLANT_ID) TWINWIRE_TLS_PLANT_LIST(TWINWIRE_PLANT_ID)
       TWINWIRE_WS_PLANT_LIST(TWINWIRE_PLANT_ID) TWINWIRE_WSS_PLANT_LIST(TWINWIRE_PLANT_ID)
           TWINWIRE_QUIC_PLANT_LIST(TWINWIRE_PLANT_ID) TWINWIRE_RING_PLANT_LIST(TWINWIRE_PLANT_ID)
+              TWINWIRE_HANDSHAKE_PLANT_LIST(TWINWIRE_PLANT_ID)
+                  TWINWIRE_HANDSHAKE_TLS_PLANT_LIST(TWINWIRE_PLANT_ID)
 #undef TWINWIRE_PLANT_ID
 };
 

@@ -134,6 +134,10 @@ class FramedConn {
   // Errors     as read_message
   Result<void> await_first_message(std::size_t max, Deadline deadline);
 
+  // What names the channel beneath, for whoever binds an authentication to it. Never suspends.
+  // Errors     unsupported (it does not encrypt: TCP) · no_resources
+  Result<ChannelBinding> channel_binding() const noexcept;
+
   friend std::pair<FramedReader, FramedWriter> split(FramedConn&& conn) {
     return {FramedReader(std::move(conn.reader_half_)), FramedWriter(std::move(conn.writer_half_))};
   }

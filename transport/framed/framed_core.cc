@@ -35,4 +35,10 @@ Result<FramedConn> FramedConn::over(Network& network, std::unique_ptr<ByteStream
                     FramedHalf(core, FramedHalf::Role::writer));
 }
 
+Result<ChannelBinding> FramedConn::channel_binding() const noexcept {
+  const FramedCore& core = *reader_half_.operator->();
+  if (core.stream == nullptr) return Errc::unsupported;
+  return core.stream->channel_binding();
+}
+
 }  // namespace twinwire

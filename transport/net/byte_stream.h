@@ -9,6 +9,7 @@
 
 #include <sys/uio.h>
 
+#include <array>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -20,6 +21,10 @@
 #include "transport/wire/block.h"
 
 namespace twinwire {
+
+// What names a channel that encrypts, and no other one: both its ends have the same, and whoever stands between two
+// channels has two (RFC 9266, tls-exporter).
+using ChannelBinding = std::array<std::byte, 32>;
 
 class ByteStream {
  public:
@@ -63,6 +68,10 @@ class ByteStream {
 
   virtual Address local() const noexcept = 0;
   virtual Address peer() const noexcept = 0;
+
+  // Never suspends.
+  // Errors     unsupported (a stream in the clear, or TLS 1.2 without extended master secret) · no_resources
+  virtual Result<ChannelBinding> channel_binding() noexcept { return Errc::unsupported; }
 };
 
 class Acceptor {

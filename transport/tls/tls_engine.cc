@@ -189,6 +189,20 @@ Result<bool> TlsEngine::handshake_done() {
   return true;
 }
 
+Result<ChannelBinding> TlsEngine::channel_binding() noexcept {
+  const EntropyScope entropy(*random_);
+  gnutls_datum_t found{};
+  const int rc =
+      ::gnutls_session_channel_binding(session_->handle(), GNUTLS_CB_TLS_EXPORTER, &found);
+  if (rc < 0) return rc == GNUTLS_E_MEMORY_ERROR ? Errc::no_resources : Errc::unsupported;
+  ChannelBinding binding{};
+  const bool fits = found.size == binding.size();
+  if (fits) std::memcpy(binding.data(), found.data, binding.size());
+  ::gnutls_free(found.data);
+  if (!fits) return Errc::unsupported;
+  return binding;
+}
+
 void TlsEngine::keep_session() noexcept {
   if (!std::exchange(ticket_arrived_, false) || config_.sessions == nullptr) return;
   gnutls_datum_t data{};

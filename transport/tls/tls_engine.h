@@ -23,6 +23,7 @@
 
 #include "transport/base/error.h"
 #include "transport/net/address.h"
+#include "transport/net/byte_stream.h"
 #include "transport/net/random.h"
 #include "transport/tls/block_queue.h"
 #include "transport/tls/record_cipher.h"
@@ -86,6 +87,8 @@ class TlsEngine {
   bool resumed() const noexcept { return resumed_; }
   // "TLS1.3 AES-128-GCM"; of a failed handshake, what failed it.
   std::string_view description() const noexcept { return description_; }
+  // As ByteStream::channel_binding. The same whatever became of the session since, key updates included.
+  Result<ChannelBinding> channel_binding() noexcept;
 
  private:
   TlsEngine(Role role, const TlsConfig& config, BufferPool& pool, Random& random);

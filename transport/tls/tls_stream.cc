@@ -81,6 +81,9 @@ Result<void> TlsStream::shutdown_write(Deadline deadline) {
 void TlsStream::abort() noexcept { core_->abort(); }
 Address TlsStream::local() const noexcept { return core_->lower().local(); }
 Address TlsStream::peer() const noexcept { return core_->lower().peer(); }
+Result<ChannelBinding> TlsStream::channel_binding() noexcept {
+  return core_->engine().channel_binding();
+}
 Result<void> TlsStream::update_keys(Deadline deadline) { return core_->update_keys(deadline); }
 std::string_view TlsStream::alpn() const noexcept { return core_->engine().alpn(); }
 bool TlsStream::resumed() const noexcept { return core_->engine().resumed(); }

@@ -41,6 +41,7 @@ class TlsStream final : public ByteStream {
   void abort() noexcept override;
   Address local() const noexcept override;
   Address peer() const noexcept override;
+  Result<ChannelBinding> channel_binding() noexcept override;
 
   // New keys for what this side sends. It happens by itself after TlsConfig::key_update_after.
   // Requires   no write in progress. TLS 1.2: does nothing.
