@@ -10,7 +10,6 @@
 #include <string_view>
 
 #include "props/cost/memory_network.h"
-#include "transport/net/write_all.h"
 #include "transport/tcp/tcp.h"
 
 namespace twinwire::cost {
@@ -119,13 +118,14 @@ template <class Stream>
 [[gnu::noinline]] Result<void> send_through(Stream& stream, Batch& batch, Deadline deadline) {
   std::array<iovec, batch_messages_max> pieces;
   std::size_t count = 0;
-  for (const Message& message : batch.messages())
+  std::size_t total = 0;
+  for (const Message& message : batch.messages()) {
     pieces[count++] = {const_cast<std::byte*>(message.bytes().data()), message.size()};
-  for (auto left = std::span(pieces).first(count); !left.empty();) {
-    const auto written = stream.write(left, deadline);
-    if (!written) return written.error();
-    left = advance(left, *written);
+    total += message.size();
   }
+  const auto written = stream.write(std::span(pieces).first(count), deadline);
+  if (!written) return written.error();
+  require(*written == total);  // this stream takes everything
   batch.clear();
   return {};
 }
