@@ -22,6 +22,7 @@ constexpr Entry entries[] = {
 #undef TWINWIRE_PLANT_ENTRY
 #define TWINWIRE_PLANT_ENTRY(name, what, law) {Id::name, #name, what, law, "tcp"},
                         TWINWIRE_RING_PLANT_LIST(TWINWIRE_PLANT_ENTRY)
+                            TWINWIRE_BUS_PLANT_LIST(TWINWIRE_PLANT_ENTRY)
 #undef TWINWIRE_PLANT_ENTRY
 };
 
