@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "props/laws/registry.h"
 #include "props/laws/scenarios/accepting.h"
+#include "props/laws/scenarios/bus.h"
 #include "props/laws/scenarios/crowd.h"
 #include "props/laws/scenarios/exchange.h"
 #include "props/laws/scenarios/farewell.h"
@@ -37,6 +38,7 @@ Registry built_in_scenarios() {
   registry.add<Exchange>();
   registry.add<RingUnderTest>();
   registry.add<Sharing>();
+  registry.add<BusUnderTest>();
   return registry;
 }
 

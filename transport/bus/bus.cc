@@ -70,7 +70,7 @@ Result<void> Bus::deliver_forwarded(ClientId to, Message& message) noexcept {
 // What follows is in connection.cc: the writer wakes, and hands the queue to send_batch.
 Result<void> Bus::queue(Connection* connection, Message& message) noexcept {
   TWINWIRE_CHECK(!message.empty(), "there is no message to send");
-  if (stopping_) return Errc::shutting_down;
+  if (stopping_ && !PLANT(bus_takes_when_stopping)) return Errc::shutting_down;
   if (connection == nullptr) return Errc::not_connected;
   const Result<void> queued = connection->queue(message);
   if (queued) {
@@ -159,11 +159,14 @@ bool Bus::is_enrolled(const Connection& connection) const noexcept {
 
 // False: the connection has lost its place, and nothing more of it is handed out. Heartbeats end here.
 bool Bus::deliver(Connection& connection, std::span<const Message> messages) {
-  const bool may_beat = connection.id().plane == Plane::replicas;
+  const bool may_beat =
+      connection.id().plane == Plane::replicas && !PLANT(bus_heartbeat_is_message);
+  const bool served_all_the_same =
+      PLANT(bus_duplicate_is_served) || PLANT(bus_delivers_after_loss);
   while (!messages.empty()) {
     std::size_t n = 0;
     while (n < messages.size() && !(may_beat && is_heartbeat(messages[n]))) ++n;
-    if (!is_enrolled(connection) && !PLANT(bus_duplicate_is_served)) return false;
+    if (!is_enrolled(connection) && !served_all_the_same) return false;
     if (n != 0) hand_over(connection.id(), messages.first(n));
     messages = messages.subspan(n == messages.size() ? n : n + 1);
   }

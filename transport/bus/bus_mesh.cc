@@ -23,7 +23,9 @@ Result<void> Bus::join(std::unique_ptr<Dialer> dialer, std::span<const Member> m
 void Bus::keep_mesh(Dialer& dialer, std::span<const Member> members) {
   do {
     for (const Member& member : members)
-      if (!is_connected(member.id) && !dialing_.test(member.id)) start_dial(dialer, member);
+      if ((!is_connected(member.id) || PLANT(bus_dials_connected)) && !dialing_.test(member.id))
+        start_dial(dialer, member);
+    if (PLANT(bus_dials_once)) (void)token_.wait(Deadline::never());
   } while (!token_.wait(network_->clock().in(until_redial()), "the next look at the mesh") &&
            !scheduler_->cancel_pending());
   // A dial in progress uses the dialer; the trigger has told them all to stop.
@@ -55,7 +57,7 @@ void Bus::dial(Dialer& dialer, const Member& member) {
       link = dialer.dial(*network_, member.address, network_->clock().in(options_.connect_limit));
     if (link)
       proven =
-          (*link)->authenticate_dialer(*network_, network_->clock().in(options_.handshake_limit));
+          (*link)->authenticate_dialer(*network_, member.id, network_->clock().in(options_.handshake_limit));
     else
       proven = link.error();
   }

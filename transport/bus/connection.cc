@@ -40,7 +40,10 @@ void Connection::serve() {
 
 Result<void> Connection::queue(Message& message) noexcept {
   if (outbox_.full()) return Errc::backpressure;
-  outbox_.push(std::move(message));
+  if (PLANT(bus_batch_in_reverse))
+    outbox_.push_front(std::move(message));
+  else
+    outbox_.push(std::move(message));
   news_.wake_one(*scheduler_);
   return {};
 }
@@ -83,7 +86,11 @@ Result<void> Connection::send_some() {
   const std::size_t messages = batch_.size();
   const Deadline limit =
       earlier(in(options.send_limit), finishing_ ? finish_by_ : Deadline::never());
+  while (PLANT(bus_writers_take_turns) && bus_->writing_ != 0)
+    if (!scheduler_->sleep_for(std::chrono::milliseconds(1))) break;
+  ++bus_->writing_;
   const Result<void> sent = link_->send_batch(batch_, limit);
+  --bus_->writing_;
   if (!sent) return sent;
   (heartbeat ? bus_->tally().heartbeats : bus_->tally().sent) += messages;
   return {};
@@ -129,7 +136,8 @@ Error Connection::read_all() {
   const BusOptions& options = bus_->options();
   for (;;) {
     inbox_.clear();
-    const bool bounded = is_replica() && options.silence_max > Duration::zero();
+    const bool bounded = is_replica() && options.silence_max > Duration::zero() &&
+                         !PLANT(bus_silence_unnoticed);
     const Deadline deadline = bounded ? in(options.silence_max) : Deadline::never();
     const Result<void> got = link_->read_batch(inbox_, options.max_message, deadline);
     if (!got) {

@@ -34,9 +34,10 @@ class Link {
 // One of the replica plane: whoever is at the other end has to prove who it is before anything else.
 class ReplicaLink : public Link {
  public:
-  // The id that the peer has proven to have.
+  // The id that the peer has proven to have; `whom`: who it should be.
   // Errors     those of the authenticator; the connection is of no more use
-  virtual Result<ReplicaId> authenticate_dialer(Network& network, Deadline deadline) = 0;
+  virtual Result<ReplicaId> authenticate_dialer(Network& network, ReplicaId whom,
+                                                Deadline deadline) = 0;
   virtual Result<ReplicaId> authenticate_acceptor(Network& network, Deadline deadline) = 0;
 };
 

@@ -3,10 +3,10 @@
 //
 // An authenticator is what proves on the replica plane who is who, by messages over the new connection:
 //
-//   Result<ReplicaId> dial(Network&, Reader&, Writer&, std::span<const std::byte> binding, Deadline) const;
-//   Result<ReplicaId> accept(the same) const;
+//   Result<ReplicaId> dial(Network&, Reader&, Writer&, ReplicaId whom, std::span<const std::byte> binding, Deadline)
+//   const; Result<ReplicaId> accept(Network&, Reader&, Writer&, std::span<const std::byte> binding, Deadline) const;
 //
-// Both return the id that the peer has proven, once both sides know each other. `binding` is what ties the proof to
+// Both return the id that the peer has proven, once both sides know each other; `whom` is the one that was dialed. `binding` is what ties the proof to
 // this connection (the TLS exporter); empty where the transport has none.
 #pragma once
 
@@ -26,20 +26,21 @@ concept ReplicaAuthenticator =
     std::copy_constructible<A> &&
     requires(const A& a, Network& network, typename T::Conn::Reader& reader,
              typename T::Conn::Writer& writer, std::span<const std::byte> binding, Deadline d) {
-      { a.dial(network, reader, writer, binding, d) } -> std::same_as<Result<ReplicaId>>;
+      { a.dial(network, reader, writer, ReplicaId{}, binding, d) } -> std::same_as<Result<ReplicaId>>;
       { a.accept(network, reader, writer, binding, d) } -> std::same_as<Result<ReplicaId>>;
     };
 
 namespace detail {
 
-// What ties a proof to this connection, where the transport can tell.
+// What ties a proof to this connection; nothing where the transport has no such thing.
 template <class Conn>
-std::vector<std::byte> binding_of(const Conn& conn) {
+Result<std::vector<std::byte>> binding_of(const Conn& conn) {
   if constexpr (requires { conn.channel_binding(); }) {
     const auto binding = conn.channel_binding();
-    return {binding.begin(), binding.end()};
+    if (binding) return std::vector<std::byte>(binding->begin(), binding->end());
+    if (binding.error() != Errc::unsupported) return binding.error();
   }
-  return {};
+  return std::vector<std::byte>();
 }
 
 template <Transport T>
@@ -56,8 +57,9 @@ class ReplicaLinkOf final
         authenticator_(std::move(authenticator)),
         binding_(std::move(binding)) {}
 
-  Result<ReplicaId> authenticate_dialer(Network& network, Deadline deadline) override {
-    return authenticator_.dial(network, this->reader_, *this->writer_, binding_, deadline);
+  Result<ReplicaId> authenticate_dialer(Network& network, ReplicaId whom,
+                                        Deadline deadline) override {
+    return authenticator_.dial(network, this->reader_, *this->writer_, whom, binding_, deadline);
   }
   Result<ReplicaId> authenticate_acceptor(Network& network, Deadline deadline) override {
     return authenticator_.accept(network, this->reader_, *this->writer_, binding_, deadline);
@@ -73,8 +75,9 @@ Result<std::unique_ptr<ReplicaLink>> replica_link(typename T::Conn conn,
                                                   const Authenticator& authenticator) {
   try {
     auto binding = binding_of(conn);
+    if (!binding) return binding.error();
     return std::make_unique<ReplicaLinkOf<T, Authenticator>>(split(std::move(conn)), authenticator,
-                                                             std::move(binding));
+                                                             std::move(*binding));
   } catch (const std::bad_alloc&) {
     return Errc::no_resources;
   }
