@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "props/laws/bus_app.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -48,8 +49,7 @@ void BusApp::on_replica_lost(bus::ReplicaId id, Error why) noexcept {
   lost(replicas_[id], peer_name(id), why);
 }
 void BusApp::on_refused(bus::Plane, std::string_view what, Error why) noexcept {
-  env_->tell(name_,
-             [&] { return "refuses: " + std::string(what) + " (" + to_string(why) + ")"; });
+  env_->tell(name_, [&] { return "refuses: " + std::string(what) + " (" + to_string(why) + ")"; });
 }
 
 void BusApp::on_client_messages(bus::ClientId from, std::span<const Message> messages) {
@@ -60,19 +60,24 @@ void BusApp::on_replica_messages(bus::ReplicaId from, std::span<const Message> m
 }
 
 template <class Id>
-void BusApp::heard(Id from, Peer& peer, const std::string& who,
-                   std::span<const Message> messages) {
+void BusApp::heard(Id from, Peer& peer, const std::string& who, std::span<const Message> messages) {
   if (!judge().check(peer.connected, "bus_notify", [&] {
         return name_ + " is given messages of " + who + ", which is not connected";
       }))
     return;
   BusBook::Hearing& hearing = *peer.hearings.back();
+  struct Handling {
+    explicit Handling(std::size_t& n) noexcept : count(n) { ++count; }
+    ~Handling() { --count; }
+    std::size_t& count;
+  } handling(handling_);
   for (const Message& message : messages) book_->heard(hearing, message);
   for (const Message& message : messages) {
     switch (static_cast<BusAsk>(message.header().view())) {
       case BusAsk::nothing: break;
       case BusAsk::echo: (void)say(from, 100); break;
       case BusAsk::fail: throw AskedToFail();
+      case BusAsk::doze: (void)network_->scheduler().sleep_for(times_->doze()); break;
       case BusAsk::stall: (void)network_->scheduler().sleep_for(times_->stall()); break;
     }
   }
@@ -125,14 +130,19 @@ Result<void> BusApp::send(Id to, Peer& peer, Command command, std::size_t body_m
 
 void BusApp::judge_end() {
   for (std::size_t i = 0; i < replicas_.size(); ++i)
-    judge().check(!replicas_[i].connected, "bus_notify", [&] {
-      return name_ + " was not told that r" + std::to_string(i) + " is lost";
-    });
+    judge().check(!replicas_[i].connected, "bus_notify",
+                  [&] { return name_ + " was not told that r" + std::to_string(i) + " is lost"; });
   for (const auto& [id, peer] : clients_)
     judge().check(!peer.connected, "bus_notify",
                   [&] { return name_ + " was not told that " + peer_name(id) + " is lost"; });
   judge().check(bus_->connections_alive() == 0 && bus_->clients() == 0 && bus_->replicas() == 0,
                 "bus_left", [&] { return name_ + ": something is left after the shutdown"; });
+}
+
+bool BusApp::idle() const {
+  if (handling_ != 0) return false;
+  return std::ranges::all_of(
+      replicas_, [&](const Peer& peer) { return !peer.connected || book_->owed(peer.out) == 0; });
 }
 
 std::optional<bus::ClientId> BusApp::client_of(BusBook::Session session) const {

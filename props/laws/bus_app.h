@@ -19,17 +19,14 @@ namespace twinwire::laws {
 struct BusTimes {
   Duration unit = std::chrono::seconds(1);
   // From the trigger of a handler's stall to its end: longer than a replica needs to come back.
+  Duration doze() const noexcept { return unit; }
   Duration stall() const noexcept { return 9 * unit; }
 };
 
 class BusApp final : public bus::BusHandler {
  public:
   BusApp(Env& env, BusBook& book, Network& network, std::string name, const BusTimes& times)
-      : env_(&env),
-        book_(&book),
-        network_(&network),
-        name_(std::move(name)),
-        times_(&times) {}
+      : env_(&env), book_(&book), network_(&network), name_(std::move(name)), times_(&times) {}
 
   void serve(bus::Bus& bus) noexcept { bus_ = &bus; }
 
@@ -58,6 +55,8 @@ class BusApp final : public bus::BusHandler {
   BusBook::Session session_to(bus::ReplicaId id) const { return replicas_[id].out; }
   BusBook::Session session_to(bus::ClientId id) const { return clients_.at(id).out; }
   std::uint64_t replicas_lost() const noexcept { return replicas_lost_; }
+  // No handler is at work, and what was queued for replicas has come.
+  bool idle() const;
   bus::Bus& bus() noexcept { return *bus_; }
 
  private:
@@ -89,6 +88,7 @@ class BusApp final : public bus::BusHandler {
   std::array<Peer, 8> replicas_{};
   std::map<bus::ClientId, Peer> clients_;
   std::uint64_t replicas_lost_ = 0;
+  std::size_t handling_ = 0;  // fibers inside a handler
 };
 
 }  // namespace twinwire::laws

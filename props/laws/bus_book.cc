@@ -51,13 +51,10 @@ void BusBook::heard(Hearing& hearing, const Message& message) {
   if (!judge_->check(hearing.session == id.low, "bus_prefix",
                      [&] { return what() + "over another connection"; }))
     return;
-  judge_->check(id.high == hearing.next, "bus_prefix", [&] {
-    return what() + "where " + std::to_string(hearing.next) + " was due";
-  });
-  judge_->check(std::ranges::all_of(message.body(),
-                                    [fill = filling(id.low, id.high)](std::byte b) {
-                                      return b == fill;
-                                    }),
+  judge_->check(id.high == hearing.next, "bus_prefix",
+                [&] { return what() + "where " + std::to_string(hearing.next) + " was due"; });
+  judge_->check(std::ranges::all_of(message.body(), [fill = filling(id.low, id.high)](
+                                                        std::byte b) { return b == fill; }),
                 "bus_prefix", [&] { return what() + "with another body"; });
   hearing.next = id.high + 1;
   ++entry.heard;

@@ -17,7 +17,7 @@
 namespace twinwire::laws {
 
 // What a message asks of the handler that gets it; its header's `view`.
-enum class BusAsk : std::uint32_t { nothing, echo, fail, stall };
+enum class BusAsk : std::uint32_t { nothing, echo, fail, doze, stall };
 
 class BusBook {
  public:

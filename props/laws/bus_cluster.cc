@@ -72,8 +72,7 @@ void BusCluster::live(BusNode& node, Network& network) {
       all_listen_.set();
     if (all_listen_.wait(Deadline::never(), "all nodes to listen")) {
       while (!join(bus, {node.id, bus_word}) &&
-             scheduler_->sleep_for(std::chrono::milliseconds(10))) {
-      }
+             scheduler_->sleep_for(std::chrono::milliseconds(10))) {}
       run_scope(*scheduler_, [&](Scope& scope) {
         scope.spawn(node.name + ".chatter", [&] { chatter(node, app); });
         (void)node.stop.wait(Deadline::never(), "the end of the scenario");
@@ -100,16 +99,13 @@ bool BusCluster::open_planes(BusNode& node, bus::Bus& bus) {
       if (!scheduler_->sleep_for(std::chrono::milliseconds(50))) return false;
     }
   };
-  return try_until_open(node.clients,
-                        [&](const Address& at) { return open_clients_(bus, at); }) &&
-         try_until_open(node.replicas, [&](const Address& at) {
-           return listen(bus, at, {node.id, bus_word});
-         });
+  return try_until_open(node.clients, [&](const Address& at) { return open_clients_(bus, at); }) &&
+         try_until_open(node.replicas,
+                        [&](const Address& at) { return listen(bus, at, {node.id, bus_word}); });
 }
 
 Result<Address> BusCluster::listen(bus::Bus& bus, const Address& address, PlainAuthenticator who) {
-  if (tls_)
-    return bus::open_replica_plane<Tls>(bus, address, env_->listen_options<Tls>(), who);
+  if (tls_) return bus::open_replica_plane<Tls>(bus, address, env_->listen_options<Tls>(), who);
   return bus::open_replica_plane<Tcp>(bus, address, env_->listen_options<Tcp>(), who);
 }
 
@@ -135,7 +131,7 @@ void BusCluster::chatter(BusNode& node, BusApp& app) {
     const std::uint64_t what = draw(100);
     const BusAsk ask = what < 20   ? BusAsk::echo
                        : what < 22 ? BusAsk::fail
-                       : what < 24 ? BusAsk::stall
+                       : what < 24 ? BusAsk::doze
                                    : BusAsk::nothing;
     const bool to_client = client && draw(2) == 0;
     if (what == 99 && to_client) app.bus().disconnect(*client);
@@ -146,7 +142,7 @@ void BusCluster::chatter(BusNode& node, BusApp& app) {
       if (to_client)
         (void)app.say(*client, body);
       else if (peer != node.id)
-        (void)app.say(peer, body, ask);
+        (void)app.say(peer, body, n == 1 ? ask : BusAsk::nothing);
     }
   }
 }
@@ -168,6 +164,11 @@ void BusCluster::await_whole(Duration bound, std::string_view after) {
               (node->app == nullptr ? "no bus" : std::to_string(node->app->bus().replicas()));
     return text;
   });
+}
+
+bool BusCluster::idle() const {
+  return std::ranges::all_of(
+      nodes, [](const auto& node) { return node->app == nullptr || node->app->idle(); });
 }
 
 std::uint64_t BusCluster::replicas_lost() const {

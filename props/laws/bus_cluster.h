@@ -55,6 +55,7 @@ class BusCluster {
     return true;
   }
   std::uint64_t replicas_lost() const;
+  bool idle() const;
   // Law: bus_left: nobody is served who has no place.
   void judge_left(std::string_view after);
 

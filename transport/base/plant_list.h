@@ -158,10 +158,12 @@ namespace twinwire::plant {
     "bus_drain")                                                                                   \
   X(bus_shutdown_does_not_flush, "bus: a shutdown drops what is queued", "bus_drain")              \
   X(bus_drain_without_bound, "bus: a shutdown waits for ever for who does not read", "bus_drain")  \
-  X(bus_writers_take_turns, "bus: while one peer takes nothing, nobody is written to", "bus_alone") \
+  X(bus_writers_take_turns, "bus: while one peer takes nothing, nobody is written to",             \
+    "bus_alone")                                                                                   \
   X(bus_batch_in_reverse, "bus: what is queued leaves newest first", "bus_prefix")                 \
   X(bus_heartbeat_is_message, "bus: heartbeats reach the handler", "bus_prefix")                   \
-  X(bus_silence_unnoticed, "bus: a replica that says nothing any more stays connected", "bus_mesh") \
+  X(bus_silence_unnoticed, "bus: a replica that says nothing any more stays connected",            \
+    "bus_mesh")                                                                                    \
   X(bus_dials_once, "bus: who was not there at the start is not dialed again", "bus_mesh")         \
   X(bus_dials_connected, "bus: who is connected is dialed all the same", "bus_duplicate")          \
   X(bus_delivers_after_loss, "bus: a connection whose loss was told goes on delivering",           \

@@ -161,8 +161,7 @@ bool Bus::is_enrolled(const Connection& connection) const noexcept {
 bool Bus::deliver(Connection& connection, std::span<const Message> messages) {
   const bool may_beat =
       connection.id().plane == Plane::replicas && !PLANT(bus_heartbeat_is_message);
-  const bool served_all_the_same =
-      PLANT(bus_duplicate_is_served) || PLANT(bus_delivers_after_loss);
+  const bool served_all_the_same = PLANT(bus_duplicate_is_served) || PLANT(bus_delivers_after_loss);
   while (!messages.empty()) {
     std::size_t n = 0;
     while (n < messages.size() && !(may_beat && is_heartbeat(messages[n]))) ++n;

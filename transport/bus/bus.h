@@ -193,7 +193,7 @@ class Bus {
 
   bool stopping_ = false;
   Event token_;
-  WaitQueue ended_;  // the shutdown, until something has
+  WaitQueue ended_;          // the shutdown, until something has
   std::size_t writing_ = 0;  // fibers inside send_batch
   std::size_t alive_ = 0;
   std::size_t clients_alive_ = 0;

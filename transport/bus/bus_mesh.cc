@@ -56,8 +56,8 @@ void Bus::dial(Dialer& dialer, const Member& member) {
     if (!stopping_)
       link = dialer.dial(*network_, member.address, network_->clock().in(options_.connect_limit));
     if (link)
-      proven =
-          (*link)->authenticate_dialer(*network_, member.id, network_->clock().in(options_.handshake_limit));
+      proven = (*link)->authenticate_dialer(*network_, member.id,
+                                            network_->clock().in(options_.handshake_limit));
     else
       proven = link.error();
   }

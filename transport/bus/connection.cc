@@ -136,8 +136,8 @@ Error Connection::read_all() {
   const BusOptions& options = bus_->options();
   for (;;) {
     inbox_.clear();
-    const bool bounded = is_replica() && options.silence_max > Duration::zero() &&
-                         !PLANT(bus_silence_unnoticed);
+    const bool bounded =
+        is_replica() && options.silence_max > Duration::zero() && !PLANT(bus_silence_unnoticed);
     const Deadline deadline = bounded ? in(options.silence_max) : Deadline::never();
     const Result<void> got = link_->read_batch(inbox_, options.max_message, deadline);
     if (!got) {

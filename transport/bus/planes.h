@@ -26,7 +26,9 @@ concept ReplicaAuthenticator =
     std::copy_constructible<A> &&
     requires(const A& a, Network& network, typename T::Conn::Reader& reader,
              typename T::Conn::Writer& writer, std::span<const std::byte> binding, Deadline d) {
-      { a.dial(network, reader, writer, ReplicaId{}, binding, d) } -> std::same_as<Result<ReplicaId>>;
+      {
+        a.dial(network, reader, writer, ReplicaId{}, binding, d)
+      } -> std::same_as<Result<ReplicaId>>;
       { a.accept(network, reader, writer, binding, d) } -> std::same_as<Result<ReplicaId>>;
     };
 

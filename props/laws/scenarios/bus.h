@@ -9,6 +9,7 @@
 
 #include "props/laws/bus_client.h"
 #include "props/laws/bus_cluster.h"
+#include "sim/fault_plan.h"
 #include "transport/bus/planes.h"
 
 namespace twinwire::laws {
@@ -17,7 +18,11 @@ struct BusUnderTest {
   static constexpr std::string_view name = "bus";
   static constexpr bool starts_nodes = true;
   static constexpr std::string_view summary =
-      "replicas and clients by id over a bus, through crashes, duplicates, mute peers and a shutdown";
+      "replicas and clients by id over a bus, through crashes, duplicates, mute peers and a "
+      "shutdown";
+
+  // Drawn once, for as long as a listener lives: it is no fault that ends.
+  static void limit_faults(sim::FaultPlan& plan) { plan.off(sim::Site::short_backlog); }
 
   template <Transport T>
   static void run(Env& env) {
@@ -53,10 +58,9 @@ struct BusUnderTest {
           cluster_.storm = false;
           visitors.cancel();
         });
-        const TimePoint calm = cluster_.now();
         cluster_.await_whole(40 * unit_, "the faults");
-        // Handlers that the storm has asked to stall are through.
-        (void)scheduler().sleep_until(calm + cluster_.times.stall() + unit_);
+        // Until handlers are through with what the storm has asked of them.
+        (void)cluster_.await(60 * unit_, [&] { return cluster_.idle(); });
         cluster_.await_whole(15 * unit_, "the last handler was through");
         if (!judge().verdict()) in_the_calm();
         for (auto& node : cluster_.nodes) node->stop.set();
@@ -84,7 +88,7 @@ struct BusUnderTest {
         Client client(*env_, cluster_.book, "client" + std::to_string(number));
         if (node.clients && client.connect(*node.clients, unit_)) {
           for (std::uint64_t n = draw(10); n > 0 && !client.end; --n) {
-            const BusAsk ask = draw(30) == 0 ? BusAsk::fail
+            const BusAsk ask = draw(30) == 0  ? BusAsk::fail
                                : draw(2) == 0 ? BusAsk::echo
                                               : BusAsk::nothing;
             if (!client.send(ask, draw(4) == 0 ? 5000 : 100, unit_)) break;
@@ -120,7 +124,8 @@ struct BusUnderTest {
         for (Client* client : reading)
           scope.spawn("steady client", [this, client] { stay(*client); });
         scope.spawn("mute client", [&] { (void)mute.connect(*target().clients, 5 * unit_); });
-        bool there = cluster_.await(5 * unit_, [&] { return app().client_of(mute.session).has_value(); });
+        bool there =
+            cluster_.await(5 * unit_, [&] { return app().client_of(mute.session).has_value(); });
         for (Client* client : reading)
           there = there && cluster_.await(5 * unit_, [&] {
             return app().client_of(client->session).has_value();
@@ -174,14 +179,12 @@ struct BusUnderTest {
     void nobody_waits(Client& steady) {
       const std::uint64_t replies = steady.replies;
       (void)steady.send(BusAsk::echo, 100, unit_);
-      const bool answered =
-          cluster_.await(promptly(), [&] { return steady.replies > replies; });
+      const bool answered = cluster_.await(promptly(), [&] { return steady.replies > replies; });
       judge().check(answered, "bus_alone", "a client waits while another takes nothing");
       const BusBook::Session to_first = app().session_to(bus::ReplicaId{1});
       (void)app().say(bus::ReplicaId{1}, 1000);
-      judge().check(
-          cluster_.await(promptly(), [&] { return cluster_.book.owed(to_first) == 0; }),
-          "bus_alone", "a replica waits while a client takes nothing");
+      judge().check(cluster_.await(promptly(), [&] { return cluster_.book.owed(to_first) == 0; }),
+                    "bus_alone", "a replica waits while a client takes nothing");
     }
 
     // Laws: bus_duplicate, bus_winner, bus_handshakes.
@@ -214,8 +217,7 @@ struct BusUnderTest {
       const auto gone = *app().client_of(dropped.session);
       app().bus().disconnect(gone);
       (void)failing.send(BusAsk::fail, 0, unit_);
-      const bool ended =
-          cluster_.await(promptly(), [&] { return dropped.end && failing.end; });
+      const bool ended = cluster_.await(promptly(), [&] { return dropped.end && failing.end; });
       judge().check(ended, "bus_left",
                     "a client is not told that its connection was dropped, or its handler failed");
       judge().check(!app().bus().is_connected(gone) && !app().client_of(failing.session),
@@ -241,8 +243,7 @@ struct BusUnderTest {
       std::vector<BusBook::Session> flushed;
       for (Client* client : {&steady, &second}) {
         const auto id = *app().client_of(client->session);
-        for (int n = 0; n < 20 && app().say(id, 3000); ++n) {
-        }
+        for (int n = 0; n < 20 && app().say(id, 3000); ++n) {}
         flushed.push_back(app().session_to(id));
       }
       for (const auto& node : cluster_.nodes) {
