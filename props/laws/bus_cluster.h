@@ -77,7 +77,7 @@ class BusCluster {
   TimePoint now() noexcept { return env_->node("main").clock().now(); }
   Judge& judge() noexcept { return env_->judge(); }
 
-  static constexpr std::size_t handshakes_max = 4;
+  static constexpr std::size_t handshakes_max = 8;
   BusTimes times;
   BusBook book;
   std::vector<std::unique_ptr<BusNode>> nodes;
