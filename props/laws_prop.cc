@@ -44,6 +44,7 @@ std::vector<Cell> cells() {
                                           {"restarts", 400},
                                           {"operations", 100},
                                           {"sharing", 2000},
+                                          {"bus", 200},
                                           {"ping_pong", 200}}) {
       if (registry.find(scenario)->bodies[transport] == nullptr) continue;
       all.push_back({scenario, transport, static_cast<int>(props::seed_count(seeds / share, 10))});

@@ -166,6 +166,17 @@ void BusCluster::await_whole(Duration bound, std::string_view after) {
   });
 }
 
+void BusCluster::await_heard(Duration bound) {
+  const bool heard = await(bound, [&] {
+    if (!whole()) return false;
+    for (const auto& from : nodes)
+      for (const auto& to : nodes)
+        if (from != to) (void)from->app->say(to->id, 100);
+    return await(times.unit / 5, [&] { return whole() && idle(); });
+  });
+  judge().check(heard, "bus_mesh", "long after the faults a replica does not hear another");
+}
+
 bool BusCluster::idle() const {
   return std::ranges::all_of(
       nodes, [](const auto& node) { return node->app == nullptr || node->app->idle(); });

@@ -140,7 +140,7 @@ namespace twinwire::plant {
 // In the bus; its replicas speak TCP here, and so do its clients.
 #define TWINWIRE_BUS_PLANT_LIST(X)                                                                 \
   X(bus_stale_eviction, "bus: a late clean-up evicts the newer connection of the same replica",    \
-    "bus_notify")                                                                                  \
+    "bus_winner")                                                                                  \
   X(bus_double_notify, "bus: both fibers of a connection tell that it is lost", "bus_notify")      \
   X(bus_reader_left_parked, "bus: a writer that ends does not wake the reader", "bus_left")        \
   X(bus_exception_leaks_slot, "bus: an exception of a handler leaves the place taken", "bus_left") \
@@ -167,8 +167,13 @@ namespace twinwire::plant {
   X(bus_dials_once, "bus: who was not there at the start is not dialed again", "bus_mesh")         \
   X(bus_dials_connected, "bus: who is connected is dialed all the same", "bus_duplicate")          \
   X(bus_delivers_after_loss, "bus: a connection whose loss was told goes on delivering",           \
-    "bus_notify")                                                                                  \
-  X(bus_takes_when_stopping, "bus: a send during a shutdown succeeds", "bus_drain")
+    "bus_prefix")                                                                                  \
+  X(bus_takes_when_stopping, "bus: a send during a shutdown succeeds", "bus_drain")                \
+  X(bus_duplicate_wins, "bus: a replica's second connection ends the first", "bus_winner")         \
+  X(bus_place_freed_late, "bus: a place is free only once a slow handler is through", "bus_mesh")  \
+  X(bus_handlers_take_turns, "bus: while one handler works, no other is called", "bus_alone")      \
+  X(bus_client_id_reused, "bus: the id of a client that is gone is given again", "bus_notify")     \
+  X(bus_refusal_takes_message, "bus: a send that is refused takes the message", "bus_refusal")
 
 // In the ring: real/, over the kernel that the scenario `ring` plays.
 #define TWINWIRE_RING_PLANT_LIST(X)                                                                \

@@ -80,9 +80,9 @@ Result<void> Bus::queue(Connection* connection, Message& message) noexcept {
   ++counters_.backpressure;
   scheduler_->reached(Sometimes::bus_backpressure);
   if (PLANT(bus_send_waits_for_room)) scheduler_->yield();
-  if (PLANT(bus_full_queue_drops)) {
+  if (PLANT(bus_full_queue_drops) || PLANT(bus_refusal_takes_message)) {
     message = Message();
-    return {};
+    if (PLANT(bus_full_queue_drops)) return {};
   }
   return queued;
 }
@@ -117,6 +117,7 @@ bool Bus::enroll(Connection& connection) noexcept {
     ++counters_.duplicates;
     scheduler_->reached(Sometimes::bus_duplicate_rejected);
     refuse(id.plane, "connected already", {Errc::refused, 0});
+    if (PLANT(bus_duplicate_wins)) disconnect(id.replica);
     return PLANT(bus_duplicate_is_served);
   }
   ++counters_.connected;
@@ -173,6 +174,14 @@ bool Bus::deliver(Connection& connection, std::span<const Message> messages) {
 }
 
 void Bus::hand_over(const PeerId& from, std::span<const Message> messages) {
+  struct Handling {
+    explicit Handling(std::size_t& n) noexcept : count(n) { ++count; }
+    ~Handling() { --count; }
+    std::size_t& count;
+  };
+  while (PLANT(bus_handlers_take_turns) && handling_ != 0)
+    if (!scheduler_->sleep_for(std::chrono::milliseconds(1))) break;
+  const Handling inside(handling_);
   counters_.received += messages.size();
   if (from.plane == Plane::replicas)
     handler_->on_replica_messages(from.replica, messages);

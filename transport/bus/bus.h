@@ -89,6 +89,11 @@ class Bus {
   // Keeps a connection to every member with a higher id; those with a lower one dial us.
   // Errors     no_resources · shutting_down
   Result<void> join(std::unique_ptr<Dialer> dialer, std::span<const Member> members);
+  // A listener turned somebody away in its own handshake: for the log, and counted.
+  void refused_by_transport(Plane plane, std::string_view why) noexcept {
+    ++counters_.refused_by_transport;
+    refuse(plane, why, {Errc::handshake, 0});
+  }
   // Where listeners live: until all that they accepted is gone.
   Scope& listening() noexcept { return listening_; }
 
@@ -193,8 +198,9 @@ class Bus {
 
   bool stopping_ = false;
   Event token_;
-  WaitQueue ended_;          // the shutdown, until something has
-  std::size_t writing_ = 0;  // fibers inside send_batch
+  WaitQueue ended_;           // the shutdown, until something has
+  std::size_t writing_ = 0;   // fibers inside send_batch
+  std::size_t handling_ = 0;  // fibers inside a handler
   std::size_t alive_ = 0;
   std::size_t clients_alive_ = 0;
   std::size_t replicas_alive_ = 0;

@@ -81,6 +81,7 @@ bool Bus::goes_on_after(Plane plane, Error error, Duration& pause) {
 }
 
 void Bus::serve_client(Link& link, const Address& peer) {
+  if (PLANT(bus_client_id_reused)) client_sequence_ = clients_.size();
   serve(link, PeerId::of(ClientId::of(options_.shard, ++client_sequence_)), peer);
 }
 

@@ -20,7 +20,9 @@ struct BusCounters {
       0;  // replicas that proved to be somebody whom we do not take from that side
   std::uint64_t unauthenticated = 0;  // whose handshake failed; timed-out and evicted ones included
   std::uint64_t evicted = 0;          // handshakes that made room for newer ones
-  std::uint64_t dials = 0;            // attempts
+  std::uint64_t refused_by_transport =
+      0;                    // whose handshake with a listener failed (TLS, an upgrade)
+  std::uint64_t dials = 0;  // attempts
   std::uint64_t dials_failed = 0;
   std::uint64_t accept_errors = 0;
   std::uint64_t handler_failures = 0;  // exceptions that left a handler

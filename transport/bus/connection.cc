@@ -57,7 +57,7 @@ void Connection::write_until_end() {
     why = closed ? Error{Errc::closed, 0} : closed.error();
   } catch (...) {  // then it is broken
   }
-  bus_->leave(*this, why);
+  if (!PLANT(bus_place_freed_late)) bus_->leave(*this, why);
   if (!ended_well_ && !PLANT(bus_reader_left_parked)) link_->drop();
 }
 

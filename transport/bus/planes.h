@@ -14,6 +14,7 @@
 #include <memory>
 #include <new>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -141,9 +142,14 @@ class DialerOf final : public Dialer {
   Authenticator authenticator_;
 };
 
-// The transport's own handshakes are bounded as those of the bus.
+// The transport's own handshakes are bounded as those of the bus, and end in its log.
 template <Transport T>
-Result<typename T::Listener> listen(Bus& bus, const Address& address, typename T::Options options) {
+Result<typename T::Listener> listen(Bus& bus, Plane plane, const Address& address,
+                                    typename T::Options options) {
+  if (!options.accept.on_refused)
+    options.accept.on_refused = [&bus, plane](const Address&, std::string_view why) {
+      bus.refused_by_transport(plane, why);
+    };
   const BusOptions& own = bus.options();
   options.accept.handshakes_max = std::min(options.accept.handshakes_max, own.handshakes_max);
   options.accept.handshake_timeout =
@@ -158,7 +164,7 @@ Result<typename T::Listener> listen(Bus& bus, const Address& address, typename T
 template <Transport T>
 Result<Address> open_client_plane(Bus& bus, const Address& address,
                                   const typename T::Options& options) {
-  auto listener = detail::listen<T>(bus, address, options);
+  auto listener = detail::listen<T>(bus, Plane::clients, address, options);
   if (!listener) return listener.error();
   const Address local = listener->local();
   const auto opened = bus.open(std::make_unique<detail::ClientDoorOf<T>>(std::move(*listener)));
@@ -172,7 +178,7 @@ template <Transport T, class Authenticator>
 Result<Address> open_replica_plane(Bus& bus, const Address& address,
                                    const typename T::Options& options,
                                    const Authenticator& authenticator) {
-  auto listener = detail::listen<T>(bus, address, options);
+  auto listener = detail::listen<T>(bus, Plane::replicas, address, options);
   if (!listener) return listener.error();
   const Address local = listener->local();
   const auto opened = bus.open(std::make_unique<detail::ReplicaDoorOf<T, Authenticator>>(

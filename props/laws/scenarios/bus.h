@@ -62,6 +62,7 @@ struct BusUnderTest {
         // Until handlers are through with what the storm has asked of them.
         (void)cluster_.await(60 * unit_, [&] { return cluster_.idle(); });
         cluster_.await_whole(15 * unit_, "the last handler was through");
+        cluster_.await_heard(15 * unit_);
         if (!judge().verdict()) in_the_calm();
         for (auto& node : cluster_.nodes) node->stop.set();
       });
@@ -153,8 +154,8 @@ struct BusUnderTest {
       nobody_waits(steady);
       of_two_the_older_wins();
       const TimePoint begun = cluster_.now();
-      lose_connections(dropped, failing);
-      judge().check(cluster_.await(begun + 12 * unit_ - cluster_.now(),
+      lose_connections(steady, dropped, failing);
+      judge().check(cluster_.await(begun + 16 * unit_ - cluster_.now(),
                                    [&] { return app().bus().handshakes_unfinished() == 0; }),
                     "bus_handshakes", "handshakes are unfinished long after their limit");
       cluster_.judge_left("all was quiet");
@@ -205,13 +206,20 @@ struct BusUnderTest {
     }
 
     // Laws: bus_winner, bus_mesh, bus_left.
-    void lose_connections(Client& dropped, Client& failing) {
+    void lose_connections(Client& steady, Client& dropped, Client& failing) {
       const std::uint64_t lost = cluster_.replicas_lost();
       const std::uint64_t duplicates = app().bus().counters().duplicates;
       BusApp& first = *cluster_.nodes.front()->app;
       const BusBook::Session session = first.session_to(target().id);
+      // While its handler dozes, these come together: one that stalls, a heartbeat, and another.
+      for (const BusAsk ask : {BusAsk::doze, BusAsk::doze}) (void)first.say(target().id, 0, ask);
+      (void)scheduler().sleep_for(unit_ / 10);
       (void)first.say(target().id, 0, BusAsk::stall);
-      (void)cluster_.await(unit_, [&] { return cluster_.book.owed(session) == 0; });
+      const std::uint64_t stall = cluster_.book.queued_of(session);
+      (void)scheduler().sleep_for(unit_ * 3 / 2);
+      (void)first.say(target().id, 0);
+      (void)cluster_.await(4 * unit_, [&] { return cluster_.book.heard_of(session) >= stall; });
+      nobody_waits(steady);
       const TimePoint stalled = cluster_.now();
       app().bus().disconnect(bus::ReplicaId{1});
       const auto gone = *app().client_of(dropped.session);
