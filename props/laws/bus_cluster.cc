@@ -166,6 +166,13 @@ void BusCluster::await_whole(Duration bound, std::string_view after) {
   });
 }
 
+void BusCluster::renew() {
+  for (const auto& from : nodes)
+    for (const auto& to : nodes)
+      if (from->app != nullptr && from->id < to->id) from->app->bus().disconnect(to->id);
+  (void)scheduler_->sleep_for(times.unit / 10);
+}
+
 void BusCluster::await_heard(Duration bound) {
   const bool heard = await(bound, [&] {
     if (!whole()) return false;

@@ -45,6 +45,8 @@ class BusCluster {
   bool whole() const;
   // Waits for that. Law: bus_mesh.
   void await_whole(Duration bound, std::string_view after);
+  // Drops every connection of replicas.
+  void renew();
   // Waits until each node hears what each other one says now: no connection is there in name only. Law: bus_mesh.
   void await_heard(Duration bound);
   // Waits for something that is to come within a bound.
