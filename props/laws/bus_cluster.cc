@@ -214,7 +214,7 @@ namespace {
 // Dials as T, says what `greet` says, sends some messages of the session, and reads until it is dropped.
 template <Transport T, class Greet>
 BusCluster::Visit visit(BusCluster& cluster, Network& network, const Address& address,
-                        const typename T::Options& options, BusBook::Session session,
+                        const typename T::Options& options, std::optional<BusBook::Session> session,
                         Duration patience, Greet&& greet) {
   BusCluster::Visit told;
   const TimePoint begun = network.clock().now();
@@ -227,11 +227,11 @@ BusCluster::Visit visit(BusCluster& cluster, Network& network, const Address& ad
   const TimePoint from = network.clock().now();
   told.until_authenticated = from - begun;
   Batch batch(3);
-  while (batch.size() < 3) {
+  while (session && batch.size() < 3) {
     auto made =
-        cluster.book.make(network.buffers(), Command::prepare, session, 100, BusAsk::nothing);
+        cluster.book.make(network.buffers(), Command::prepare, *session, 100, BusAsk::nothing);
     if (!made) break;
-    cluster.book.queued(session);
+    cluster.book.queued(*session);
     batch.push(std::move(*made));
   }
   (void)writer.send_batch(batch, deadline);
@@ -251,13 +251,21 @@ BusCluster::Visit visit(BusCluster& cluster, Network& network, const Address& ad
 }  // namespace
 
 BusCluster::Visit BusCluster::twin(BusNode& at, bus::ReplicaId as) {
+  return come_as(at, as, book.begin("a second r" + std::to_string(as), "bus_duplicate"),
+                 5 * times.unit);
+}
+
+BusCluster::Visit BusCluster::sleeper(BusNode& at, bus::ReplicaId as) {
+  return come_as(at, as, std::nullopt, 30 * times.unit);
+}
+
+BusCluster::Visit BusCluster::come_as(BusNode& at, bus::ReplicaId as,
+                                      std::optional<BusBook::Session> session, Duration patience) {
   Network& network = env_->node("twin");
-  const auto session = book.begin("a second r" + std::to_string(as), "bus_duplicate");
   const PlainAuthenticator who{as, bus_word};
   const auto greet = [&](auto& reader, auto& writer, Deadline deadline) {
     return who.dial(network, reader, writer, at.id, {}, deadline).has_value();
   };
-  const Duration patience = 5 * times.unit;
   if (tls_)
     return visit<Tls>(*this, network, *at.replicas, env_->dial_options<Tls>(), session, patience,
                       greet);

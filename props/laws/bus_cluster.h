@@ -72,6 +72,8 @@ class BusCluster {
   };
   // Knows the word, and says that it is `as`; then sends. Law: bus_duplicate, where a handler hears it.
   Visit twin(BusNode& at, bus::ReplicaId as);
+  // The same, but then says nothing, as one that is gone without a word.
+  Visit sleeper(BusNode& at, bus::ReplicaId as);
   // Does not know it, and sends all the same. Law: bus_identity.
   void stranger(BusNode& at);
   // Says nothing, until it is dropped or the time is over. Whether it was dropped.
@@ -88,6 +90,8 @@ class BusCluster {
   bool storm = true;  // while it is, everybody sends at random
 
  private:
+  Visit come_as(BusNode& at, bus::ReplicaId as, std::optional<BusBook::Session> session,
+                Duration patience);
   void live(BusNode& node, Network& network);
   bool open_planes(BusNode& node, bus::Bus& bus);
   void chatter(BusNode& node, BusApp& app);

@@ -17,8 +17,9 @@ struct PlainAuthenticator {
   std::uint64_t word = 0;
 
   template <class Reader, class Writer>
-  Result<bus::ReplicaId> dial(Network& network, Reader& reader, Writer& writer, bus::ReplicaId /*whom*/,
-                              std::span<const std::byte> /*binding*/, Deadline deadline) const {
+  Result<bus::ReplicaId> dial(Network& network, Reader& reader, Writer& writer,
+                              bus::ReplicaId /*whom*/, std::span<const std::byte> /*binding*/,
+                              Deadline deadline) const {
     if (const auto said = say(network, writer, Command::ping, deadline); !said) return said.error();
     const auto peer = hear(reader, Command::pong, deadline);
     if (!peer) return peer.error();

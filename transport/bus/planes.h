@@ -3,11 +3,11 @@
 //
 // An authenticator is what proves on the replica plane who is who, by messages over the new connection:
 //
-//   Result<ReplicaId> dial(Network&, Reader&, Writer&, ReplicaId whom, std::span<const std::byte> binding, Deadline)
-//   const; Result<ReplicaId> accept(Network&, Reader&, Writer&, std::span<const std::byte> binding, Deadline) const;
+//   Result<ReplicaId> dial(Network&, Reader&, Writer&, ReplicaId whom, std::span<const std::byte> binding, Deadline);
+//   Result<ReplicaId> accept(Network&, Reader&, Writer&, std::span<const std::byte> binding, Deadline);
 //
-// Both return the id that the peer has proven, once both sides know each other; `whom` is the one that was dialed. `binding` is what ties the proof to
-// this connection (the TLS exporter); empty where the transport has none.
+// Both const. They return the id that the peer has proven, once both sides know each other; `whom` is the one that was
+// dialed. `binding` is what ties the proof to this connection (the TLS exporter); empty where the transport has none.
 #pragma once
 
 #include <algorithm>

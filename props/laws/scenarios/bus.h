@@ -166,6 +166,7 @@ struct BusUnderTest {
                                    [&] { return app().bus().handshakes_unfinished() == 0; }),
                     "bus_handshakes", "handshakes are unfinished long after their limit");
       cluster_.judge_left("all was quiet");
+      notice_silence();
     }
 
     // Until its queue is full, and stays so.
@@ -246,6 +247,18 @@ struct BusUnderTest {
       });
       judge().check(app().bus().counters().duplicates == duplicates, "bus_duplicate",
                     "a replica that is connected was dialed");
+    }
+
+    // Somebody takes a replica's place and is silent, as a connection is whose peer is gone. Law: bus_mesh.
+    void notice_silence() {
+      run_scope(scheduler(), [&](Scope& scope) {
+        app().bus().disconnect(bus::ReplicaId{1});
+        (void)scheduler().sleep_for(unit_ / 1000);
+        scope.spawn("sleeper", [&] { (void)cluster_.sleeper(target(), 1); });
+        (void)scheduler().sleep_for(promptly());
+        cluster_.await_heard(14 * unit_);
+        scope.cancel();
+      });
     }
 
     // --- The end ---------------------------------------------------------------------------------------------------
