@@ -54,6 +54,20 @@ constexpr LawInWords laws_in_words[] = {
     {"handshake_keys", "a key whose time is over opens nothing"},
     {"handshake_bounded", "no more nonces are remembered than there is room for"},
     {"exception", "no exception leaves a scenario"},
+    {"bus_prefix",
+     "a handler is given what was queued for its connection: whole, in order, each once"},
+    {"bus_suspends", "a send over the bus lets no other fiber run"},
+    {"bus_refusal", "a message that the bus refuses stays whole, and the sender's"},
+    {"bus_notify", "each connection is told of once when it comes and once when it is lost"},
+    {"bus_alone", "while one peer takes nothing, the others are served at once"},
+    {"bus_duplicate", "a replica's second connection is dropped at once and reaches no handler"},
+    {"bus_winner", "a connection of replicas ends for a reason"},
+    {"bus_identity", "whoever has not proven who it is reaches no handler"},
+    {"bus_handshakes", "unfinished handshakes are few, end in time, and hold up nobody"},
+    {"bus_mesh", "after the faults all replicas are connected, and hear each other"},
+    {"bus_served", "where nothing goes wrong, a client is served"},
+    {"bus_left", "what has lost its place in the bus soon ends, and leaves nothing"},
+    {"bus_drain", "a shutdown sends what is queued to those who read, and ends in time"},
 };
 
 }  // namespace

@@ -45,6 +45,7 @@ std::vector<Cell> cells() {
                                           {"operations", 100},
                                           {"sharing", 2000},
                                           {"handshake", 2000},
+                                          {"bus", 200},
                                           {"ping_pong", 200}}) {
       if (registry.find(scenario)->bodies[transport] == nullptr) continue;
       all.push_back({scenario, transport, static_cast<int>(props::seed_count(seeds / share, 10))});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "props/laws/registry.h"
 #include "props/laws/scenarios/accepting.h"
+#include "props/laws/scenarios/bus.h"
 #include "props/laws/scenarios/crowd.h"
 #include "props/laws/scenarios/exchange.h"
 #include "props/laws/scenarios/farewell.h"
@@ -39,6 +40,7 @@ Registry built_in_scenarios() {
   registry.add<RingUnderTest>();
   registry.add<Sharing>();
   registry.add<Handshake>();
+  registry.add<BusUnderTest>();
   return registry;
 }
 

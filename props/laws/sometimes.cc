@@ -126,6 +126,14 @@ constexpr SometimesEntry entries[] = {
      "a close packet was sent again to a peer that had missed it", "traffic", quic},
     {S::quic_request_given_up, "quic_request_given_up",
      "a request was given up while its reply was on its way", "requests", quic, often_seeds},
+    {S::bus_backpressure, "bus_backpressure", "a message found its peer's queue full", "bus",
+     any_transport, often_seeds},
+    {S::bus_duplicate_rejected, "bus_duplicate_rejected",
+     "a replica came that was thought to be connected", "bus", any_transport},
+    {S::bus_late_cleanup, "bus_late_cleanup",
+     "a connection was cleaned up when a newer one of its peer was there", "bus", any_transport},
+    {S::bus_forced_drain, "bus_forced_drain", "a peer did not end within a shutdown's bound", "bus",
+     any_transport, often_seeds},
 };
 
 constexpr bool is_in_order() {

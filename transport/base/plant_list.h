@@ -137,6 +137,44 @@ namespace twinwire::plant {
   X(quic_late_reply_drops_connection, "QUIC: a request that times out drops the connection",       \
     "request_alone")
 
+// In the bus; its replicas speak TCP here, and so do its clients.
+#define TWINWIRE_BUS_PLANT_LIST(X)                                                                 \
+  X(bus_stale_eviction, "bus: a late clean-up evicts the newer connection of the same replica",    \
+    "bus_winner")                                                                                  \
+  X(bus_double_notify, "bus: both fibers of a connection tell that it is lost", "bus_notify")      \
+  X(bus_reader_left_parked, "bus: a writer that ends does not wake the reader", "bus_left")        \
+  X(bus_exception_leaks_slot, "bus: an exception of a handler leaves the place taken", "bus_left") \
+  X(bus_send_waits_for_room, "bus: a send to a full queue lets others run first", "bus_suspends")  \
+  X(bus_full_queue_drops, "bus: a message to a full queue is dropped, and success reported",       \
+    "bus_prefix")                                                                                  \
+  X(bus_duplicate_is_served, "bus: a replica's second connection is served, too", "bus_duplicate") \
+  X(bus_handshake_in_accept_loop, "bus: a mute newcomer holds up the accept loop", "bus_mesh")     \
+  X(bus_handshake_without_limit, "bus: a newcomer may take for ever to say who it is",             \
+    "bus_handshakes")                                                                              \
+  X(bus_handshakes_without_bound, "bus: newcomers that say nothing pile up", "bus_handshakes")     \
+  X(bus_accept_error_ends_plane, "bus: one failed accept ends a plane", "bus_mesh")                \
+  X(bus_unauthenticated_is_served, "bus: who fails to prove who it is, is served", "bus_identity") \
+  X(bus_drain_one_by_one, "bus: a peer that takes its time drains those behind it of theirs",      \
+    "bus_drain")                                                                                   \
+  X(bus_shutdown_does_not_flush, "bus: a shutdown drops what is queued", "bus_drain")              \
+  X(bus_drain_without_bound, "bus: a shutdown waits for ever for who does not read", "bus_drain")  \
+  X(bus_writers_take_turns, "bus: while one peer takes nothing, nobody is written to",             \
+    "bus_alone")                                                                                   \
+  X(bus_batch_in_reverse, "bus: what is queued leaves newest first", "bus_prefix")                 \
+  X(bus_heartbeat_is_message, "bus: heartbeats reach the handler", "bus_prefix")                   \
+  X(bus_silence_unnoticed, "bus: a replica that says nothing any more stays connected",            \
+    "bus_mesh")                                                                                    \
+  X(bus_dials_once, "bus: who was not there at the start is not dialed again", "bus_mesh")         \
+  X(bus_dials_connected, "bus: who is connected is dialed all the same", "bus_duplicate")          \
+  X(bus_delivers_after_loss, "bus: a connection whose loss was told goes on delivering",           \
+    "bus_prefix")                                                                                  \
+  X(bus_takes_when_stopping, "bus: a send during a shutdown succeeds", "bus_drain")                \
+  X(bus_duplicate_wins, "bus: a replica's second connection ends the first", "bus_winner")         \
+  X(bus_place_freed_late, "bus: a place is free only once a slow handler is through", "bus_mesh")  \
+  X(bus_handlers_take_turns, "bus: while one handler works, no other is called", "bus_alone")      \
+  X(bus_client_id_reused, "bus: the id of a client that is gone is given again", "bus_notify")     \
+  X(bus_refusal_takes_message, "bus: a send that is refused takes the message", "bus_refusal")
+
 // In the ring: real/, over the kernel that the scenario `ring` plays.
 #define TWINWIRE_RING_PLANT_LIST(X)                                                                \
   X(ring_memory_freed_at_cancel, "ring: a canceled operation's memory is free at once",            \
@@ -214,7 +252,8 @@ enum class Id : std::uint16_t {
       TWINWIRE_WS_PLANT_LIST(TWINWIRE_PLANT_ID) TWINWIRE_WSS_PLANT_LIST(TWINWIRE_PLANT_ID)
           TWINWIRE_QUIC_PLANT_LIST(TWINWIRE_PLANT_ID) TWINWIRE_RING_PLANT_LIST(TWINWIRE_PLANT_ID)
               TWINWIRE_HANDSHAKE_PLANT_LIST(TWINWIRE_PLANT_ID)
-                  TWINWIRE_HANDSHAKE_TLS_PLANT_LIST(TWINWIRE_PLANT_ID)
+                  TWINWIRE_BUS_PLANT_LIST(TWINWIRE_PLANT_ID)
+                      TWINWIRE_HANDSHAKE_TLS_PLANT_LIST(TWINWIRE_PLANT_ID)
 #undef TWINWIRE_PLANT_ID
 };
 

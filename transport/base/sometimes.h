@@ -72,9 +72,14 @@ enum class Sometimes : std::uint8_t {
   quic_small_packets,
   quic_close_packet_repeated,
   quic_request_given_up,
+  // --- The bus -------------------------------------------------------------------------------------------------------
+  bus_backpressure,
+  bus_duplicate_rejected,
+  bus_late_cleanup,
+  bus_forced_drain,
 };
 inline constexpr std::size_t sometimes_count =
-    static_cast<std::size_t>(Sometimes::quic_request_given_up) + 1;
+    static_cast<std::size_t>(Sometimes::bus_forced_drain) + 1;
 static_assert(sometimes_count <= sometimes_max);
 
 }  // namespace twinwire

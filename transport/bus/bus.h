@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bus: peers and clients by id, above any transport. Start here.
+//
+//   auto made = Bus::create(network, options, handler);
+//   Bus& bus = **made;
+//   open_client_plane<Wss>(bus, address, wss_options);               // planes.h; any number of them
+//   open_replica_plane<Tls>(bus, own_address, tls_options, authenticator);
+//   join_mesh<Tls>(bus, members, tls_options, authenticator);
+//   bus.send_to_client(id, message);                                  // from any fiber; never suspends
+//   ...
+//   const ShutdownOutcome outcome = bus.shut_down();                  // always, before it is destroyed
+//
+// Where to read on: the path of a message is bus.cc -> connection.cc -> link.h; who connects is in bus_accept.cc and
+// bus_mesh.cc, the end in bus_shutdown.cc. The contract, and every knob: docs/bus.md.
+#pragma once
+
+#include <bitset>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "transport/bus/bus_counters.h"
+#include "transport/bus/bus_handler.h"
+#include "transport/bus/bus_options.h"
+#include "transport/bus/connection.h"
+#include "transport/bus/door.h"
+#include "transport/bus/forwarder.h"
+#include "transport/bus/handshake_gate.h"
+#include "transport/bus/peer_tables.h"
+#include "transport/fiber/scope.h"
+#include "transport/net/network.h"
+
+namespace twinwire::bus {
+
+class Bus {
+ public:
+  // Network and handler are borrowed, and outlive it. Inside a fiber: its own fibers are named under that one.
+  // Errors     invalid (an option; `why`, where given, says it in a sentence) · no_resources
+  static Result<std::unique_ptr<Bus>> create(Network& network, const BusOptions& options,
+                                             BusHandler& handler, std::string_view* why = nullptr);
+  Bus(const Bus&) = delete;
+  Bus& operator=(const Bus&) = delete;
+  // Aborts unless shut_down() has returned: a destructor must not suspend.
+  ~Bus() = default;
+
+  // --- Sending -------------------------------------------------------------------------------------------------------
+
+  // Queues `message` for that peer.
+  //
+  // Promise    Success: it is queued behind what was queued before, and `message` is empty. Not: it was sent, or will
+  //            be. It is lost where the connection ends before its turn; the peer's *_lost tells that, counters().lost
+  //            counts it, and nobody sends it again. What a connection's peer gets is a prefix of what was queued.
+  //            Failure: nothing was queued; `message` is whole, and still the caller's.
+  //            A peer that takes nothing fills its own queue, and delays no other.
+  // Requires   A message that is not empty; to a replica, one whose command is not Reserved (those are heartbeats).
+  // Memory     No allocation and no copy: the queue was allocated with the connection.
+  // Suspends   Never, on no path.
+  // Errors     backpressure (its queue is full) · not_connected · unreachable (there is no route: a replica that is
+  //            no member; a client of a shard to which no forwarder leads) · shutting_down; those of the forwarder
+  Result<void> send_to_client(ClientId to, Message& message) noexcept;
+  Result<void> send_to_client(ClientId to, Message&& m) noexcept { return send_to_client(to, m); }
+  Result<void> send_to_replica(ReplicaId to, Message& message) noexcept;
+  Result<void> send_to_replica(ReplicaId to, Message&& m) noexcept {
+    return send_to_replica(to, m);
+  }
+
+  // What another shard's Forwarder brought: for a client here, or for nobody. It is never forwarded again.
+  // Errors     as send_to_client; not_connected, too, where the client is of another shard
+  Result<void> deliver_forwarded(ClientId to, Message& message) noexcept;
+  // Borrowed; nullptr: there are no other shards.
+  void forward_by(Forwarder* forwarder) noexcept { forwarder_ = forwarder; }
+
+  bool is_connected(ReplicaId id) const noexcept { return replicas_.find(id) != nullptr; }
+  bool is_connected(ClientId id) const noexcept { return clients_.find(id) != nullptr; }
+
+  // Drops a connection. Its *_lost comes soon, from its own fibers. Nothing where there is none. Never suspends.
+  void disconnect(ClientId id) noexcept;
+  void disconnect(ReplicaId id) noexcept;
+
+  // --- Connecting: see planes.h, which makes doors and dialers of a transport ----------------------------------------
+
+  // Accepts from there until the shutdown.
+  // Errors     no_resources · shutting_down
+  Result<void> open(std::unique_ptr<Door<Link>> door);
+  Result<void> open(std::unique_ptr<Door<ReplicaLink>> door);
+  // Keeps a connection to every member with a higher id; those with a lower one dial us.
+  // Errors     no_resources · shutting_down
+  Result<void> join(std::unique_ptr<Dialer> dialer, std::span<const Member> members);
+  // A listener turned somebody away in its own handshake: for the log, and counted.
+  void refused_by_transport(Plane plane, std::string_view why) noexcept {
+    ++counters_.refused_by_transport;
+    refuse(plane, why, {Errc::handshake, 0});
+  }
+  // Where listeners live: until all that they accepted is gone.
+  Scope& listening() noexcept { return listening_; }
+
+  // --- The end -------------------------------------------------------------------------------------------------------
+
+  // From now on nothing new is sent, accepted or dialed. Does not suspend; shut_down() does the rest.
+  void trigger_shutdown() noexcept;
+  // Set by the trigger. Background work waits for it, to end in time.
+  Event& shutdown_token() noexcept { return token_; }
+  bool stopping() const noexcept { return stopping_; }
+
+  // Runs `work` in a fiber of the bus, which the shutdown waits for last. It ends soon after the token is set.
+  // Errors     no_resources · shutting_down
+  template <class F>
+  Result<void> spawn_background(std::string_view name, F&& work) {
+    if (stopping_) return Errc::shutting_down;
+    const auto fiber = background_.try_spawn(name, [this, work = std::forward<F>(work)]() mutable {
+      background_begins();
+      try {
+        work();
+      } catch (...) {  // its failure is its own
+      }
+      background_ended();
+    });
+    if (!fiber) return fiber.error();
+    return {};
+  }
+
+  // Triggers, then drains: clients, then replicas, then background work; all of a kind at once, and each kind within
+  // drain_limit. What is queued is sent first, where the peer takes it; what does not end is dropped.
+  //
+  // Promise    Afterwards no fiber, connection or listener of this bus is left. A second call returns the same.
+  // Suspends   At most three times drain_limit. A fiber that was told to stop forces everything at once.
+  ShutdownOutcome shut_down();
+
+  const BusCounters& counters() const noexcept { return counters_; }
+  std::size_t clients() const noexcept { return clients_.size(); }
+  std::size_t replicas() const noexcept { return replicas_.size(); }
+  // Fibers that serve a connection, those included that have lost their place and are on their way out.
+  std::size_t connections_alive() const noexcept { return alive_; }
+  std::size_t handshakes_unfinished() const noexcept { return handshakes_.inside(); }
+  const BusOptions& options() const noexcept { return options_; }
+  Network& network() noexcept { return *network_; }
+  Scheduler& scheduler() noexcept { return *scheduler_; }
+
+ private:
+  friend class Connection;
+
+  Bus(Network& network, const BusOptions& options, BusHandler& handler, Message heartbeat);
+
+  // --- For connections -----------------------------------------------------------------------------------------------
+  bool enroll(Connection& connection) noexcept;
+  void leave(Connection& connection, Error why) noexcept;
+  bool deliver(Connection& connection, std::span<const Message> messages);
+  void hand_over(const PeerId& from, std::span<const Message> messages);
+  bool is_enrolled(const Connection& connection) const noexcept;
+  bool remove(Connection& connection) noexcept;
+  BusCounters& tally() noexcept { return counters_; }
+  Message heartbeat() const noexcept { return heartbeat_; }
+
+  Result<void> queue(Connection* connection, Message& message) noexcept;
+
+  // --- bus_accept.cc -------------------------------------------------------------------------------------------------
+  void accept_clients(Door<Link>& door);
+  void accept_replicas(Door<ReplicaLink>& door);
+  bool goes_on_after(Plane plane, Error error, Duration& pause);
+  void serve_client(Link& link, const Address& peer);
+  void receive_replica(ReplicaLink& link, const Address& peer);
+  void serve(Link& link, PeerId id, const Address& peer);
+  void refuse(Plane plane, std::string_view what, Error why) noexcept;
+
+  // --- bus_mesh.cc ---------------------------------------------------------------------------------------------------
+  void keep_mesh(Dialer& dialer, std::span<const Member> members);
+  void start_dial(Dialer& dialer, const Member& member);
+  void dial(Dialer& dialer, const Member& member);
+  Duration until_redial() noexcept;
+
+  // --- bus_shutdown.cc -----------------------------------------------------------------------------------------------
+  template <class Table>
+  void drain(const Table& table, Scope& connections);
+  void drain_background();
+  void await_none(const std::size_t& count, Deadline deadline);
+  void await_fewer(const std::size_t& count, Deadline deadline);
+  void background_begins() noexcept { ++background_alive_; }
+  void background_ended() noexcept;
+
+  Network* network_;
+  Scheduler* scheduler_;
+  BusOptions options_;
+  BusHandler* handler_;
+  Forwarder* forwarder_ = nullptr;
+  const Message heartbeat_;
+  std::bitset<replicas_max> members_;
+
+  ReplicaTable replicas_;
+  ClientTable clients_;
+  Token tokens_ = 0;
+  std::uint64_t client_sequence_ = 0;
+  std::bitset<replicas_max> dialing_;
+  HandshakeGate handshakes_;  // of replicas that have come
+  HandshakeGate dials_;       // and to which we go
+
+  bool stopping_ = false;
+  Event token_;
+  WaitQueue ended_;           // the shutdown, until something has
+  std::size_t writing_ = 0;   // fibers inside send_batch
+  std::size_t handling_ = 0;  // fibers inside a handler
+  std::size_t alive_ = 0;
+  std::size_t clients_alive_ = 0;
+  std::size_t replicas_alive_ = 0;
+  std::size_t background_alive_ = 0;
+  BusCounters counters_;
+  ShutdownOutcome outcome_;
+  bool shut_ = false;
+
+  Scope listening_;
+  Scope accepting_;
+  Scope client_fibers_;
+  Scope replica_fibers_;
+  Scope background_;
+};
+
+}  // namespace twinwire::bus
