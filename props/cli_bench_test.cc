@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <sstream>
+#include <utility>
+#include <vector>
 
 #include "props/cli_process.h"
 #include "props/laws/registry.h"
@@ -175,18 +177,17 @@ TEST(CliBench, two_shards_serve_what_is_dealt_out_to_them) {
     return;
   }
   EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
-  unsigned processors = 0;
-  for (const char* row : {"1       ", "2       "})
-    if (const auto at = ended.out.find(std::string("\n") + row); at != std::string::npos) {
-      unsigned shards = 0;
-      unsigned long long first_digits = 0;
-      ASSERT_EQ(
-          std::sscanf(ended.out.c_str() + at, "%u %u %llu", &shards, &processors, &first_digits), 3)
-          << ended.out;
-      EXPECT_EQ(shards, processors) << ended.out;
-      EXPECT_GT(first_digits, 0U) << ended.out;
-    }
-  EXPECT_EQ(processors, 2U) << ended.out;
+  std::istringstream lines(ended.out);
+  std::vector<std::pair<unsigned, unsigned>> rows;  // shards, processors
+  for (std::string line; std::getline(lines, line);) {
+    unsigned shards = 0;
+    unsigned processors = 0;
+    unsigned first_digits = 0;
+    if (std::sscanf(line.c_str(), "%u %u %u", &shards, &processors, &first_digits) != 3) continue;
+    rows.emplace_back(shards, processors);
+    EXPECT_GT(first_digits, 0U) << line;
+  }
+  EXPECT_EQ(rows, (std::vector<std::pair<unsigned, unsigned>>{{1, 1}, {2, 2}})) << ended.out;
 }
 
 TEST(CliBench, without_its_peers_it_says_how_to_build_them) {
