@@ -17,8 +17,10 @@ struct Account {
 };
 
 // Seeds 1 to `seeds` of a swarm. One in `resample_every` once more without one of its decisions; 0: none.
+// `states_only`: no further than to the seed by which every state has come that must come over so many.
 inline Account account_of(const laws::ScenarioEntry& scenario, std::size_t transport,
-                          std::uint64_t seeds, std::uint64_t resample_every, StackPool& stacks) {
+                          std::uint64_t seeds, std::uint64_t resample_every, StackPool& stacks,
+                          bool states_only = false) {
   Account account;
   laws::WorldRun run;
   run.scenario = &scenario;
@@ -30,6 +32,8 @@ inline Account account_of(const laws::ScenarioEntry& scenario, std::size_t trans
     const laws::Verdict verdict = laws::run_in_world(run, stacks);
     laws::count_faults(account.faults, verdict.report);
     laws::count_states(account.states, verdict.report.reached);
+    if (states_only && laws::missing(account.states, transport, scenario.name, seeds).empty())
+      break;
     if (!run.options.record) continue;
     const auto taken_out = laws::decision_to_take_out(seed, verdict.decisions);
     if (!taken_out) continue;
@@ -41,7 +45,8 @@ inline Account account_of(const laws::ScenarioEntry& scenario, std::size_t trans
 }
 
 // What a fault alone is good for: of its first decisions, one a seed, how many change the outcome when taken out.
-// Alone, since of two that stand at bytes of one stream the later happens where the earlier is taken out.
+// Alone, since of two that stand at bytes of one stream the later happens where the earlier is taken out. No further
+// than to the first that does.
 inline laws::FaultTally worth_of(sim::Site site, const laws::ScenarioEntry& scenario,
                                  std::size_t transport, std::uint64_t seeds, StackPool& stacks) {
   laws::FaultTally tally;
@@ -50,7 +55,7 @@ inline laws::FaultTally worth_of(sim::Site site, const laws::ScenarioEntry& scen
   run.transport = transport;
   run.options.record = run.outcome = true;
   run.options.faults[site].ppm = sim::certain / 4;
-  for (run.options.seed = 1; run.options.seed <= seeds; ++run.options.seed) {
+  for (run.options.seed = 1; run.options.seed <= seeds && tally.changed == 0; ++run.options.seed) {
     const laws::Verdict verdict = laws::run_in_world(run, stacks);
     for (const sim::Decision& decision : verdict.decisions) {
       if (decision.site != site) continue;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The fake kernel does what Linux does where a ring relies on it, and says what a ring must not do. And the scenario
 // that stands on it: green over seeds, the same from run to run, and every fault of a kernel bites.
-// ctest: slow timeout=600
+// ctest: slow timeout=600 no_tsan
 #include <gtest/gtest.h>
 
 #include <cerrno>

@@ -17,11 +17,12 @@ class PlantedBugs : public testing::TestWithParam<plant::Entry> {
   void TearDown() override { plant::activate(""); }
 };
 
-// Which laws spoke up over some seeds of every scenario; no further than the one that was waited for.
+// Which laws spoke up over some seeds of every scenario; no further than the one that was waited for, and not if that
+// same run is as red without the plant: so it is the plant that is caught.
 std::set<std::string> laws_broken(std::string_view transport, int seeds,
                                   std::string_view awaited = {}) {
   constexpr auto names = transport_names();
-  const Registry registry = built_in_scenarios();
+  static const Registry registry = built_in_scenarios();
   StackPool stacks;
   std::set<std::string> laws;
   WorldRun run;
@@ -36,7 +37,11 @@ std::set<std::string> laws_broken(std::string_view transport, int seeds,
       run.scenario = &scenario;
       const Verdict verdict = run_in_world(run, stacks);
       if (verdict.kind != VerdictKind::pass) laws.insert(verdict.law);
-      if (verdict.law == awaited && !awaited.empty()) return laws;
+      if (verdict.law != awaited || awaited.empty()) continue;
+      plant::activate("");
+      EXPECT_EQ(run_in_world(run, stacks).failure_key(), "pass")
+          << scenario.name << " with seed " << run.options.seed << ", without the plant";
+      return laws;
     }
   }
   return laws;
@@ -54,10 +59,11 @@ INSTANTIATE_TEST_SUITE_P(Catalogue, PlantedBugs,
                          testing::ValuesIn(plant::catalogue().begin(), plant::catalogue().end()),
                          [](const auto& instance) { return std::string(instance.param.name); });
 
-// The other way round: without a plant the same seeds are green, so it is the plant that is caught.
+// The other way round: without a plant the planted archives are green, too. Not for as many seeds: what they hold then
+// is what ships, and laws_prop.cc runs that.
 TEST(PlantedBugsOff, nothing_is_caught_where_nothing_is_planted) {
   for (const std::string_view transport : transport_names())
-    EXPECT_TRUE(laws_broken(transport, 300).empty()) << transport;
+    EXPECT_TRUE(laws_broken(transport, 60).empty()) << transport;
 }
 
 }  // namespace

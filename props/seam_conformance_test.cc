@@ -6,12 +6,14 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "transport/seam.h"
 #include "transport/tcp/tcp.h"
@@ -193,21 +195,22 @@ const std::string compiler = "clang++-" + std::to_string(__clang_major__);
 const std::string compiler = "g++";
 #endif
 
-// Whether a function of this body compiles; the only complaint it may meet is of a result that nobody looks at.
-bool compiles(const std::string& body) {
+// Which of these bodies a function may not have for a result that nobody looks at, by number: the compiler's only
+// complaint.
+std::set<std::size_t> refused(const std::vector<std::string>& bodies) {
   std::string path = testing::TempDir() + "twinwire-seam-XXXXXX.cc";
   const int file = ::mkstemps(path.data(), 3);
   if (file < 0) throw std::runtime_error("no temporary file " + path);
-  const std::string program =
+  std::string program =
       "#include \"transport/tcp/tcp.h\"\n"
       "using namespace twinwire;\n"
-      "void f(ByteStream& stream, Network& network, DatagramSocket& datagrams, FramedWriter& "
-      "writer, "
-      "Batch& batch,\n"
-      "       Scheduler& scheduler) {\n"
-      "  (void)stream, (void)network, (void)datagrams, (void)writer, (void)batch, "
-      "(void)scheduler;\n  " +
-      body + "\n}\n";
+      "struct Given { ByteStream& stream; Network& network; DatagramSocket& datagrams;\n"
+      "  FramedWriter& writer; Batch& batch; Scheduler& scheduler; };\n";
+  for (std::size_t i = 0; i < bodies.size(); ++i)
+    program += "void f" + std::to_string(i) +
+               "(Given given) { auto& [stream, network, datagrams, writer, batch, scheduler] = "
+               "given;\n#line " +
+               std::to_string(1000 + i) + "\n" + bodies[i] + "\n}\n";
   const auto written = ::write(file, program.data(), program.size());
   ::close(file);
   EXPECT_EQ(written, static_cast<ssize_t>(program.size()));
@@ -220,31 +223,37 @@ bool compiles(const std::string& body) {
   while (const std::size_t n = std::fread(buffer, 1, sizeof buffer, pipe)) output.append(buffer, n);
   const int status = ::pclose(pipe);
   ::unlink(path.c_str());
-  if (status == 0) return true;
-  std::size_t complaints = 0;
+  std::set<std::size_t> found;
   std::istringstream lines(output);
   for (std::string line; std::getline(lines, line);) {
-    if (line.find("error:") == std::string::npos) continue;
-    ++complaints;
+    const std::size_t at = line.find(" error:");
+    if (at == std::string::npos) continue;
     EXPECT_NE(line.find("unused-result"), std::string::npos) << line;
+    const std::size_t place = line.find(".cc:");
+    const std::size_t number =
+        place < at ? std::strtoull(line.c_str() + place + 4, nullptr, 10) : 0;
+    EXPECT_TRUE(1000 <= number && number < 1000 + bodies.size()) << line;
+    found.insert(number - 1000);
   }
-  EXPECT_GT(complaints, 0u) << command << "\n" << output;
-  return false;
+  EXPECT_EQ(status != 0, !found.empty()) << command << "\n" << output;
+  return found;
 }
 
 TEST(NodiscardTest, using_results_compiles) {
-  EXPECT_TRUE(compiles("(void)writer.send_batch(batch, {}); if (!stream.read({})) return;"));
+  EXPECT_TRUE(
+      refused({"(void)writer.send_batch(batch, {}); if (!stream.read({})) return;"}).empty());
 }
 
 TEST(NodiscardTest, a_dropped_result_is_refused_also_through_a_virtual_call) {
-  for (const char* body : {
-           "stream.write({}, {});",
-           "network.dial({}, {}, {});",
-           "datagrams.receive({});",
-           "writer.send_batch(batch, {});",
-           "scheduler.sleep_for(Duration(1));",
-       })
-    EXPECT_FALSE(compiles(body)) << body;
+  const std::vector<std::string> bodies = {
+      "stream.write({}, {});",
+      "network.dial({}, {}, {});",
+      "datagrams.receive({});",
+      "writer.send_batch(batch, {});",
+      "scheduler.sleep_for(Duration(1));",
+  };
+  const std::set<std::size_t> found = refused(bodies);
+  for (std::size_t i = 0; i < bodies.size(); ++i) EXPECT_TRUE(found.contains(i)) << bodies[i];
 }
 
 }  // namespace
