@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // On the steady path no message costs an allocation: whatever calls malloc(3) is counted, over a stream that is memory,
 // and over real sockets. (Sanitizers have a malloc of their own.)
-// ctest: real_time no_asan no_tsan
+// ctest: real_time no_asan no_tsan alone
 #include <gtest/gtest.h>
 
 #include <cstddef>

@@ -5,6 +5,7 @@
 
 #include "cli/tool.h"
 #include "props/laws/scenarios/exchange.h"
+#include "props/test_main.h"
 #include "transport/base/check.h"
 
 namespace twinwire::props {
@@ -22,11 +23,11 @@ struct Fragile {
   }
 };
 
-constexpr const char* as_tool = "TWINWIRE_TEST_TOOL";
+const std::pair<std::string, std::string> as_fragile_tool{test_tool_variable, "fragile"};
 
 Ended run_fragile(const std::filesystem::path& folder, const std::string& arguments) {
   return run_tool_in(folder, std::filesystem::read_symlink("/proc/self/exe").string(), arguments,
-                     {{as_tool, "1"}});
+                     {as_fragile_tool});
 }
 
 TEST(CliExhaust, prints_totals_and_says_that_they_are_a_part) {
@@ -73,7 +74,7 @@ TEST(CliExhaust, a_case_that_kills_its_process_is_one_failure_and_not_the_end) {
   EXPECT_EQ(words(rows[0]), (std::vector<std::string>{"short", "read", "25", "25", "25", "0"}));
   const auto lines = lines_with(ended.out, " replay ");
   ASSERT_EQ(lines.size(), 2U) << ended.out;  // who alone is reset leaves the other waiting, too
-  const Ended replay = Process(folder.path(), words(lines[1]), {{as_tool, "1"}}).wait();
+  const Ended replay = Process(folder.path(), words(lines[1]), {as_fragile_tool}).wait();
   EXPECT_EQ(replay.exit_code, 4) << replay.out << replay.err;
 }
 
@@ -104,15 +105,14 @@ TEST(CliExhaust, what_makes_no_sense_is_refused) {
     expect_one_sentence(run_tool_in(folder.path(), tool_path(), arguments), 2, sentence);
 }
 
+const bool tool_is_there = test_tools()
+                               .emplace(as_fragile_tool.second,
+                                        [](int argc, char** argv) {
+                                          laws::Registry registry;
+                                          registry.add<Fragile>();
+                                          return cli::tool_main(argc, argv, registry);
+                                        })
+                               .second;
+
 }  // namespace
 }  // namespace twinwire::props
-
-int main(int argc, char** argv) {
-  if (std::getenv(twinwire::props::as_tool) != nullptr) {
-    twinwire::laws::Registry registry;
-    registry.add<twinwire::props::Fragile>();
-    return twinwire::cli::tool_main(argc, argv, registry);
-  }
-  ::testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

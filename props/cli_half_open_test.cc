@@ -14,7 +14,7 @@ std::string beginning_of(const std::string& transport) {
   return {"\x16\x03\x01\x02\x00\x01\x00\x01", 8};  // of a TLS record with a ClientHello
 }
 
-constexpr std::size_t memory_of_one = memory_factor * 64 * 1024;
+constexpr std::size_t memory_of_half_open = memory_factor * 64 * 1024;
 #if defined(TWINWIRE_TSAN)
 // A fiber is a thread to ThreadSanitizer, which bears 8,128 of them at a time.
 constexpr std::uint64_t many = 3000;
@@ -55,7 +55,7 @@ TEST_P(HalfOpen, ten_thousand_at_a_time) {
   flood(beginning_of(GetParam()));
   honest();
   const std::size_t each = (server_->resident() - before) / many;
-  EXPECT_LT(each, memory_of_one) << "bytes for each";
+  EXPECT_LT(each, memory_of_half_open) << "bytes for each";
   hang_up();
   expect_sum(many);
   finish(many);

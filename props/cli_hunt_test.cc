@@ -59,7 +59,7 @@ TEST(CliHunt, every_line_that_it_prints_reproduces_the_failure) {
   const auto lines = lines_with(hunt.out, " replay ");
   ASSERT_EQ(lines.size(), 4U) << hunt.out;
   for (const std::string& line : lines) {
-    const Ended replay = Process(folder.path(), words(line), {{"TWINWIRE_TEST_TOOL", "1"}}).wait();
+    const Ended replay = Process(folder.path(), words(line), {as_misbehaving_tool}).wait();
     EXPECT_EQ(replay.exit_code, 1) << line << "\n" << replay.out << replay.err;
     EXPECT_NE(replay.out.find("_sevens"), std::string::npos) << replay.out;
   }
@@ -76,8 +76,7 @@ TEST(CliHunt, a_crash_becomes_a_capsule_and_the_hunt_goes_on) {
   const auto lines = lines_with(ended.out, " replay ");
   ASSERT_EQ(lines.size(), 2U) << ended.out;
   for (const std::string& line : lines)
-    EXPECT_EQ(Process(folder.path(), words(line), {{"TWINWIRE_TEST_TOOL", "1"}}).wait().exit_code,
-              4)
+    EXPECT_EQ(Process(folder.path(), words(line), {as_misbehaving_tool}).wait().exit_code, 4)
         << line;
 }
 
@@ -112,7 +111,7 @@ TEST(CliHunt, nondeterminism_is_found_by_running_some_seeds_twice) {
 TEST(CliHunt, ctrl_c_ends_it_with_what_was_found) {
   const TemporaryFolder folder;
   Process hunt(folder.path(), {test_tool_path(), "hunt", "--scenario", "lawless", "--time", "1h"},
-               {{"TWINWIRE_TEST_TOOL", "1"}});
+               {as_misbehaving_tool});
   ASSERT_TRUE(hunt.says("jobs"));
   std::this_thread::sleep_for(700ms);
   hunt.signal(SIGINT);
@@ -126,7 +125,7 @@ TEST(CliHunt, an_interrupted_hunt_that_found_nothing_is_no_pass) {
   const TemporaryFolder folder;
   Process hunt(folder.path(),
                {test_tool_path(), "hunt", "--scenario", "calm", "--time", "1h", "--results", "it"},
-               {{"TWINWIRE_TEST_TOOL", "1"}});
+               {as_misbehaving_tool});
   ASSERT_TRUE(hunt.says("jobs"));
   std::this_thread::sleep_for(300ms);
   hunt.signal(SIGINT);
@@ -144,7 +143,7 @@ TEST(CliHunt, an_impatient_ctrl_c_costs_neither_findings_nor_results) {
     Process hunt(
         folder.path(),
         {test_tool_path(), "hunt", "--scenario", "lawless", "--time", "1h", "--results", "it"},
-        {{"TWINWIRE_TEST_TOOL", "1"}});
+        {as_misbehaving_tool});
     ASSERT_TRUE(hunt.says("jobs"));
     std::this_thread::sleep_for(700ms);
     for (int i = 0; i < 8; ++i) {
@@ -213,8 +212,7 @@ TEST(CliHunt, a_knob_that_no_seed_reads_costs_no_finding) {
 
 TEST(CliHunt, a_line_that_makes_a_failure_again_is_fit_for_a_shell) {
   const TemporaryFolder folder;
-  const std::vector<std::pair<std::string, std::string>> environment = {
-      {"TWINWIRE_TEST_TOOL", "1"}};
+  const std::vector<std::pair<std::string, std::string>> environment = {as_misbehaving_tool};
   const std::vector<std::string> command = {test_tool_path(), "hunt",
                                             "--scenario",     "lawless",
                                             "--first-seed",   "7",
@@ -265,13 +263,10 @@ TEST(CliHunt, what_only_a_rerun_without_a_fault_breaks_is_a_failure_that_can_be_
   for (const char* verb : {" hunt --first-seed ", " replay "}) {
     const auto lines = lines_with(hunt.out, verb);
     ASSERT_EQ(lines.size(), 1U) << hunt.out;
-    const Ended again =
-        Process(folder.path(), words(lines[0]), {{"TWINWIRE_TEST_TOOL", "1"}}).wait();
+    const Ended again = Process(folder.path(), words(lines[0]), {as_misbehaving_tool}).wait();
     EXPECT_EQ(again.exit_code, 1) << lines[0] << "\n" << again.out << again.err;
   }
 }
 
 }  // namespace
 }  // namespace twinwire::props
-
-int main(int argc, char** argv) { return twinwire::props::tests_or_tool(argc, argv); }

@@ -150,5 +150,3 @@ TEST(CliDiff, shows_where_two_seeds_part) {
 
 }  // namespace
 }  // namespace twinwire::props
-
-int main(int argc, char** argv) { return twinwire::props::tests_or_tool(argc, argv); }

@@ -35,7 +35,7 @@ class CliShard : public ::testing::Test {
       GTEST_SKIP() << "Debian's package parallel is not installed";
   }
   Ended shell(const std::string& line) {
-    return Process(folder.path(), {"/bin/sh", "-c", line}, {{"TWINWIRE_TEST_TOOL", "1"}}).wait();
+    return Process(folder.path(), {"/bin/sh", "-c", line}, {as_misbehaving_tool}).wait();
   }
   // All shards of one hunt, each a process of its own; the exit code is that of none of them.
   void hunt_in_shards(const std::string& tool, const std::string& arguments, int shards) {
@@ -271,5 +271,3 @@ TEST_F(CliShard, what_is_no_result_is_one_sentence) {
 
 }  // namespace
 }  // namespace twinwire::props
-
-int main(int argc, char** argv) { return twinwire::props::tests_or_tool(argc, argv); }

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // A tool of the test's own, with scenarios that misbehave on purpose. It is the test's executable itself: started with
-// TWINWIRE_TEST_TOOL in its environment it is the tool, otherwise it runs its tests.
+// as_misbehaving_tool in its environment it is the tool, otherwise it runs its tests.
 #pragma once
 
-#include <cstdlib>
 #include <string>
+#include <utility>
 
 #include "cli/tool.h"
 #include "props/cli_process.h"
+#include "props/test_main.h"
 #include "transport/base/check.h"
 #include "transport/fiber/wait_queue.h"
 
 namespace twinwire::props {
+
+inline const std::pair<std::string, std::string> as_misbehaving_tool{test_tool_variable,
+                                                                     "misbehaving"};
 
 // Each goes wrong for every seed that ends in 7, after a few steps.
 template <class Self>
@@ -91,28 +95,28 @@ struct Needy {
   }
 };
 
-inline int tests_or_tool(int argc, char** argv) {
-  if (std::getenv("TWINWIRE_TEST_TOOL") != nullptr) {
-    laws::Registry registry;
-    registry.add<Calm>();
-    registry.add<Lawless>();
-    registry.add<Crashing>();
-    registry.add<Hanging>();
-    registry.add<Deadlocked>();
-    registry.add<Unsteady>();
-    registry.add<Needy>();
-    return cli::tool_main(argc, argv, registry);
-  }
-  ::testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}
+inline const bool misbehaving_tool_is_there =
+    test_tools()
+        .emplace("misbehaving",
+                 [](int argc, char** argv) {
+                   laws::Registry registry;
+                   registry.add<Calm>();
+                   registry.add<Lawless>();
+                   registry.add<Crashing>();
+                   registry.add<Hanging>();
+                   registry.add<Deadlocked>();
+                   registry.add<Unsteady>();
+                   registry.add<Needy>();
+                   return cli::tool_main(argc, argv, registry);
+                 })
+        .second;
 
 inline std::string test_tool_path() {
   return std::filesystem::read_symlink("/proc/self/exe").string();
 }
 
 inline Ended run_test_tool(const std::filesystem::path& folder, const std::string& arguments) {
-  return run_tool_in(folder, test_tool_path(), arguments, {{"TWINWIRE_TEST_TOOL", "1"}});
+  return run_tool_in(folder, test_tool_path(), arguments, {as_misbehaving_tool});
 }
 
 }  // namespace twinwire::props

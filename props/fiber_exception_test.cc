@@ -14,14 +14,14 @@
 namespace twinwire {
 namespace {
 
-class TestHost final : public Host {
+class ExceptionHost final : public Host {
  public:
   TimePoint now() noexcept override { return {}; }
   bool turn(TimePoint /*until*/, bool idle) override { return !idle; }
 };
 
 struct ExceptionTest : ::testing::Test {
-  TestHost host;
+  ExceptionHost host;
   StackPool stacks;
   Scheduler scheduler{host, stacks, {}};
   std::vector<std::string> log;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The heap says no: spawning reports it, and waits and wakes need none. An executable of its own, since it replaces the
 // global operator new.
+// ctest: alone
 #include <gtest/gtest.h>
 
 #include <cstddef>

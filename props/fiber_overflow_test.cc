@@ -16,15 +16,15 @@
 #include "transport/fiber/scope.h"
 
 #if defined(TWINWIRE_ASAN) || defined(TWINWIRE_TSAN)
-constexpr bool sanitized = true;
+constexpr bool under_sanitizer = true;
 #else
-constexpr bool sanitized = false;
+constexpr bool under_sanitizer = false;
 #endif
 
 namespace twinwire {
 namespace {
 
-class TestHost final : public Host {
+class OverflowHost final : public Host {
  public:
   TimePoint now() noexcept override { return {}; }
   bool turn(TimePoint /*until*/, bool idle) override { return !idle; }
@@ -45,7 +45,7 @@ struct Setting {
 
 [[noreturn]] void overflow(Setting setting, const std::string& name) {
   if (!install_stack_overflow_report(setting.installed_size)) std::abort();
-  TestHost host;
+  OverflowHost host;
   StackPool stacks(setting.slot_size);
   Scheduler scheduler(host, stacks, {});
   Scope root(scheduler);
@@ -95,7 +95,7 @@ void fault() {
 
 // What looks like a guard by its address and has no label at the end of the slot; or no readable memory at all.
 TEST(OverflowDeathTest, a_fault_elsewhere_is_not_reported_and_dies_as_it_would_have) {
-  if (sanitized) GTEST_SKIP() << "the handler before is the sanitizer's";
+  if (under_sanitizer) GTEST_SKIP() << "the handler before is the sanitizer's";
   const auto dies = ::testing::KilledBySignal(SIGSEGV);
   EXPECT_EXIT(
       {
@@ -119,7 +119,7 @@ TEST(OverflowDeathTest, a_fault_elsewhere_is_not_reported_and_dies_as_it_would_h
 }
 
 TEST(OverflowDeathTest, the_guard_of_a_stack_that_no_fiber_is_on_is_not_reported) {
-  if (sanitized) GTEST_SKIP() << "the handler before is the sanitizer's";
+  if (under_sanitizer) GTEST_SKIP() << "the handler before is the sanitizer's";
   EXPECT_EXIT(
       {
         if (!install_stack_overflow_report()) std::abort();

@@ -17,7 +17,7 @@ namespace {
 using namespace std::chrono_literals;
 
 // A host with a virtual clock, and events that it lets happen only where no fiber can run.
-class TestHost final : public Host {
+class SchedulerHost final : public Host {
  public:
   TimePoint now() noexcept override { return time; }
   bool turn(TimePoint until, bool idle) override {
@@ -54,7 +54,7 @@ class TestHost final : public Host {
 };
 
 struct SchedulerTest : ::testing::Test {
-  TestHost host;
+  SchedulerHost host;
   StackPool stacks;
   Scheduler scheduler{host, stacks, {.tells_runs = true}};
   std::vector<std::string> log;

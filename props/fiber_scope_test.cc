@@ -18,7 +18,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class TestHost final : public Host {
+class ScopeHost final : public Host {
  public:
   TimePoint now() noexcept override { return time; }
   bool turn(TimePoint until, bool idle) override {
@@ -31,7 +31,7 @@ class TestHost final : public Host {
 };
 
 struct ScopeTest : ::testing::Test {
-  TestHost host;
+  ScopeHost host;
   StackPool stacks{StackPool::default_slot_size, 64};
   Scheduler scheduler{host, stacks, {}};
   std::vector<std::string> log;

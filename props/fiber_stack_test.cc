@@ -27,7 +27,7 @@
 namespace twinwire {
 namespace {
 
-class TestHost final : public Host {
+class StackHost final : public Host {
  public:
   TimePoint now() noexcept override { return {}; }
   bool turn(TimePoint /*until*/, bool idle) override { return !idle; }
@@ -35,7 +35,7 @@ class TestHost final : public Host {
 
 // Runs one fiber that uses at least `bytes` of its stack.
 void use_stack(StackPool& stacks, std::size_t bytes) {
-  TestHost host;
+  StackHost host;
   Scheduler scheduler(host, stacks, {});
   Scope root(scheduler);
   root.spawn("deep", [bytes] {
@@ -95,7 +95,7 @@ TEST(StackPoolTest, the_limit_counts_stacks_in_use) {
 
 // Fibers one after another on one stack, with callables of every size: nothing of one is left in the way of the next.
 TEST(StackPoolTest, a_stack_serves_callables_of_all_sizes_in_turn) {
-  TestHost host;
+  StackHost host;
   StackPool stacks;
   Scheduler scheduler(host, stacks, {});
   Scope root(scheduler);
@@ -222,7 +222,7 @@ TEST(StackPoolDeathTest, where_no_guard_can_be_had_there_is_no_stack) {
   if (RUNNING_ON_VALGRIND) GTEST_SKIP() << "the tool emulates no seccomp";
   EXPECT_EXIT(
       {
-        TestHost host;
+        StackHost host;
         StackPool stacks(16 * 1024);
         Scheduler scheduler(host, stacks, {});
         Scope root(scheduler);

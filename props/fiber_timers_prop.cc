@@ -78,7 +78,7 @@ RC_GTEST_PROP(time_heap_prop, yields_the_same_order_as_a_multimap, ()) {
   RC_ASSERT(heap.empty());
 }
 
-class TestHost final : public Host {
+class TimersHost final : public Host {
  public:
   TimePoint now() noexcept override { return time; }
   bool turn(TimePoint until, bool idle) override {
@@ -123,7 +123,7 @@ RC_GTEST_PROP(timers_prop, a_wait_ends_at_its_deadline_or_its_wake_whichever_is_
     expected.push_back({woken ? Wake::ready : Wake::timed_out, now});
   }
 
-  TestHost host;
+  TimersHost host;
   StackPool stacks;
   Scheduler scheduler(host, stacks, {});
   std::vector<End> seen;

@@ -13,7 +13,7 @@
 namespace twinwire {
 namespace {
 
-class TestHost final : public Host {
+class WaitHost final : public Host {
  public:
   TimePoint now() noexcept override { return time; }
   bool turn(TimePoint until, bool idle) override {
@@ -26,7 +26,7 @@ class TestHost final : public Host {
 };
 
 struct WaitTest : ::testing::Test {
-  TestHost host;
+  WaitHost host;
   StackPool stacks;
   Scheduler scheduler{host, stacks, {}};
   std::vector<std::string> log;

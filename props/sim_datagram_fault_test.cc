@@ -11,25 +11,25 @@
 namespace twinwire::sim {
 namespace {
 
-struct Sockets {
+struct Pair {
   World& world;
   std::unique_ptr<DatagramSocket>& client;
   std::unique_ptr<DatagramSocket>& server;
 };
 
 template <class F>
-RunReport run_sockets(std::string_view fault, F&& body) {
+RunReport run_pair(std::string_view fault, F&& body) {
   WorldOptions options;
   EXPECT_TRUE(options.faults.set(fault).has_value()) << fault;
   return run_nodes(options, [&](World& world, SimNetwork& first, SimNetwork& second, Scope&) {
     auto server = *first.bind(first.address(5000), {});
     auto client = *second.bind(second.address(5000), {});
-    Sockets sockets{world, client, server};
+    Pair sockets{world, client, server};
     body(sockets);
   });
 }
 
-void send(DatagramSocket& from, const Address& to, const Bytes& bytes) {
+void send_to(DatagramSocket& from, const Address& to, const Bytes& bytes) {
   const Datagram datagram{.remote = to, .bytes = bytes};
   EXPECT_TRUE(from.send({&datagram, 1}, {}).has_value());
 }
@@ -38,7 +38,7 @@ struct Arrived {
   Address from;
   Bytes bytes;
 };
-std::vector<Arrived> receive_all(World& world, DatagramSocket& socket) {
+std::vector<Arrived> all_arrived(World& world, DatagramSocket& socket) {
   std::vector<Arrived> all;
   while (auto batch = socket.receive({world.now() + 1s}))
     for (const ReceivedDatagram& d : *batch)
@@ -47,17 +47,17 @@ std::vector<Arrived> receive_all(World& world, DatagramSocket& socket) {
 }
 
 // Each tells its number by its first byte.
-std::vector<Arrived> send_numbered(Sockets& s, int count, std::size_t size = 100) {
+std::vector<Arrived> send_numbered(Pair& s, int count, std::size_t size = 100) {
   for (int i = 0; i < count; ++i) {
     Bytes bytes = pattern(size);
     bytes[0] = static_cast<std::byte>(i);
-    send(*s.client, s.server->local(), bytes);
+    send_to(*s.client, s.server->local(), bytes);
   }
-  return receive_all(s.world, *s.server);
+  return all_arrived(s.world, *s.server);
 }
 
 TEST(sim_datagram_fault, a_burst_loses_most_of_a_row) {
-  const RunReport report = run_sockets("datagram_burst=0.02:20", [](Sockets& s) {
+  const RunReport report = run_pair("datagram_burst=0.02:20", [](Pair& s) {
     std::set<int> arrived;
     for (const Arrived& one : send_numbered(s, 250)) arrived.insert(static_cast<int>(one.bytes[0]));
     EXPECT_LT(arrived.size(), 245u);
@@ -78,7 +78,7 @@ TEST(sim_datagram_fault, a_burst_loses_most_of_a_row) {
 }
 
 TEST(sim_datagram_fault, a_flipped_bit_changes_one_bit) {
-  const RunReport report = run_sockets("datagram_flip=1:12000", [](Sockets& s) {
+  const RunReport report = run_pair("datagram_flip=1:12000", [](Pair& s) {
     const auto all = send_numbered(s, 50, 300);
     ASSERT_EQ(all.size(), 50u);
     for (int i = 0; i < 50; ++i) {
@@ -96,7 +96,7 @@ TEST(sim_datagram_fault, a_flipped_bit_changes_one_bit) {
 }
 
 TEST(sim_datagram_fault, a_cut_one_is_the_beginning_of_what_was_sent) {
-  const RunReport report = run_sockets("datagram_cut=1:1500", [](Sockets& s) {
+  const RunReport report = run_pair("datagram_cut=1:1500", [](Pair& s) {
     const auto all = send_numbered(s, 50, 300);
     ASSERT_EQ(all.size(), 50u);
     for (std::size_t i = 0; i < 50; ++i) {
@@ -113,10 +113,10 @@ TEST(sim_datagram_fault, a_cut_one_is_the_beginning_of_what_was_sent) {
 }
 
 TEST(sim_datagram_fault, a_black_hole_swallows_the_large_and_passes_1200) {
-  const RunReport report = run_sockets("mtu_black_hole=1:1", [](Sockets& s) {
+  const RunReport report = run_pair("mtu_black_hole=1:1", [](Pair& s) {
     for (const std::size_t size : {1200u, 1201u, 1500u, 100u})
-      send(*s.client, s.server->local(), pattern(size));
-    const auto all = receive_all(s.world, *s.server);
+      send_to(*s.client, s.server->local(), pattern(size));
+    const auto all = all_arrived(s.world, *s.server);
     ASSERT_EQ(all.size(), 2u);
     EXPECT_EQ(all[0].bytes.size(), 1200u);
     EXPECT_EQ(all[1].bytes.size(), 100u);
@@ -127,29 +127,29 @@ TEST(sim_datagram_fault, a_black_hole_swallows_the_large_and_passes_1200) {
 
 TEST(sim_datagram_fault,
      behind_a_nat_that_forgot_a_client_has_another_port_and_the_old_one_is_dead) {
-  const RunReport report = run_sockets("address_change=1/1ms..2ms", [](Sockets& s) {
-    send(*s.client, s.server->local(), pattern(10));
-    auto before = receive_all(s.world, *s.server);
+  const RunReport report = run_pair("address_change=1/1ms..2ms", [](Pair& s) {
+    send_to(*s.client, s.server->local(), pattern(10));
+    auto before = all_arrived(s.world, *s.server);
     ASSERT_EQ(before.size(), 1u);
     EXPECT_EQ(before[0].from, s.client->local());
     EXPECT_EQ(s.world.origin_of(before[0].from), s.client->local());
   });
   expect_clean(report);
   EXPECT_EQ(bit(report, Site::address_change), 0u);
-  const RunReport changed = run_sockets("address_change=1/1ms..2ms", [](Sockets& s) {
-    send(*s.client, s.server->local(), pattern(10));
+  const RunReport changed = run_pair("address_change=1/1ms..2ms", [](Pair& s) {
+    send_to(*s.client, s.server->local(), pattern(10));
     (void)s.world.scheduler().sleep_until({1'500'000});
-    send(*s.client, s.server->local(), pattern(20));
+    send_to(*s.client, s.server->local(), pattern(20));
     (void)s.world.scheduler().sleep_until({2'500'000});
-    send(*s.client, s.server->local(), pattern(30));
-    const auto all = receive_all(s.world, *s.server);
+    send_to(*s.client, s.server->local(), pattern(30));
+    const auto all = all_arrived(s.world, *s.server);
     ASSERT_EQ(all.size(), 3u);
     EXPECT_NE(all[1].from, s.client->local());
     EXPECT_EQ(all[2].from, all[1].from);
     EXPECT_EQ(s.world.origin_of(all[1].from), s.client->local());
-    send(*s.server, s.client->local(), pattern(1));
-    send(*s.server, all[1].from, pattern(2));
-    const auto answers = receive_all(s.world, *s.client);
+    send_to(*s.server, s.client->local(), pattern(1));
+    send_to(*s.server, all[1].from, pattern(2));
+    const auto answers = all_arrived(s.world, *s.client);
     ASSERT_EQ(answers.size(), 1u) << "what goes to the old port arrives nowhere";
     EXPECT_EQ(answers[0].bytes.size(), 2u);
     EXPECT_EQ(answers[0].from, s.server->local());
@@ -159,10 +159,10 @@ TEST(sim_datagram_fault,
 }
 
 TEST(sim_datagram_fault, who_was_spoken_to_first_keeps_its_address) {
-  const RunReport report = run_sockets("address_change@server=1", [](Sockets& s) {
-    send(*s.client, s.server->local(), pattern(10));
-    ASSERT_EQ(receive_all(s.world, *s.server).size(), 1u);
-    send(*s.server, s.world.origin_of(s.client->local()), pattern(10));
+  const RunReport report = run_pair("address_change@server=1", [](Pair& s) {
+    send_to(*s.client, s.server->local(), pattern(10));
+    ASSERT_EQ(all_arrived(s.world, *s.server).size(), 1u);
+    send_to(*s.server, s.world.origin_of(s.client->local()), pattern(10));
   });
   EXPECT_EQ(report.ending, Ending::finished);
 }

@@ -6,7 +6,7 @@
 namespace twinwire::sim {
 namespace {
 
-void talk(Rig& rig) {
+void talk_over(Rig& rig) {
   const Bytes bytes(10'000);
   rig.scope.spawn("writer", [&] {
     EXPECT_TRUE(write_all(*rig.client, bytes));
@@ -20,7 +20,7 @@ TEST(SimOptions, what_only_a_kernel_has_changes_nothing) {
   WorldOptions options;
   options.seed = 17;
   const auto run = [&](const StreamOptions& dial, const ListenOptions& listen) {
-    return run_rig(options, dial, listen, talk);
+    return run_rig(options, dial, listen, talk_over);
   };
   StreamOptions stream;
   stream.no_delay = false;

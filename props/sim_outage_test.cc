@@ -10,7 +10,7 @@
 namespace twinwire::sim {
 namespace {
 
-WorldOptions with(std::string_view fault) {
+WorldOptions outage(std::string_view fault) {
   WorldOptions options;
   EXPECT_TRUE(options.faults.set(fault).has_value()) << fault;
   return options;
@@ -21,7 +21,7 @@ WorldOptions with(std::string_view fault) {
 TEST(sim_outage, bytes_that_meet_a_partition_arrive_by_a_later_retransmission) {
   // From the first byte on for 300 ms: sent again after 200 ms in vain, and after 600 ms.
   const RunReport report =
-      run_rig(with("partition@client<>server=1/1ms..301ms"), {}, {}, [](Rig& rig) {
+      run_rig(outage("partition@client<>server=1/1ms..301ms"), {}, {}, [](Rig& rig) {
         rig.sleep(2ms);
         const TimePoint sent = rig.now();
         EXPECT_TRUE(write_all(*rig.client, pattern(100)).has_value());
@@ -38,7 +38,7 @@ TEST(sim_outage, bytes_that_meet_a_partition_arrive_by_a_later_retransmission) {
 TEST(sim_outage, the_trace_tells_who_does_not_hear_whom) {
   const auto trace_of = [](std::string_view fault) {
     TraceText trace;
-    WorldOptions options = with(fault);
+    WorldOptions options = outage(fault);
     options.trace = &trace;
     expect_clean(run_rig(options, {}, {}, [](Rig& rig) {
       for (int i = 0; i < 3; ++i) {
@@ -64,7 +64,7 @@ TEST(sim_outage, the_trace_tells_who_does_not_hear_whom) {
 }
 
 TEST(sim_outage, of_several_rules_for_a_place_the_last_counts) {
-  WorldOptions options = with("partition=1/0s..3s");
+  WorldOptions options = outage("partition=1/0s..3s");
   ASSERT_TRUE(options.faults.set("partition@client<>server=0/0s..3s").has_value());
   const RunReport report =
       run_nodes(options, [](World& world, SimNetwork& server, SimNetwork& client, Scope&) {
@@ -78,7 +78,7 @@ TEST(sim_outage, of_several_rules_for_a_place_the_last_counts) {
 
 TEST(sim_outage, one_way_holds_up_one_direction_and_the_acknowledgements_of_the_other) {
   const RunReport report =
-      run_rig(with("partition_one_way@client>server=1/1ms..100ms"), {.send_buffer = 1000},
+      run_rig(outage("partition_one_way@client>server=1/1ms..100ms"), {.send_buffer = 1000},
               {.stream = {.send_buffer = 1000}}, [](Rig& rig) {
                 rig.sleep(2ms);
                 const TimePoint begun = rig.now();
@@ -100,7 +100,7 @@ TEST(sim_outage, one_way_holds_up_one_direction_and_the_acknowledgements_of_the_
 }
 
 TEST(sim_outage, an_outage_that_does_not_end_times_the_connection_out) {
-  const RunReport report = run_rig(with("isolation@server=1/1ms.."), {}, {}, [](Rig& rig) {
+  const RunReport report = run_rig(outage("isolation@server=1/1ms.."), {}, {}, [](Rig& rig) {
     rig.sleep(2ms);
     EXPECT_TRUE(write_all(*rig.client, pattern(100)).has_value());
     Bytes got;
@@ -112,7 +112,7 @@ TEST(sim_outage, an_outage_that_does_not_end_times_the_connection_out) {
 
 TEST(sim_outage, a_connect_is_tried_again_as_linux_does) {
   const RunReport report =
-      run_nodes(with("partition@client<>server=1/..1500ms"),
+      run_nodes(outage("partition@client<>server=1/..1500ms"),
                 [](World& world, SimNetwork& server, SimNetwork& client, Scope&) {
                   auto acceptor = *server.listen(server.address(port), {});
                   EXPECT_TRUE(client.dial(server.address(port), {}, {}).has_value());
@@ -122,7 +122,7 @@ TEST(sim_outage, a_connect_is_tried_again_as_linux_does) {
 }
 
 TEST(sim_outage, a_drawn_outage_ends_when_it_was_drawn_to) {
-  const RunReport report = run_rig(with("partition=0.01:50000000"), {}, {}, [](Rig& rig) {
+  const RunReport report = run_rig(outage("partition=0.01:50000000"), {}, {}, [](Rig& rig) {
     for (int i = 0; i < 2000; ++i) {
       EXPECT_TRUE(write_all(*rig.client, pattern(10)).has_value());
       Bytes got;
@@ -221,14 +221,15 @@ TEST(sim_outage, a_calendar_that_is_wrong_and_a_clock_that_is_not) {
 }
 
 TEST(sim_outage, descriptors_run_out_at_dial_and_bind) {
-  const RunReport report = run_nodes(
-      with("no_descriptors@client=1"), [](World&, SimNetwork& server, SimNetwork& client, Scope&) {
-        auto acceptor = *server.listen(server.address(port), {});
-        EXPECT_EQ(client.dial(server.address(port), {}, {}).error(),
-                  (Error{Errc::no_resources, EMFILE}));
-        EXPECT_EQ(client.bind({}, {}).error(), (Error{Errc::no_resources, EMFILE}));
-        EXPECT_TRUE(server.bind({}, {}).has_value());
-      });
+  const RunReport report =
+      run_nodes(outage("no_descriptors@client=1"),
+                [](World&, SimNetwork& server, SimNetwork& client, Scope&) {
+                  auto acceptor = *server.listen(server.address(port), {});
+                  EXPECT_EQ(client.dial(server.address(port), {}, {}).error(),
+                            (Error{Errc::no_resources, EMFILE}));
+                  EXPECT_EQ(client.bind({}, {}).error(), (Error{Errc::no_resources, EMFILE}));
+                  EXPECT_TRUE(server.bind({}, {}).has_value());
+                });
   expect_clean(report);
   EXPECT_EQ(bit(report, Site::no_descriptors), 2u);
 }

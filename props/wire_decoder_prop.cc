@@ -25,7 +25,7 @@ using props::Lender;
 using Bytes = std::vector<std::byte>;
 
 // Refuses by a pattern of bits; never more than a few times in a row.
-struct Gate final : AllocationGate {
+struct PatternGate final : AllocationGate {
   bool admit(std::size_t /*bytes*/) noexcept override {
     const bool refuse = row < 3 && (pattern >> (asked++ % 64) & 1) != 0;
     row = refuse ? row + 1 : 0;
@@ -182,7 +182,7 @@ RC_GTEST_PROP(decoder_prop, any_split_of_any_frames_yields_exactly_these_frames,
   const auto frames = frames_of(plan);
   Lender lender;
   BufferPool pool;
-  Gate gate;
+  PatternGate gate;
   gate.pattern = plan.refusals;
   pool.set_gate(&gate);
   FrameDecoder decoder(pool, plan.verify);

@@ -32,14 +32,14 @@ class WsUpgradeOver : public testing::Test {
   }
 };
 
-struct Names {
+struct UpgradeNames {
   template <class T>
   static std::string GetName(int) {
     return std::string(T::name);
   }
 };
-using Both = testing::Types<Ws, Wss>;
-TYPED_TEST_SUITE(WsUpgradeOver, Both, Names);
+using BothUpgrades = testing::Types<Ws, Wss>;
+TYPED_TEST_SUITE(WsUpgradeOver, BothUpgrades, UpgradeNames);
 
 TYPED_TEST(WsUpgradeOver, path_host_and_origin_decide_who_gets_in) {
   auto& rig = this->rig_;
