@@ -44,6 +44,8 @@ struct Brittle {
   }
 };
 
+const std::pair<std::string, std::string> as_this_tool{test_tool_variable, "minimise"};
+
 laws::Registry test_scenarios() {
   laws::Registry registry;
   registry.add<Calm>();
@@ -58,7 +60,9 @@ laws::Registry test_scenarios() {
 
 class Minimise : public testing::Test {
  protected:
-  Ended tool(const std::string& arguments) { return run_test_tool(path(), arguments); }
+  Ended tool(const std::string& arguments) {
+    return run_tool_in(path(), test_tool_path(), arguments, {as_this_tool});
+  }
   Ended real(const std::string& arguments) { return run_tool_in(path(), tool_path(), arguments); }
   const std::filesystem::path& path() const { return folder_.path(); }
 
@@ -212,7 +216,7 @@ TEST_F(Minimise, keeps_the_best_when_it_is_interrupted) {
   const std::string name = hunted("tangled");
   Process process(path(),
                   {test_tool_path(), "minimise", name, "--time", "10m", "-o", "small.capsule"},
-                  {{test_tool_variable, "minimise"}});
+                  {as_this_tool});
   ASSERT_TRUE(process.says(" s  decisions ")) << process.out() << process.err();
   process.signal(SIGINT);
   const Ended ended = process.wait();
@@ -303,7 +307,7 @@ TEST_F(Minimise, says_so_where_the_result_cannot_be_written) {
                   {"/bin/sh", "-c",
                    "(ulimit -f 0; trap '' XFSZ; exec " + test_tool_path() + " minimise " + name +
                        " -o small.capsule 2>&1; echo code $?) | cat"},
-                  {{test_tool_variable, "minimise"}});
+                  {as_this_tool});
   const Ended ended = process.wait();
   EXPECT_EQ(
       lines_with(ended.out, "twinwire: cannot write the capsule small.capsule: File too large")
@@ -343,7 +347,7 @@ TEST_F(Minimise, hunt_puts_what_it_finds_into_a_corpus_minimised) {
 
 const bool tool_is_there =
     test_tools()
-        .emplace("minimise",
+        .emplace(as_this_tool.second,
                  [](int argc, char** argv) { return cli::tool_main(argc, argv, test_scenarios()); })
         .second;
 
