@@ -161,6 +161,26 @@ class Tools(LintTest):
         self.assertEqual(self.report(tool_rules.headers, "transport/a.h", foreign), ["alone"])
         self.assertEqual(self.report(tool_rules.headers, "props/a.h", foreign), [])
 
+    def test_a_header_that_others_include_is_compiled_alone_all_the_same(self):
+        self.put("sim/a.h", HEADER + "inline std::string f() { return {}; }\n")
+        self.put("sim/b.h", HEADER + '#include <string>\n#include "sim/a.h"\n')
+        self.put("props/c.h", HEADER + '#include "sim/b.h"\nint g();\n#include "props/d.h"\n')
+        self.put("props/d.h", HEADER + "inline int h() { return g(); }\n")
+        self.put("transport/a.h", HEADER + '#include "sim/e.h"\n')  # its layer does not see it
+        self.put("sim/e.h", HEADER)
+        self.put("sim/f.h", HEADER + '#include "transport/a.h"\n')
+        found = sorted(f.file for f in tool_rules.headers(Tree(self.root)))
+        self.assertEqual(found, ["props/d.h", "sim/a.h", "transport/a.h"])
+
+    def test_headers_go_into_as_few_rows_as_can_be_each_reached_by_the_next(self):
+        reached = {"a": set(), "b": {"a"}, "c": {"a", "b"}, "d": {"a"}, "e": set()}
+        rows = tool_rules._rows(reached)
+        self.assertEqual(sorted(name for row in rows for name in row), sorted(reached))
+        self.assertEqual(len(rows), 3)
+        for row in rows:
+            for first, second in zip(row, row[1:]):
+                self.assertIn(first, reached[second])
+
     def test_clang_tidy_reports_a_use_after_move(self):
         offence = (LICENCE + "#include <string>\n#include <utility>\nstd::string f(std::string a) {\n"
                    "  std::string b = std::move(a);\n  return b + a;\n}\n")

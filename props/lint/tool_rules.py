@@ -95,33 +95,111 @@ def format_(tree):
 
 # ---- headers: each compiles alone ---------------------------------------------------------------------------------
 
+INCLUDE = re.compile(r'\s*#\s*include\s*[<"]([^">]+)[">]')
+
+
+def _first_includes(code):
+    """What a file includes before anything else stands in it, a condition for instance."""
+    found = set()
+    for line in code.splitlines():
+        match = INCLUDE.match(line)
+        if match:
+            found.add(match[1])
+        elif line.strip() and not line.startswith("#pragma"):
+            break
+    return found
+
+
+def _rows(reached):
+    """The fewest rows that hold each header once, in which each is reached by an #include of the next, and so of all
+    after it. `reached`: {header: all that it reaches}.
+
+    Before such a row's nth header the compiler has read nothing but what the nth includes by itself: that the row
+    compiles shows of every header in it that it compiles alone.
+    """
+    before, after = {}, {}
+
+    def find(header, tried):
+        for other in reached[header]:
+            if other not in tried:
+                tried.add(other)
+                if other not in after or find(after[other], tried):
+                    before[header], after[other] = other, header
+                    return True
+        return False
+
+    for header in sorted(reached, key=lambda h: (len(reached[h]), h)):
+        find(header, set())
+    rows = []
+    for last in sorted(set(reached) - set(after)):
+        row = [last]
+        while row[-1] in before:
+            row.append(before[row[-1]])
+        rows.append(row[::-1])
+    return rows
+
 
 def headers(tree, compiler="g++"):
-    def compile_alone(name):
-        # Twice, so that a missing include guard shows.
-        program = f'#include "{name}"\n#include "{name}"\n'
-        result = _run([compiler, *roots.flags(name.split("/")[0]), "-Wall", "-Wextra", "-Werror", "-fsyntax-only",
+    names = {n for n in tree.sources(*LAYERS) if n.endswith(".h")}
+    direct = {name: _first_includes(code_only(tree.text(name))) & names for name in names}
+    reached = {}
+    for name in names:
+        todo, reached[name] = [name], set()
+        while todo:
+            new = direct[todo.pop()] - reached[name]
+            reached[name] |= new
+            todo += new
+    # One that includes itself by a detour, or what its layer does not see, is in no row with others.
+    single = {name for name in names if name in reached[name] or
+              {n.split("/")[0] for n in reached[name]} - set(SEES[name.split("/")[0]])}
+    rows = _rows({name: set() if name in single else reached[name] - single for name in names})
+
+    def compile_row(row):
+        # Each twice, so that a missing include guard shows.
+        program = "".join(f'#include "{name}"\n' * 2 for name in row)
+        result = _run([compiler, *roots.flags(row[-1].split("/")[0]), "-Wall", "-Wextra", "-Werror", "-fsyntax-only",
                        "-Wno-missing-field-initializers", "-x", "c++", "-"], input=program, cwd=tree.root)
         if result.returncode == 0:
             return []
-        found = list(_diagnostics(tree, roots, result.stderr, name))
-        first = found[0] if found else Finding(name, 0, "compile", result.stderr.strip()[:500])
-        return [Finding(name, 0, "alone", f"does not compile alone: {first}")]
+        if len(row) > 1:
+            return [finding for name in row for finding in compile_row([name])]
+        found = list(_diagnostics(tree, roots, result.stderr, row[0]))
+        first = found[0] if found else Finding(row[0], 0, "compile", result.stderr.strip()[:500])
+        return [Finding(row[0], 0, "alone", f"does not compile alone: {first}")]
 
     with IncludeRoots(tree.root) as roots:
-        yield from _in_parallel(compile_alone, [n for n in tree.sources(*LAYERS) if n.endswith(".h")])
+        yield from _in_parallel(compile_row, rows)
 
 
 # ---- tidy ---------------------------------------------------------------------------------------------------------
 
 
-TIDY_GROUP = 16
+TIDY_GROUP = 36
+# Beside the layers' own: folders that are linked with each other, and so have no two names alike.
+TIDY_TOGETHER = {"props/exhaustive": "props/laws", "props/fake_kernel": "props/laws"}
+
+
+def _tidy_groups(names):
+    """Lists of files that can be one translation unit: of a layer, in props/ of a folder, where each file of props/
+    itself is an executable; of nearly equal length."""
+    together = {}
+    for name in names:
+        folder = os.path.dirname(name)
+        key = folder.split("/")[0]
+        if key == "props":
+            key = TIDY_TOGETHER.get(folder, folder) if folder != "props" else name
+        together.setdefault(key, []).append(name)
+    groups = []
+    for inside in together.values():
+        parts = -(-len(inside) // TIDY_GROUP)
+        groups += [inside[len(inside) * i // parts:len(inside) * (i + 1) // parts] for i in range(parts)]
+    return sorted(groups, key=len, reverse=True)  # the longest first, so that no processor waits for it at the end
 
 
 def tidy(tree, cache=None):
     """clang-tidy over all that ships (tests are left to the compilers).
 
-    A few files of a folder are checked as one translation unit: most of the time goes to what they include.
+    Many files are checked as one translation unit: most of the time goes to what they include.
     Those that were clean are remembered in the folder `cache` until they, any header or the configuration change.
     """
     shared = hashlib.sha256()
@@ -151,12 +229,8 @@ def tidy(tree, cache=None):
 
     tests = re.compile(r"_(test|prop|fuzz)\.cc$")
     names = [n for n in tree.sources(*LAYERS) if n.endswith(".cc") and not tests.search(n)]
-    groups = []
-    for folder in sorted({os.path.dirname(n) for n in names}):
-        inside = [n for n in names if os.path.dirname(n) == folder]
-        groups += [inside[i:i + TIDY_GROUP] for i in range(0, len(inside), TIDY_GROUP)]
     with IncludeRoots(tree.root) as roots:
-        yield from dict.fromkeys(_in_parallel(check, groups))  # a header's finding appears once
+        yield from dict.fromkeys(_in_parallel(check, _tidy_groups(names)))  # a header's finding appears once
 
 
 # ---- symbols: what the archives need and hold ------------------------------------------------------------------
