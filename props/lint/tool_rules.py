@@ -180,11 +180,14 @@ TIDY_TOGETHER = {"props/exhaustive": "props/laws", "props/fake_kernel": "props/l
 
 
 def _tidy_groups(names):
-    """Lists of files that can be one translation unit: of a layer, in props/ of a folder; of nearly equal length."""
+    """Lists of files that can be one translation unit: of a layer, in props/ of a folder, where each file of props/
+    itself is an executable; of nearly equal length."""
     together = {}
     for name in names:
         folder = os.path.dirname(name)
-        key = TIDY_TOGETHER.get(folder, folder) if folder.startswith("props") else folder.split("/")[0]
+        key = folder.split("/")[0]
+        if key == "props":
+            key = TIDY_TOGETHER.get(folder, folder) if folder != "props" else name
         together.setdefault(key, []).append(name)
     groups = []
     for inside in together.values():
