@@ -22,7 +22,8 @@ BusCluster::BusCluster(Env& env, std::size_t count, OpenClients open_clients)
       open_clients_(std::move(open_clients)),
       tls_(env.draw(4) == 1),
       all_listen_(*scheduler_) {
-  if (!env.simulated()) times.unit = std::chrono::milliseconds(100);
+  // A fifth of it is what a loaded machine may take to answer (see promptly() of the scenario).
+  if (!env.simulated()) times.unit = std::chrono::milliseconds(400);
   constexpr std::size_t queues[] = {16, 4, 256};
   queue_max_ = queues[env.draw(std::size(queues))];
   pace_us_ = 10'000 + env.draw(std::uint64_t{1} << env.draw(19));
