@@ -7,8 +7,8 @@
 #include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <algorithm>
 
+#include <algorithm>
 #include <charconv>
 #include <memory>
 #include <optional>
