@@ -208,6 +208,7 @@ double measure_shards(std::uint32_t count, const std::vector<int>& cores, const 
   if (std::sscanf(said.c_str(), "port %u", &port) != 1)
     throw Failure(ExitCode::environment, "the server said '" + said + "'");
   std::vector<std::unique_ptr<Talker>> clients;
+  clients.reserve(count);
   for (std::uint32_t i = 0; i < count; ++i)
     clients.push_back(std::make_unique<Talker>([&, i](int out) {
       stay_on(cores[i]);

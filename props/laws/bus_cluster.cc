@@ -112,6 +112,7 @@ Result<Address> BusCluster::listen(bus::Bus& bus, const Address& address, PlainA
 
 Result<void> BusCluster::join(bus::Bus& bus, PlainAuthenticator who) {
   std::vector<bus::Member> members;
+  members.reserve(nodes.size());
   for (const auto& node : nodes) members.push_back({node->id, *node->replicas});
   if (tls_) return bus::join_mesh<Tls>(bus, members, env_->dial_options<Tls>(), who);
   return bus::join_mesh<Tcp>(bus, members, env_->dial_options<Tcp>(), who);
