@@ -105,14 +105,14 @@ TEST(CliExhaust, what_makes_no_sense_is_refused) {
     expect_one_sentence(run_tool_in(folder.path(), tool_path(), arguments), 2, sentence);
 }
 
-const bool tool_is_there = test_tools()
-                               .emplace(as_fragile_tool.second,
-                                        [](int argc, char** argv) {
-                                          laws::Registry registry;
-                                          registry.add<Fragile>();
-                                          return cli::tool_main(argc, argv, registry);
-                                        })
-                               .second;
+const bool fragile_tool_is_there = test_tools()
+                                       .emplace(as_fragile_tool.second,
+                                                [](int argc, char** argv) {
+                                                  laws::Registry registry;
+                                                  registry.add<Fragile>();
+                                                  return cli::tool_main(argc, argv, registry);
+                                                })
+                                       .second;
 
 }  // namespace
 }  // namespace twinwire::props

@@ -17,17 +17,17 @@ std::string beginning_of(const std::string& transport) {
 constexpr std::size_t memory_of_half_open = memory_factor * 64 * 1024;
 #if defined(TWINWIRE_TSAN)
 // A fiber is a thread to ThreadSanitizer, which bears 8,128 of them at a time.
-constexpr std::uint64_t many = 3000;
+constexpr std::uint64_t half_open_count = 3000;
 #else
-constexpr std::uint64_t many = 10'000;
+constexpr std::uint64_t half_open_count = 10'000;
 #endif
 
 class HalfOpen : public BadInput, public ::testing::WithParamInterface<const char*> {
  protected:
   // `many` at a time, or as many as descriptors allow.
   void flood(const std::string& bytes) {
-    const std::size_t at_once = std::min<std::size_t>(many, descriptors() - 200);
-    for (std::uint64_t i = 0; i < many; ++i) {
+    const std::size_t at_once = std::min<std::size_t>(half_open_count, descriptors() - 200);
+    for (std::uint64_t i = 0; i < half_open_count; ++i) {
       if (open_.size() == at_once) hang_up();
       const int socket = connect();
       ASSERT_GE(socket, 0) << "after " << i << ": " << std::strerror(errno);
@@ -54,11 +54,11 @@ TEST_P(HalfOpen, ten_thousand_at_a_time) {
   const std::size_t before = server_->resident();
   flood(beginning_of(GetParam()));
   honest();
-  const std::size_t each = (server_->resident() - before) / many;
+  const std::size_t each = (server_->resident() - before) / half_open_count;
   EXPECT_LT(each, memory_of_half_open) << "bytes for each";
   hang_up();
-  expect_sum(many);
-  finish(many);
+  expect_sum(half_open_count);
+  finish(half_open_count);
   std::printf("%zu bytes for each\n", each);
 }
 

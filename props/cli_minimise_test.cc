@@ -345,7 +345,7 @@ TEST_F(Minimise, hunt_puts_what_it_finds_into_a_corpus_minimised) {
   EXPECT_EQ(lines_with(again.out, "is there already").size(), 1U) << again.out;
 }
 
-const bool tool_is_there =
+const bool minimise_tool_is_there =
     test_tools()
         .emplace(as_this_tool.second,
                  [](int argc, char** argv) { return cli::tool_main(argc, argv, test_scenarios()); })

@@ -17,7 +17,7 @@ namespace {
 using cli::HuntResult;
 using cli::NamedResult;
 
-HuntResult sample() {
+HuntResult sample_result() {
   HuntResult result;
   result.build = 0x0123456789abcdef;
   result.versions = {{"compiler", "g++ 12.2.0"}, {"boost", "1.81.0"}};
@@ -44,7 +44,7 @@ std::string sealed_lines(const std::string& lines) {
                      ("hash 0000000000000000\n" + lines));
 }
 
-std::string refusal(const std::string& text) {
+std::string refusal_of(const std::string& text) {
   try {
     (void)cli::decode_hunt_result(text, "it");
   } catch (const cli::Failure& failure) {
@@ -54,7 +54,7 @@ std::string refusal(const std::string& text) {
   return "accepted";
 }
 
-std::string refusal(const std::vector<NamedResult>& results) {
+std::string refusal_of(const std::vector<NamedResult>& results) {
   try {
     (void)cli::sum_of(results);
   } catch (const cli::Failure& failure) {
@@ -66,8 +66,8 @@ std::string refusal(const std::vector<NamedResult>& results) {
 
 // Two halves of one hunt.
 std::vector<NamedResult> halves() {
-  HuntResult first = sample();
-  HuntResult second = sample();
+  HuntResult first = sample_result();
+  HuntResult second = sample_result();
   first.shard = cli::Shard{1, 2};
   second.shard = cli::Shard{2, 2};
   first.ran = {part_of(first.seeds, *first.shard)};
@@ -76,7 +76,7 @@ std::vector<NamedResult> halves() {
 }
 
 TEST(HuntResult, comes_out_as_it_went_in) {
-  const HuntResult in = sample();
+  const HuntResult in = sample_result();
   const HuntResult out = cli::decode_hunt_result(encode(in), "it");
   EXPECT_EQ(encode(out), encode(in));
   EXPECT_EQ(out.spec.arguments(), in.spec.arguments());
@@ -95,20 +95,20 @@ TEST(HuntResult, comes_out_as_it_went_in) {
 }
 
 TEST(HuntResult, cut_anywhere_or_with_any_byte_changed_it_is_refused) {
-  const std::string text = encode(sample());
+  const std::string text = encode(sample_result());
   for (std::size_t i = 0; i < text.size(); ++i) {
-    EXPECT_NE(refusal(text.substr(0, i)), "accepted") << i;
+    EXPECT_NE(refusal_of(text.substr(0, i)), "accepted") << i;
     std::string damaged = text;
     damaged[i] = static_cast<char>(damaged[i] ^ 1);
-    EXPECT_NE(refusal(damaged), "accepted") << i;
+    EXPECT_NE(refusal_of(damaged), "accepted") << i;
   }
 }
 
 TEST(HuntResult, what_makes_no_sense_is_named) {
-  EXPECT_EQ(refusal(sealed_lines("")), "accepted");
-  EXPECT_EQ(refusal("twinwire-capsule 1\n"),
+  EXPECT_EQ(refusal_of(sealed_lines("")), "accepted");
+  EXPECT_EQ(refusal_of("twinwire-capsule 1\n"),
             "it is no result of a hunt: it does not begin with 'twinwire-hunt'");
-  EXPECT_EQ(refusal("twinwire-hunt 2\n"),
+  EXPECT_EQ(refusal_of("twinwire-hunt 2\n"),
             "the result of a hunt it has format 2, and this build reads format 1 only");
   const std::pair<const char*, const char*> lines[] = {
       {"colour blue\n", "line 6 is not known to format 1"},
@@ -129,9 +129,9 @@ TEST(HuntResult, what_makes_no_sense_is_named) {
       {"detail of nothing\n", "comes before any failure"},
   };
   for (const auto& [line, said] : lines)
-    EXPECT_NE(refusal(sealed_lines(line)).find(said), std::string::npos)
-        << line << refusal(sealed_lines(line));
-  EXPECT_EQ(refusal(cli::sealed("twinwire-hunt 1\nscenario traffic\n")),
+    EXPECT_NE(refusal_of(sealed_lines(line)).find(said), std::string::npos)
+        << line << refusal_of(sealed_lines(line));
+  EXPECT_EQ(refusal_of(cli::sealed("twinwire-hunt 1\nscenario traffic\n")),
             "the result of a hunt it has no line 'transport'");
 }
 
@@ -143,7 +143,7 @@ TEST(HuntResult, a_counter_that_nobody_here_knows_is_added_up_all_the_same) {
   EXPECT_EQ(again.counters, sum.counters);
   auto results = halves();
   results[1].result.counters["what.comes.later"].pop_back();
-  EXPECT_EQ(refusal(results),
+  EXPECT_EQ(refusal_of(results),
             "the result of a hunt second.hunt counts 'what.comes.later' in another way than those "
             "before it");
 }
@@ -161,11 +161,11 @@ TEST(HuntResult, faults_go_into_counters_and_come_back) {
 }
 
 TEST(HuntResult, what_is_not_of_one_hunt_is_not_added) {
-  EXPECT_EQ(refusal(halves()), "accepted");
+  EXPECT_EQ(refusal_of(halves()), "accepted");
   const auto with = [&](auto change) {
     auto results = halves();
     change(results[1].result);
-    return refusal(results);
+    return refusal_of(results);
   };
   EXPECT_EQ(with([](HuntResult& r) { r.build = 1; }),
             "first.hunt and second.hunt are not of one hunt: the build is 0123456789abcdef there, "
@@ -186,7 +186,7 @@ TEST(HuntResult, what_is_not_of_one_hunt_is_not_added) {
 TEST(HuntResult, a_seed_that_ran_in_both_is_named) {
   auto results = halves();
   results[1].result.ran = {{20261126000040, 20}};
-  EXPECT_EQ(refusal(results),
+  EXPECT_EQ(refusal_of(results),
             "first.hunt and second.hunt both ran the seeds 20261126000040 to 20261126000049: give "
             "each shard once");
 }
@@ -207,7 +207,7 @@ TEST(HuntResult, the_capsule_is_that_of_the_lowest_seed) {
 TEST(HuntResult, a_shard_that_ended_early_says_why_and_whole_ones_between_are_named) {
   std::vector<NamedResult> results;
   for (const std::uint64_t index : {1, 4}) {
-    HuntResult result = sample();
+    HuntResult result = sample_result();
     result.shard = cli::Shard{index, 5};
     result.ran = {part_of(result.seeds, *result.shard)};
     result.ended.clear();
@@ -239,7 +239,7 @@ TEST(HuntResult, a_full_disk_leaves_the_file_before_as_it_was) {
   ::setrlimit(RLIMIT_FSIZE, &small);
   std::string said;
   try {
-    cli::write_whole_file(path, encode(sample()), "result of the hunt");
+    cli::write_whole_file(path, encode(sample_result()), "result of the hunt");
   } catch (const cli::Failure& failure) {
     EXPECT_EQ(failure.code(), cli::ExitCode::environment);
     said = failure.what();

@@ -24,7 +24,7 @@ using std::chrono::seconds;
 
 using Words = std::vector<std::string>;
 
-struct Rig {
+struct RefusedRig {
   StackPool stacks;
   sim::World world{{}, stacks};
   sim::SimNetwork& server = world.add_node("server");
@@ -81,7 +81,7 @@ TlsOptions listening(bool mutual = false) {
 
 // What a TLS listener says of a dialer of that configuration.
 Words of_dialer(const TlsOptions& listening, const std::function<void(TlsConfig&)>& spoil) {
-  Rig rig;
+  RefusedRig rig;
   TlsOptions dialing;
   dialing.tls.credentials = credentials({}, test_certificates().authority);
   dialing.tls.server_name = laws::test_server_name;
@@ -95,7 +95,7 @@ Words of_dialer(const TlsOptions& listening, const std::function<void(TlsConfig&
 }
 
 TEST(Refused, a_client_that_speaks_no_tls) {
-  Rig rig;
+  RefusedRig rig;
   EXPECT_EQ(rig.words<Tls>(listening(),
                            [&](const Address& address) {
                              rig.send(address, "GET / HTTP/1.1\r\n\r\n");
@@ -105,7 +105,7 @@ TEST(Refused, a_client_that_speaks_no_tls) {
 }
 
 TEST(Refused, a_client_that_is_mute_or_goes_away) {
-  Rig rig;
+  RefusedRig rig;
   EXPECT_EQ(rig.words<Tls>(listening(),
                            [&](const Address& address) {
                              auto mute = rig.client.dial(address, {}, rig.in(seconds(1)));
@@ -116,7 +116,7 @@ TEST(Refused, a_client_that_is_mute_or_goes_away) {
 }
 
 TEST(Refused, the_oldest_of_many_make_room) {
-  Rig rig;
+  RefusedRig rig;
   TlsOptions options = listening();
   options.accept.handshakes_max = 2;
   EXPECT_EQ(rig.words<Tls>(options,
@@ -170,7 +170,7 @@ TEST(Refused, no_common_protocol_and_no_common_version) {
 }
 
 TEST(Refused, a_first_message_that_is_none) {
-  Rig rig;
+  RefusedRig rig;
   ConnOptions options;
   options.accept_after_first_message = true;
   EXPECT_EQ(rig.words<Tcp>(options,
@@ -186,7 +186,7 @@ TEST(Refused, a_first_message_that_is_none) {
 
 // By the same door, without a word of its own.
 TEST(Refused, a_websocket_client_that_is_mute) {
-  Rig rig;
+  RefusedRig rig;
   EXPECT_EQ(rig.words<Ws>({},
                           [&](const Address& address) {
                             auto mute = rig.client.dial(address, {}, rig.in(seconds(1)));
@@ -209,7 +209,7 @@ QuicOptions quic_dialing() {
   return options;
 }
 Words quic_words(const QuicOptions& server, const QuicOptions& client) {
-  Rig rig;
+  RefusedRig rig;
   return rig.words<Quic>(server, [&](const Address& address) {
     auto conn = Quic::dial(rig.client, address, client, rig.in(seconds(5)));
     rig.sleep(seconds(1));
@@ -239,7 +239,7 @@ TEST(Refused, quic_clients_that_trust_another_authority_or_speak_another_protoco
 TEST(Refused, quic_clients_that_say_nothing) {
   QuicOptions server = quic_listening();
   server.accept_after_first_message = true;
-  Rig rig;
+  RefusedRig rig;
   const Words words = rig.words<Quic>(server, [&](const Address& address) {
     auto leaves = Quic::dial(rig.client, address, quic_dialing(), rig.in(seconds(5)));
     ASSERT_TRUE(leaves.has_value());
@@ -258,7 +258,7 @@ TEST(Refused, quic_clients_that_make_room_or_begin_with_too_much) {
   server.accept_after_first_message = true;
   server.accept.handshakes_max = 2;
   server.first_message_max = 300;
-  Rig rig;
+  RefusedRig rig;
   const Words words = rig.words<Quic>(server, [&](const Address& address) {
     std::vector<Result<QuicConn>> mute;
     for (int i = 0; i < 4; ++i) {
@@ -281,7 +281,7 @@ TEST(Refused, quic_clients_that_make_room_or_begin_with_too_much) {
 }
 
 TEST(Refused, nobody_is_told_once_the_listener_over_quic_has_gone) {
-  Rig rig;
+  RefusedRig rig;
   int calls = 0;
   QuicOptions options = quic_listening();
   options.accept_after_first_message = true;
@@ -301,7 +301,7 @@ TEST(Refused, nobody_is_told_once_the_listener_over_quic_has_gone) {
 }
 
 TEST(Refused, nobody_is_told_once_the_listener_has_gone) {
-  Rig rig;
+  RefusedRig rig;
   int calls = 0;
   TlsOptions options = listening();
   options.accept.on_refused = [&](const Address&, std::string_view) { ++calls; };

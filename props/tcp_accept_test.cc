@@ -15,7 +15,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-struct Rig {
+struct AcceptRig {
   StackPool stacks;
   sim::World world{{}, stacks};
   sim::SimNetwork& server = world.add_node("server");
@@ -49,7 +49,7 @@ ConnOptions greeted() {
 }
 
 TEST(TcpAccept, handshakes_that_ended_make_room_without_evicting_anybody) {
-  Rig rig;
+  AcceptRig rig;
   rig.run([&](Scope& scope) {
     ConnOptions options = greeted();
     options.accept.handshakes_max = 2;
@@ -69,7 +69,7 @@ TEST(TcpAccept, handshakes_that_ended_make_room_without_evicting_anybody) {
 }
 
 TEST(TcpAccept, a_mute_peer_is_dropped_when_its_time_is_over_and_not_later) {
-  Rig rig;
+  AcceptRig rig;
   rig.run([&](Scope& scope) {
     ConnOptions options = greeted();
     options.accept.handshake_timeout = seconds(3);
@@ -87,7 +87,7 @@ TEST(TcpAccept, a_mute_peer_is_dropped_when_its_time_is_over_and_not_later) {
 }
 
 TEST(TcpAccept, the_bound_on_handshakes_is_the_number_that_was_given) {
-  Rig rig;
+  AcceptRig rig;
   rig.run([&](Scope& scope) {
     ConnOptions options = greeted();
     options.accept.handshakes_max = 3;
@@ -103,7 +103,7 @@ TEST(TcpAccept, the_bound_on_handshakes_is_the_number_that_was_given) {
 }
 
 TEST(TcpAccept, connections_that_nobody_accepts_stay_in_the_backlog_beyond_ready_max) {
-  Rig rig;
+  AcceptRig rig;
   rig.run([&](Scope& scope) {
     ConnOptions options;
     options.accept.ready_max = 3;
@@ -125,7 +125,7 @@ TEST(TcpAccept, connections_that_nobody_accepts_stay_in_the_backlog_beyond_ready
 }
 
 TEST(TcpAccept, the_end_of_the_background_scope_ends_accept) {
-  Rig rig;
+  AcceptRig rig;
   rig.run([&](Scope& scope) {
     std::optional<Error> error;
     run_scope(scope.scheduler(), [&](Scope& acceptors) {
@@ -146,7 +146,7 @@ TEST(TcpAccept, the_end_of_the_background_scope_ends_accept) {
 }
 
 TEST(TcpAccept, destroying_the_listener_resets_unfinished_handshakes_at_once) {
-  Rig rig;
+  AcceptRig rig;
   rig.run([&](Scope& scope) {
     run_scope(scope.scheduler(), [&](Scope& background) {
       std::optional<FramedListener> listener(
@@ -163,7 +163,7 @@ TEST(TcpAccept, destroying_the_listener_resets_unfinished_handshakes_at_once) {
 }
 
 TEST(TcpAccept, the_first_message_obeys_the_readers_maximum_and_invalid_is_final) {
-  Rig rig;
+  AcceptRig rig;
   rig.run([&](Scope& scope) {
     auto listener = Tcp::listen(rig.server, scope, rig.server.address(), greeted());
     auto conn = rig.dial(listener->local());
@@ -189,7 +189,7 @@ TEST(FramedReader, no_resources_is_not_final) {
     bool admit(std::size_t bytes) noexcept override { return open || bytes < 20'000; }
     bool open = true;
   } gate;
-  Rig rig;
+  AcceptRig rig;
   rig.run([&](Scope& scope) {
     auto listener = Tcp::listen(rig.server, scope, rig.server.address(), {});
     auto conn = rig.dial(listener->local());

@@ -29,16 +29,16 @@ std::uint64_t seeds() {
   return count;
 }
 
-struct Cell {
+struct Pairing {
   std::size_t transport;
   std::string_view scenario;
 
-  friend auto operator<=>(const Cell&, const Cell&) = default;
-  friend void PrintTo(const Cell& cell, std::ostream* out) { *out << cell.scenario; }
+  friend auto operator<=>(const Pairing&, const Pairing&) = default;
+  friend void PrintTo(const Pairing& cell, std::ostream* out) { *out << cell.scenario; }
 };
 
 // Every byte that a reader's kernel got is in the hash, and when.
-std::uint64_t hash_of(const Cell& cell, std::uint64_t seed, StackPool& stacks,
+std::uint64_t hash_of(const Pairing& cell, std::uint64_t seed, StackPool& stacks,
                       sim::Pause* pause = nullptr) {
   static const Registry registry = built_in_scenarios();
   WorldRun run;
@@ -53,8 +53,8 @@ std::uint64_t hash_of(const Cell& cell, std::uint64_t seed, StackPool& stacks,
 
 using Hashes = std::vector<std::uint64_t>;
 
-const Hashes& forward(const Cell& cell) {
-  static std::map<Cell, Hashes> known;
+const Hashes& forward(const Pairing& cell) {
+  static std::map<Pairing, Hashes> known;
   Hashes& hashes = known[cell];
   StackPool stacks;
   for (std::uint64_t seed = hashes.size(); seed < seeds(); ++seed)
@@ -62,7 +62,7 @@ const Hashes& forward(const Cell& cell) {
   return hashes;
 }
 
-class Determinism : public testing::TestWithParam<Cell> {};
+class Determinism : public testing::TestWithParam<Pairing> {};
 
 TEST_P(Determinism, a_second_run_changes_no_byte) {
   StackPool stacks;
@@ -135,18 +135,19 @@ TEST_P(Determinism, worlds_on_four_threads_change_no_byte) {
   EXPECT_EQ(hashes, expected);
 }
 
-std::vector<Cell> cells() {
-  std::vector<Cell> all;
+std::vector<Pairing> pairings() {
+  std::vector<Pairing> all;
   for (std::size_t transport = 0; transport < transport_count; ++transport)
     for (const std::string_view scenario : {"traffic", "farewell"})
       all.push_back({transport, scenario});
   return all;
 }
 
-INSTANTIATE_TEST_SUITE_P(Each, Determinism, testing::ValuesIn(cells()), [](const auto& instance) {
-  return std::string(transport_names()[instance.param.transport]) + "_" +
-         std::string(instance.param.scenario);
-});
+INSTANTIATE_TEST_SUITE_P(Each, Determinism, testing::ValuesIn(pairings()),
+                         [](const auto& instance) {
+                           return std::string(transport_names()[instance.param.transport]) + "_" +
+                                  std::string(instance.param.scenario);
+                         });
 
 using Environment = std::vector<std::pair<std::string, std::string>>;
 
