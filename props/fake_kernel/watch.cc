@@ -47,8 +47,10 @@ class Call {
     }
     const TimePoint since =
         std::min(file_->ready_since[static_cast<std::size_t>(direction_)], there_since);
-    // A read may wait for a buffer to come back as long as all are lent out.
-    const TimePoint could = std::max({began_, since, kernel_->starved_until(*core_)});
+    // A read may wait for a buffer to come back as long as all are lent out: now, or until the ring last slept.
+    const bool starved = core_->receive_buffers().lent() >= core_->options().receive_buffers_max;
+    const TimePoint could =
+        starved ? now : std::max({began_, since, kernel_->starved_until(*core_)});
     if (since != TimePoint::never() && !explained && now - could > sleep_max)
       violate("ring_progress", "waited, though it could have gone on");
   }
