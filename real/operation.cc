@@ -157,11 +157,10 @@ void Operations::queue(OperationId id, const io_uring_sqe& request, bool is_canc
   }
   TWINWIRE_CHECK(queue_.size() < queue_.capacity(), "more is queued than there are operations");
   queue_.push_back({id, is_cancel, request});
-  any_queued_ = true;
 }
 
 bool Operations::submit_queued() noexcept {
-  if (!any_queued_) return true;
+  if (!any_queued()) return true;
   for (; queue_head_ != queue_.size(); ++queue_head_) {
     const Queued& next = queue_[queue_head_];
     // What ended meanwhile needs no cancel.
@@ -170,7 +169,6 @@ bool Operations::submit_queued() noexcept {
   }
   queue_.clear();
   queue_head_ = 0;
-  any_queued_ = false;
   return true;
 }
 

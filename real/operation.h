@@ -101,7 +101,7 @@ class Operations {
   }
 
   std::size_t in_flight() const noexcept { return in_flight_; }
-  bool any_queued() const noexcept { return any_queued_; }
+  bool any_queued() const noexcept { return !queue_.empty(); }  // it is cleared with its last
   Kernel& kernel() const noexcept { return kernel_->kernel(); }
 
  private:
@@ -158,7 +158,6 @@ class Operations {
   std::vector<Queued>
       queue_;  // from queue_head_ on; capacity for two of each slot, so it never has to grow
   std::size_t queue_head_ = 0;
-  bool any_queued_ = false;
 };
 
 }  // namespace twinwire::real

@@ -53,7 +53,6 @@ class Merged {
   }
   // Valid as long as this and what it was made of.
   const msghdr& message() const noexcept { return message_; }
-  msghdr& message() noexcept { return message_; }
 
  private:
   // How many they come to; 0: more than there is room for.
@@ -143,7 +142,7 @@ std::optional<Result<std::size_t>> RingStream::write_directly(std::span<const io
 
 Result<std::size_t> RingStream::write_pieces(std::span<const iovec> pieces, std::size_t total,
                                              bool zero_copy, Deadline deadline) {
-  Merged merged(pieces);
+  const Merged merged(pieces);
   io_uring_sqe request{};
   ::io_uring_prep_sendmsg(&request, socket_->fd(), &merged.message(), send_flags);
   if (!zero_copy) return submit(request, total, deadline);
