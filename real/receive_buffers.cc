@@ -99,7 +99,7 @@ void ReceiveBuffers::reclaim(Block* block) noexcept {
   free_.push_back(static_cast<std::uint16_t>(block->tag));
   if (PLANT(ring_buffer_given_twice)) free_.push_back(static_cast<std::uint16_t>(block->tag));
   if (PLANT(ring_buffer_wakes_nobody)) return;
-  if (!waiters_.empty()) waiters_.wake_one(*scheduler_);
+  pass_on();
 }
 
 bool ReceiveBuffers::share(Block* block) noexcept {
@@ -140,7 +140,9 @@ bool ReceiveBuffers::begin_multishot() noexcept {
 
 Block* ReceiveBuffers::end_receive(std::uint32_t flags) noexcept {
   --receives_;
-  return picked(flags);
+  Block* const block = picked(flags);
+  if (block == nullptr) pass_on();  // what was provided for this receive is another's now
+  return block;
 }
 
 Block* ReceiveBuffers::picked(std::uint32_t flags) noexcept {

@@ -65,6 +65,11 @@ class ReceiveBuffers final : public BlockOwner, public CompletionHandler {
     scheduler_ = &scheduler;
     return waiters_.wait(scheduler, deadline, "a receive buffer to come back");
   }
+  // For whoever was woken from wait() and takes no buffer: the next in the row may.
+  void pass_on() noexcept {
+    if ((!free_.empty() || in_ring_ > receives_) && !waiters_.empty())
+      waiters_.wake_one(*scheduler_);
+  }
   void reclaim(Block* block) noexcept override;
   // Yes while fewer than shared_max are out that were shared; never of more than a quarter of all.
   bool share(Block* block) noexcept override;

@@ -166,8 +166,12 @@ Result<void> StreamReceiver::wait_for_buffer(Deadline deadline) {
   if (const auto refused = scheduler.refuses(deadline)) return *refused;
   ++core_->count().buffers_short;
   reader_ = &scheduler.current();
-  const Wake wake = core_->receive_buffers().wait(scheduler, deadline);
-  if (socket->aborted()) return Errc::broken;
+  ReceiveBuffers& buffers = core_->receive_buffers();
+  const Wake wake = buffers.wait(scheduler, deadline);
+  if (socket->aborted()) {
+    buffers.pass_on();
+    return Errc::broken;
+  }
   reader_ = nullptr;
   if (wake != Wake::ready) return to_errc(wake);
   return {};
