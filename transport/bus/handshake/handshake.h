@@ -60,6 +60,18 @@ Result<ReplicaPeer> run_handshake(HandshakeCore& core, Network& network, R& read
   }
 }
 
+template <MessageReader R, MessageWriter W>
+Result<ReplicaPeer> authenticate_as(HandshakeRole role, Network& network, R& reader, W& writer,
+                                    const HandshakeOptions& options,
+                                    std::span<const std::byte> channel_binding, Deadline deadline,
+                                    Rejection* why) {
+  const HandshakeNonce nonce = draw_nonce(network.random());
+  HandshakeCore core(role, options, channel_binding, nonce, network.clock().unix_now_ns());
+  auto peer = run_handshake(core, network, reader, writer, options, deadline);
+  if (why != nullptr) *why = core.rejection();
+  return peer;
+}
+
 // The side that dialed.
 //
 // Promise    Success: the peer has the key, is options.peer_id, is the other end of this channel, answered just now,
@@ -79,12 +91,8 @@ Result<ReplicaPeer> authenticate_dialer(Network& network, R& reader, W& writer,
                                         const HandshakeOptions& options,
                                         std::span<const std::byte> channel_binding,
                                         Deadline deadline, Rejection* why = nullptr) {
-  const HandshakeNonce nonce = draw_nonce(network.random());
-  HandshakeCore core(HandshakeRole::dialer, options, channel_binding, nonce,
-                     network.clock().unix_now_ns());
-  auto peer = run_handshake(core, network, reader, writer, options, deadline);
-  if (why != nullptr) *why = core.rejection();
-  return peer;
+  return authenticate_as(HandshakeRole::dialer, network, reader, writer, options, channel_binding,
+                         deadline, why);
 }
 
 // The side that accepted.
@@ -103,12 +111,8 @@ Result<ReplicaPeer> authenticate_acceptor(Network& network, R& reader, W& writer
                                           const HandshakeOptions& options,
                                           std::span<const std::byte> channel_binding,
                                           Deadline deadline, Rejection* why = nullptr) {
-  const HandshakeNonce nonce = draw_nonce(network.random());
-  HandshakeCore core(HandshakeRole::acceptor, options, channel_binding, nonce,
-                     network.clock().unix_now_ns());
-  auto peer = run_handshake(core, network, reader, writer, options, deadline);
-  if (why != nullptr) *why = core.rejection();
-  return peer;
+  return authenticate_as(HandshakeRole::acceptor, network, reader, writer, options, channel_binding,
+                         deadline, why);
 }
 
 // The same as one value, for whoever makes connections and hands each to be authenticated: the bus.
