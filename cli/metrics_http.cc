@@ -28,6 +28,7 @@ std::string refuse(unsigned status, bool head_only) {
   std::string body(status == 404   ? "there is only /metrics here\n"
                    : status == 405 ? "there is only GET here\n"
                    : status == 431 ? "that head is too large\n"
+                   : status == 503 ? "a shard did not say in time what it counted\n"
                                    : "that is no request\n");
   return response(status, "text/plain; charset=utf-8", body, head_only);
 }
@@ -36,7 +37,8 @@ std::string refuse(unsigned status, bool head_only) {
 
 std::string refuse_metrics(unsigned status) { return refuse(status, false); }
 
-std::string answer_metrics(std::string_view head, const std::function<std::string()>& metrics) {
+std::string answer_metrics(std::string_view head,
+                           const std::function<Result<std::string>()>& metrics) {
   http::request_parser<http::empty_body> parser;
   parser.header_limit(metrics_head_max + 1);
   parser.eager(false);
@@ -50,7 +52,9 @@ std::string answer_metrics(std::string_view head, const std::function<std::strin
   if (!head_only && request.method() != http::verb::get) return refuse(405, false);
   const std::string_view target(request.target().data(), request.target().size());
   if (target.substr(0, target.find('?')) != "/metrics") return refuse(404, head_only);
-  return response(200, real::PrometheusText::content_type, metrics(), head_only);
+  const auto text = metrics();
+  if (!text) return refuse(503, head_only);
+  return response(200, real::PrometheusText::content_type, *text, head_only);
 }
 
 }  // namespace twinwire::cli

@@ -36,7 +36,7 @@ void end(ByteStream& stream, Deadline deadline) {
   }
 }
 
-Result<void> converse(ByteStream& stream, const std::function<std::string()>& metrics,
+Result<void> converse(ByteStream& stream, const std::function<Result<std::string>()>& metrics,
                       Deadline deadline) {
   const auto head = read_head(stream, deadline);
   if (!head && head.error() != Errc::too_large) return head.error();
@@ -51,7 +51,7 @@ Result<void> converse(ByteStream& stream, const std::function<std::string()>& me
 
 Result<MetricsServer> MetricsServer::start(Network& network, Scope& background,
                                            const Address& address,
-                                           std::function<std::string()> metrics) {
+                                           std::function<Result<std::string>()> metrics) {
   auto acceptor = network.listen(address, {.backlog = static_cast<int>(at_once_max)});
   if (!acceptor) return acceptor.error();
   AcceptOptions options;

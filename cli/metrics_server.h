@@ -19,10 +19,10 @@ class MetricsServer {
   static constexpr std::size_t at_once_max = 16;
 
   // Answers in fibers of `background` until that is canceled or this is gone. `metrics` makes the text; it is called
-  // in a fiber and does not suspend.
+  // in a fiber, and may suspend.
   // Errors     as Network::listen
   static Result<MetricsServer> start(Network& network, Scope& background, const Address& address,
-                                     std::function<std::string()> metrics);
+                                     std::function<Result<std::string>()> metrics);
 
   Address local() const noexcept { return stage_.local(); }
 

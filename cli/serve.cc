@@ -70,18 +70,22 @@ void accept_all(Network& network, typename T::Listener& listener, Scope& session
 
 // Where the metrics are read, if anywhere.
 struct MetricsPlace {
-  const Endpoint* endpoint;  // nullptr: nowhere
-  Network* network;
+  const Endpoint* endpoint = nullptr;  // nullptr: nowhere
+  Network* network = nullptr;
+  std::function<Result<std::vector<ServeSample>>()> samples;  // of every shard
 };
 
 // Throws Failure: where nobody could listen.
 std::optional<MetricsServer> start_metrics(real::Ring& ring, const MetricsPlace& place,
-                                           Scope& background, const ServeState& state,
-                                           std::string_view transport) {
+                                           Scope& background, std::string_view transport) {
   if (place.endpoint == nullptr) return std::nullopt;
-  auto server = MetricsServer::start(
-      *place.network, background, place.endpoint->address,
-      [&ring, &state, transport] { return serve_metrics(ring, state, transport); });
+  auto server =
+      MetricsServer::start(*place.network, background, place.endpoint->address,
+                           [&place, mode = ring.mode(), transport]() -> Result<std::string> {
+                             const auto samples = place.samples();
+                             if (!samples) return samples.error();
+                             return serve_metrics(*samples, mode, transport);
+                           });
   if (!server)
     throw Failure(ExitCode::environment, explain_listen(*place.endpoint, {}, server.error()));
   return std::move(*server);
@@ -123,7 +127,7 @@ void serve_until_told(const ServePlace& place, typename T::Options options) {
     if (!listener)
       throw Failure(ExitCode::environment,
                     explain_listen(endpoint, *place.sockets, listener.error()));
-    const auto metrics = start_metrics(*place.ring, place.metrics, background, state, T::name);
+    const auto metrics = start_metrics(*place.ring, place.metrics, background, T::name);
     place.on_listening(listener->local());
     if (metrics && place.metrics.endpoint->unix_name)
       std::printf("metrics at /metrics on %s\n", place.metrics.endpoint->text.c_str());
@@ -201,13 +205,16 @@ struct ServePart {
 template <Transport T>
 class ShardedServe {
  public:
-  ShardedServe(const ServeArguments& arguments, const Endpoint& endpoint, Duration timeout)
+  ShardedServe(const ServeArguments& arguments, const Endpoint& endpoint,
+               const std::optional<Endpoint>& metrics, Duration timeout)
       : arguments_(&arguments),
+        metrics_(metrics),
         timeout_(timeout),
         parts_(arguments.shards),
         states_(arguments.shards) {
     parts_.front().endpoint = endpoint;
     parts_.front().may_listen = true;
+    for (ServeState& state : states_) state.measure = metrics.has_value();
   }
 
   void operator()(real::Shard& shard) {
@@ -219,6 +226,8 @@ class ShardedServe {
     if (shard.index() == 0) signals.emplace(signals_of(shard.ring()));
     if (!mine.wait(Deadline::never(), [&] { return mine.may_listen; })) return;
     std::size_t stops_seen = 0;
+    Networks networks(shard.ring());
+    ServeSamples samples(shard, states_);
     ServePlace place{&shard.ring(),
                      &shard.network(),
                      &mine.endpoint,
@@ -228,6 +237,8 @@ class ShardedServe {
                      {},
                      {}};
     if (shard.index() == 0) {
+      if (metrics_)
+        place.metrics = {&*metrics_, &networks.to(*metrics_), [&] { return samples.gather(); }};
       place.on_listening = [&](const Address& local) { listen_too(shard, local); };
       place.wait_for_end = [&](Deadline deadline) {
         auto signal = wait_for(*signals, deadline);
@@ -275,6 +286,7 @@ class ShardedServe {
   }
 
   const ServeArguments* arguments_;
+  std::optional<Endpoint> metrics_;
   Duration timeout_;
   std::vector<ServePart> parts_;
   std::vector<ServeState> states_;
@@ -292,17 +304,18 @@ void add(ServeTotals& sum, const ServeTotals& one) {
 
 template <Transport T>
 ServeTotals serve_by_shards(const ServeArguments& arguments, const Endpoint& endpoint,
-                            Duration timeout) {
+                            const std::optional<Endpoint>& metrics, Duration timeout) {
   // Each thread inherits it; the first waits for them.
   sigset_t signals;
   ::sigemptyset(&signals);
   ::sigaddset(&signals, SIGINT);
   ::sigaddset(&signals, SIGTERM);
   (void)::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  ShardedServe<T> serving(arguments, endpoint, timeout);
+  ShardedServe<T> serving(arguments, endpoint, metrics, timeout);
   real::ShardsOptions options;
   options.count = arguments.shards;
   options.ring = as_forced({});
+  options.ring.measure_turns = metrics.has_value();
   options.pin = true;
   auto shards = real::Shards::start(options, [&](real::Shard& shard) { serving(shard); });
   if (!shards) throw Failure(ExitCode::environment, real::explain_no_ring(shards.error()));
@@ -318,8 +331,6 @@ void require_shardable(const ServeArguments& options, const Endpoint& endpoint,
   if (options.shards == 1) return;
   if (endpoint.unix_name || runs_over_datagrams)
     bad_usage("--shards shares a TCP port (SO_REUSEPORT): not for unix: or quic");
-  if (!options.metrics.empty())
-    bad_usage("--metrics tells of one shard: leave it out, or --shards");
 }
 
 template <Transport T>
@@ -338,7 +349,8 @@ ServeTotals serve_alone(const ServeArguments& arguments, const Endpoint& endpoin
       ring.get(),
       &network,
       &endpoint,
-      {metrics ? &*metrics : nullptr, metrics ? &networks.to(*metrics) : nullptr},
+      {metrics ? &*metrics : nullptr, metrics ? &networks.to(*metrics) : nullptr,
+       [&]() -> Result<std::vector<ServeSample>> { return std::vector{sample(*ring, state, 0)}; }},
       &arguments.sockets,
       &state,
       [&](const Address& local) { print_serving(T::name, endpoint, local); },
@@ -379,8 +391,9 @@ ExitCode serve(const ServeArguments& options) {
   with_transport(transport, [&]<class T>() {
     require_streams(endpoint, T::name, over_datagrams<T>, options.sockets);
     require_shardable(options, endpoint, over_datagrams<T>);
-    totals = options.shards == 1 ? serve_alone<T>(options, endpoint, metrics, *handshake_timeout)
-                                 : serve_by_shards<T>(options, endpoint, *handshake_timeout);
+    totals = options.shards == 1
+                 ? serve_alone<T>(options, endpoint, metrics, *handshake_timeout)
+                 : serve_by_shards<T>(options, endpoint, metrics, *handshake_timeout);
   });
   print_totals(totals);
   if (totals.damaged != 0) return ExitCode::law_broken;

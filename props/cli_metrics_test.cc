@@ -51,11 +51,11 @@ class Plain {
 
 class CliMetrics : public ::testing::Test {
  protected:
-  void start(const std::string& transport = "tcp") {
+  void start(const std::string& transport = "tcp", const std::string& shards = "1") {
     server_ = std::make_unique<Process>(
         folder_.path(),
         std::vector<std::string>{tool_path(), "serve", "--listen", "127.0.0.1:0", "--metrics",
-                                 "127.0.0.1:0", "--transport", transport});
+                                 "127.0.0.1:0", "--transport", transport, "--shards", shards});
     ASSERT_TRUE(server_->says("/metrics")) << server_->err();
     const std::string out = server_->out();
     const std::size_t at = out.find("127.0.0.1:");
@@ -90,7 +90,9 @@ class CliMetrics : public ::testing::Test {
     for (const std::string& error : text.errors()) ADD_FAILURE() << error;
     return text;
   }
-  static std::string shard(const std::string& name) { return name + "{shard=\"0\"}"; }
+  static std::string shard(const std::string& name, int number = 0) {
+    return name + "{shard=\"" + std::to_string(number) + "\"}";
+  }
 
   TemporaryFolder folder_;
   std::unique_ptr<Process> server_;
@@ -127,6 +129,34 @@ TEST_F(CliMetrics, they_say_what_load_sent) {
   EXPECT_TRUE(after.has("twinwire_info{transport=\"tcp\",ring_mode=\"deferred\"}") ||
               after.has("twinwire_info{transport=\"tcp\",ring_mode=\"cooperative\"}") ||
               after.has("twinwire_info{transport=\"tcp\",ring_mode=\"plain\"}"));
+  server_->signal(SIGINT);
+  EXPECT_EQ(server_->wait().exit_code, 0);
+}
+
+TEST_F(CliMetrics, shards_are_told_apart_and_add_up) {
+  constexpr int shards = 3;
+  start("tcp", std::to_string(shards));
+  const Ended load = this->load("--messages 12000 --connections 48 --size 700 --batch 100");
+  ASSERT_EQ(load.exit_code, 0) << load.out << load.err;
+  const MetricsText text = scrape();
+  double messages = 0;
+  double accepted = 0;
+  int busy = 0;
+  for (int i = 0; i < shards; ++i) {
+    messages += text.at(shard("twinwire_serve_messages_total", i));
+    const double here = text.at(shard("twinwire_connections_accepted_total", i));
+    accepted += here;
+    // Whoever accepted something worked for it; nobody has another one's figures.
+    EXPECT_EQ(here != 0, text.at(shard("twinwire_serve_messages_total", i)) != 0 || i == 0);
+    if (here != 0) ++busy;
+    EXPECT_GT(text.at(shard("twinwire_loop_turns_total", i)), 0);
+    EXPECT_GT(text.at(shard("twinwire_loop_busy_seconds_count", i)), 0);
+    EXPECT_EQ(text.at(shard("twinwire_serve_sessions", i)), 0);
+  }
+  EXPECT_EQ(messages, 12'000);
+  EXPECT_EQ(accepted, 48 + 1);  // and this scrape
+  EXPECT_GT(busy, 1) << "48 connections, all dealt to one of three";
+  EXPECT_FALSE(text.has(shard("twinwire_serve_messages_total", shards)));
   server_->signal(SIGINT);
   EXPECT_EQ(server_->wait().exit_code, 0);
 }
