@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // UDP on a Ring, over loopback: what DatagramSocket promises, against the real kernel.
 // ctest: no_tsan
+#include <netinet/udp.h>
+
 #include <algorithm>
 #include <map>
 
+#include "props/kernel_in_between.h"
 #include "props/ring_fixture.h"
 
 namespace twinwire::real {
@@ -239,6 +242,48 @@ TEST_F(RingDatagrams, a_send_whose_deadline_has_passed_does_nothing) {
               Errc::timed_out);
     EXPECT_EQ(far->receive(network.clock().in(milliseconds(5))).error(), Errc::timed_out);
   });
+}
+
+// A device without checksum offload, or with a transformation on its way, answers UDP_SEGMENT by EIO (udp(7)).
+class NoSegmentation final : public KernelInBetween {
+ public:
+  int send_datagrams(int fd, mmsghdr* messages, unsigned count) noexcept override {
+    for (unsigned i = 0; i < count; ++i)
+      for (cmsghdr* c = CMSG_FIRSTHDR(&messages[i].msg_hdr); c != nullptr;
+           c = CMSG_NXTHDR(&messages[i].msg_hdr, c))
+        if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_SEGMENT) {
+          ++refused;
+          errno = 0;  // what a system call leaves there is nobody's to look at
+          return -EIO;
+        }
+    return KernelInBetween::send_datagrams(fd, messages, count);
+  }
+  int refused = 0;
+};
+
+TEST_F(RingDatagrams, where_the_kernel_cannot_cut_they_are_sent_one_by_one) {
+  NoSegmentation kernel;
+  RingOptions options;
+  options.kernel = &kernel;
+  run(options, [&](RingNetwork& network, Scope&) {
+    auto near = bind(network);
+    auto far = bind(network);
+    const auto bytes = pattern(1000);
+    for (int round = 0; round < 2; ++round) {
+      const Datagram datagram{.remote = far->local(), .segment_size = 300, .bytes = bytes};
+      ASSERT_EQ(near->send({&datagram, 1}, soon()).value(), 1u);
+      const auto got = receive(*far, 4);
+      ASSERT_EQ(got.size(), 4u);
+      std::vector<std::byte> whole;
+      for (const ReceivedDatagram& one : got) {
+        EXPECT_LE(one.bytes.size(), 300u);
+        const auto part = one.bytes.bytes();
+        whole.insert(whole.end(), part.begin(), part.end());
+      }
+      EXPECT_EQ(whole, bytes);
+    }
+  });
+  EXPECT_EQ(kernel.refused, 1) << "asked once, and not again on that socket";
 }
 
 TEST_F(RingDatagrams, a_sender_without_pause_starves_nobody) {

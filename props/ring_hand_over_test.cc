@@ -4,6 +4,7 @@
 // ctest: real_time
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <cstring>
 #include <optional>
@@ -133,6 +134,58 @@ TEST_F(HandOver, what_was_received_and_not_read_goes_along) {
     EXPECT_EQ(end_of(shard, *near).error(), Errc::broken) << "the guest dropped it";
   });
   EXPECT_EQ(got, "and these are not read, nor these");
+}
+
+TEST_F(HandOver, what_was_read_of_a_buffer_does_not_go_along) {
+  run({.count = 1}, [&](Shard& shard) {
+    auto [near, far] = connect(shard);
+    // Little by little, with pauses: the ring then keeps up a receive of its own, into a queue of buffers.
+    shard.scope().spawn("talker", [&shard, n = near.get()] {
+      for (int i = 0; i < 12; ++i) {
+        if (!shard.scheduler().sleep_for(milliseconds(2))) return;
+        say(shard, *n, "tick");
+      }
+      (void)shard.scheduler().sleep_for(milliseconds(20));
+      say(shard, *n, "0123456789");
+    });
+    EXPECT_EQ(hear(shard, *far, 48).size(), 48u);
+    ASSERT_TRUE(shard.scheduler().sleep_for(milliseconds(60)).has_value());
+    const auto& counters = shard.ring().counters();
+    const auto open = [&] {
+      return counters.connections_accepted + counters.connections_dialed +
+             counters.connections_adopted - counters.connections_closed;
+    };
+    const auto operations = counters.operations;
+    std::array<std::byte, 4> some{};
+    ASSERT_EQ(far->read_into(some, soon(shard)).value(), 4u);
+    ASSERT_EQ(counters.operations, operations) << "it tests nothing: the bytes were not there";
+    EXPECT_EQ(open(), 2u);
+    auto connection = HandedOver::take(far, soon(shard));
+    ASSERT_TRUE(connection.has_value());
+    EXPECT_EQ(open(), 1u) << "handed over is not open here";
+    EXPECT_EQ(connection->unread(), 6u);
+    auto stream = std::move(*connection).adopt(shard.ring());
+    ASSERT_TRUE(stream.has_value());
+    EXPECT_EQ(open(), 2u);
+    EXPECT_EQ(hear(shard, **stream, 6), "456789");
+  });
+}
+
+TEST_F(HandOver, both_ends_and_the_peers_address_go_along) {
+  run({.count = 1}, [&](Shard& shard) {
+    auto [near, far] = connect(shard);
+    ASSERT_TRUE(near->shutdown_write(soon(shard)).has_value());
+    ASSERT_TRUE(end_of(shard, *far).has_value());
+    ASSERT_TRUE(far->shutdown_write(soon(shard)).has_value());
+    auto connection = HandedOver::take(far, soon(shard));
+    ASSERT_TRUE(connection.has_value());
+    auto stream = std::move(*connection).adopt(shard.ring());
+    ASSERT_TRUE(stream.has_value());
+    EXPECT_EQ((*stream)->peer(), near->local());
+    stream->reset();
+    EXPECT_EQ(shard.ring().counters().resets_sent, 0u) << "there was nothing left to reset";
+    EXPECT_TRUE(end_of(shard, *near).has_value());
+  });
 }
 
 TEST_F(HandOver, a_connection_that_nobody_adopts_is_reset) {

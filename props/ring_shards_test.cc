@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "props/kernel_in_between.h"
 #include "props/shards_fixture.h"
 #include "real/shard_port.h"
 
@@ -149,6 +150,18 @@ TEST_P(ShardsBothWays, a_shard_posts_to_itself) {
                     .has_value());
     EXPECT_EQ(ran, 0) << "not from inside post";
     until(shard, [&] { return ran == 2; });
+  });
+}
+
+// More than one look at the lane takes; and nothing comes afterwards that would wake the other once more.
+TEST_P(ShardsBothWays, a_burst_arrives_by_one_wake) {
+  std::atomic<int> ran{0};
+  run(of(2), [&](Shard& shard) {
+    if (shard.index() == 0) {
+      ASSERT_TRUE(shard.scheduler().sleep_for(milliseconds(20)).has_value());
+      for (int i = 0; i < 200; ++i) ASSERT_TRUE(shard.post(1, [&ran](Shard&) { ++ran; }));
+    }
+    until(shard, [&] { return ran == 200; });
   });
 }
 
@@ -363,6 +376,73 @@ TEST_F(ShardsStart, without_a_ring_nobody_begins) {
   EXPECT_EQ(shards.error().os_errno, EPERM);
   EXPECT_EQ(ran.load(), 0);
   EXPECT_EQ(open_descriptors(), descriptors);
+}
+
+// As one before Linux 5.1 would be.
+class NoSendmsg final : public KernelInBetween {
+ public:
+  bool supports(io_uring& ring, int operation) noexcept override {
+    return operation != IORING_OP_SENDMSG && KernelInBetween::supports(ring, operation);
+  }
+};
+
+TEST_F(ShardsStart, a_kernel_that_lacks_an_operation_is_refused) {
+  NoSendmsg kernel;
+  ShardsOptions options;
+  options.ring.kernel = &kernel;
+  EXPECT_EQ(Ring::create(options.ring).error(), Errc::unsupported);
+  EXPECT_EQ(Shards::start(options, [](Shard&) { FAIL(); }).error(), Errc::unsupported);
+}
+
+// Every MSG_RING goes to a descriptor that is none.
+class NoRingMessages final : public KernelInBetween {
+ public:
+  int poll(io_uring& ring) noexcept override {
+    misdirect(ring);
+    return KernelInBetween::poll(ring);
+  }
+  int wait(io_uring& ring, Duration timeout) noexcept override {
+    misdirect(ring);
+    return KernelInBetween::wait(ring, timeout);
+  }
+  std::atomic<int> misdirected{0};
+
+ private:
+  void misdirect(io_uring& ring) noexcept {
+    for (unsigned i = ring.sq.sqe_head; i != ring.sq.sqe_tail; ++i) {
+      io_uring_sqe& request = ring.sq.sqes[i & ring.sq.ring_mask];
+      if (request.opcode != IORING_OP_MSG_RING) continue;
+      request.fd = -1;
+      ++misdirected;
+    }
+  }
+};
+
+TEST_F(ShardsStart, where_a_message_between_rings_fails_the_bell_wakes) {
+  NoRingMessages kernel;
+  ShardsOptions options;
+  options.count = 2;
+  options.ring.kernel = &kernel;
+  std::atomic<bool> arrived{false};
+  const ShardCounters counters = run(options, [&](Shard& shard) {
+    if (shard.index() == 0) {
+      ASSERT_TRUE(shard.scheduler().sleep_for(milliseconds(20)).has_value());
+      ASSERT_TRUE(shard.post(1, [&](Shard&) { arrived = true; }));
+      return until(shard, [&] { return arrived.load(); });
+    }
+    Event never(shard.scheduler());  // nothing but the post wakes it, and its end
+    shard.scope().spawn("end", [&] {
+      until(shard, [&] { return arrived.load(); });
+      never.set();
+    });
+    (void)never.wait(soon(shard));
+  });
+  EXPECT_TRUE(arrived);
+  if (counters.wakes_sent != 0) {  // where the kernel has MSG_RING at all
+    EXPECT_GT(kernel.misdirected, 0);
+    EXPECT_EQ(counters.wakes_taken, 0u);
+    EXPECT_GE(counters.bells_rung, 1u);
+  }
 }
 
 TEST_F(ShardsStart, numbers_out_of_range_are_refused) {

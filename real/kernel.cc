@@ -45,6 +45,11 @@ class LinuxKernel final : public Kernel {
     return sent >= 0 ? sent : -errno;
   }
 
+  int send_datagrams(int fd, mmsghdr* messages, unsigned count) noexcept override {
+    const int sent = ::sendmmsg(fd, messages, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return sent >= 0 ? sent : -errno;
+  }
+
   void close(int fd) noexcept override { ::close(fd); }
   void close_with_reset(int fd) noexcept override {
     const linger now{1, 0};

@@ -3,7 +3,7 @@
 // at or give back the files it works on. Linux in production; a test may play the kernel itself (props/fake_kernel/),
 // and then the code above runs on submission and completion queues that no kernel has seen.
 //
-// Crossed once for each io_uring_enter(2) and each close(2): never for an operation, a message or a byte.
+// Crossed once for each io_uring_enter(2), sendmsg(2) and close(2): never for an operation, a message or a byte.
 #pragma once
 
 #include <liburing.h>
@@ -39,6 +39,11 @@ class Kernel {
   // sendmsg(2), without waiting: how many bytes were taken, or a negative errno. -EAGAIN from a kernel that would
   // rather be asked by its queue.
   virtual ssize_t send_now(int /*fd*/, const msghdr& /*message*/) noexcept { return -EAGAIN; }
+
+  // sendmmsg(2), without waiting: how many messages were taken, or a negative errno.
+  virtual int send_datagrams(int /*fd*/, mmsghdr* /*messages*/, unsigned /*count*/) noexcept {
+    return -EOPNOTSUPP;
+  }
 
   virtual void close(int fd) noexcept = 0;
   // close(2) after SO_LINGER{1, 0}: a connected stream's peer reads a reset.

@@ -183,7 +183,8 @@ void Operations::complete(std::uint64_t user_data, std::int32_t result,
     // then being retried: ask again. Not where it has its result and only its memory is still in use: nothing ends
     // that, and to ask for it would spin until the peer has acknowledged.
     if (PLANT(ring_cancel_not_repeated)) return;
-    if (result == -ENOENT && is_submitted(id) && !slots_[id.index].has_result) submit_cancel(id);
+    const bool ends_anyway = slots_[id.index].has_result && !PLANT(ring_cancel_of_result);
+    if (result == -ENOENT && is_submitted(id) && !ends_anyway) submit_cancel(id);
     return;
   }
   TWINWIRE_CHECK(is_submitted(id), "the kernel completed an operation that was not in flight");

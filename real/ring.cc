@@ -13,7 +13,7 @@ Ring::Ring(const RingOptions& options) noexcept
       stacks_(options.stack_size, options.stacks_max),
       buffers_(options.message_bytes_max),
       scheduler_(*this, stacks_, SchedulerOptions{}),
-      core_(Kernel::native(), scheduler_, options) {}
+      core_(options.kernel != nullptr ? *options.kernel : Kernel::native(), scheduler_, options) {}
 
 Ring::~Ring() = default;
 

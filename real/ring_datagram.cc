@@ -111,15 +111,15 @@ Result<std::size_t> RingDatagram::send(std::span<const Datagram> datagrams, Dead
       write_control(header, controls[count], datagram, cut ? datagram.segment_size : 0,
                     !local_.is_v4());
     }
-    const int sent = ::sendmmsg(socket->fd(), messages.data(), static_cast<unsigned>(count),
-                                MSG_DONTWAIT | MSG_NOSIGNAL);
+    const int sent =
+        core_->kernel().send_datagrams(socket->fd(), messages.data(), static_cast<unsigned>(count));
     if (sent > 0) {
       in_doubt = false;
       done = after[static_cast<std::size_t>(sent) - 1];
       core_->count().datagrams_sent += static_cast<std::uint64_t>(sent);
       continue;
     }
-    const int error = errno;
+    const int error = -sent;
     if (error == EINTR) continue;
     const bool cut =
         messages[0].msg_hdr.msg_controllen != 0 && datagrams[done.datagram].segment_size != 0;

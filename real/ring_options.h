@@ -17,6 +17,8 @@ enum class RingMode : std::uint8_t {
   plain,        // by interrupting the thread
 };
 
+class Kernel;
+
 struct RingOptions {
   RingMode best_mode = RingMode::deferred;
   std::uint32_t submission_entries = 1024;  // what is over waits in a queue of our own
@@ -45,6 +47,7 @@ struct RingOptions {
   bool measure_turns = false;
   int force_probe_failure =
       0;  // for tests: create() fails as if io_uring_setup(2) had with this errno
+  Kernel* kernel = nullptr;  // for tests: one that answers for Linux; it outlives the ring
 };
 
 }  // namespace twinwire::real
