@@ -185,8 +185,7 @@ namespace twinwire::plant {
     "stuck")                                                                                       \
   X(ring_cancel_not_repeated, "ring: a cancel that just missed its operation is not repeated",     \
     "ring_left")                                                                                   \
-  X(ring_cancel_of_result, "ring: a cancel is repeated though the result is there",                \
-    "ring_spins")                                                                                  \
+  X(ring_cancel_of_result, "ring: a cancel is repeated though the result is there", "ring_spins")  \
   X(ring_generation_unchecked, "ring: a late completion is taken for that of the slot's next",     \
     "ring_errors")                                                                                 \
   X(ring_interrupted_surfaces, "ring: an interrupted operation fails", "ring_errors")              \
