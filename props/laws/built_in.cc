@@ -8,6 +8,7 @@
 #include "props/laws/scenarios/handshake.h"
 #include "props/laws/scenarios/impostors.h"
 #include "props/laws/scenarios/limits.h"
+#include "props/laws/scenarios/log.h"
 #include "props/laws/scenarios/operations.h"
 #include "props/laws/scenarios/ping_pong.h"
 #include "props/laws/scenarios/recovery.h"
@@ -41,6 +42,7 @@ Registry built_in_scenarios() {
   registry.add<Sharing>();
   registry.add<Handshake>();
   registry.add<BusUnderTest>();
+  registry.add<ReplicatedLog>();
   return registry;
 }
 
