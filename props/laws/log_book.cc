@@ -97,8 +97,7 @@ void LogBook::check_primary(const Line& line, std::span<const std::byte> frame) 
              std::string(whose) + " " + std::to_string(who) + ", whose last was " +
              std::to_string(last[who]);
     };
-    judge_->check(number > last[who], "log_once", what);
-    judge_->check(may_skip || number <= last[who] + 1, "log_order", what);
+    judge_->check(number > last[who] && (may_skip || number == last[who] + 1), "log_once", what);
     last[who] = std::max(last[who], number);
   };
   if (!line.is_register) {

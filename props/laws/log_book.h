@@ -48,7 +48,7 @@ class LogBook {
   };
   // Law: log_applied.
   void applied(Applier& applier, log::Op op, std::span<const std::byte> body);
-  // Reads on. Laws: log_prefix, log_once, log_order, log_durable.
+  // Reads on. Laws: log_prefix, log_once, log_durable.
   void look();
 
   // Entries that stand on that disk for good.

@@ -128,7 +128,7 @@ LogCluster::Life LogCluster::live(LogNode& node, Network& network, sim::Disk::Fi
     return scheduler_->cancel_pending() ? Life::over : Life::again;
   };
   if (!recovered) {
-    judge().check(storage.has_failed() || scheduler_->cancel_pending(), "log_recovers",
+    judge().check(storage.has_failed() || recovered.error() == Errc::canceled, "log_recovers",
                   [&] { return node.name + " does not start: " + why; });
     return gone_on();
   }
@@ -176,7 +176,11 @@ LogCluster::Life LogCluster::serve(LogNode& node, Network& network, log::Replica
       node.replica = nullptr;
     }
   }
-  (void)bus.shut_down();
+  const bus::ShutdownOutcome outcome = bus.shut_down();
+  judge().check(outcome.background_forced == 0 || scheduler_->cancel_pending(), "log_left", [&] {
+    return node.name + ": " + std::to_string(outcome.background_forced) +
+           " fibers of the log went on after the shutdown began";
+  });
   judge().check(bus.connections_alive() == 0 && bus.clients() == 0 && bus.replicas() == 0,
                 "log_left", [&] { return node.name + ": something is left after the shutdown"; });
   return node.stop.is_set() || scheduler_->cancel_pending() ? Life::over : Life::again;

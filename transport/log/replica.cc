@@ -79,6 +79,7 @@ bool Replica::over() noexcept {
 
 void Replica::stop_with_bus() {
   (void)bus_->shutdown_token().wait(Deadline::never(), "the end of the bus");
+  if (PLANT(log_deaf_to_shutdown) && !scheduler_->cancel_pending()) return;
   stopping_ = true;
   wake_all();
 }
@@ -127,7 +128,7 @@ void Replica::write_all() {
       for (auto& backup : backups_) backup->news.wake_all(*scheduler_);
     if (written) written = wal_.sync();
     if (!written) {
-      if (!scheduler_->cancel_pending()) fail(wal_.problem());
+      if (written.error() != Errc::canceled) fail(wal_.problem());
       return;
     }
     counters_.appended += batch.size();
@@ -177,7 +178,7 @@ void Replica::apply_all() {
       (void)scheduler_->sleep_for(options_.retry_every);
       continue;
     }
-    if (!scheduler_->cancel_pending())
+    if (next.error() != Errc::canceled)
       fail("entry " + std::to_string(op) +
            " of the log cannot be read back: " + to_string(next.error()));
     return;

@@ -25,6 +25,8 @@ class WalRecovery {
       const auto frame = record_at(at_);
       if (!frame) return frame.error();
       if (frame->empty()) break;
+      const bool is_last = at_ + wal_record_size(frame->size()) >= end_;
+      if (PLANT(log_whole_end_is_cut) && is_last) break;
       take(*frame, found);
     }
     if (at_ < end_)
@@ -154,6 +156,7 @@ class WalRecovery {
                       "; nothing was changed, and this replica needs a copy of the longest log "
                       "that another one has");
     }
+    if (PLANT(log_torn_end_is_damage)) return refuse("the log ends within an entry");
     recovered_.bytes_cut = end_ - at_;
     wal_->scheduler_->reached(Sometimes::log_torn_end);
     if (PLANT(log_torn_end_is_kept)) return {};
