@@ -413,7 +413,13 @@ void add_serve(CLI::App& app, const Tool&, ExitCode& code) {
   add_tls_listener_options(*verb, options->tls);
   add_serve_bus_options(*verb, options->bus);
   verb->callback([&code, options] {
-    code = options->bus.on ? serve_bus(options->bus, options->tls) : serve(*options);
+    if (!options->bus.on) {
+      code = serve(*options);
+      return;
+    }
+    if (options->shards != 1 || !options->metrics.empty())
+      bad_usage("--shards and --metrics are not for --bus: leave them out");
+    code = serve_bus(options->bus, options->tls, options->sockets);
   });
 }
 

@@ -132,8 +132,13 @@ BusPlan plan_of(const ServeBusArguments& arguments) {
 class BusProcess {
  public:
   BusProcess(const BusPlan& plan, const ServeBusArguments& arguments, const TlsOptionsText& tls,
-             real::Ring& ring)
-      : plan_(&plan), arguments_(&arguments), tls_(&tls), ring_(&ring), network_(ring) {}
+             const SocketOptionsText& sockets, real::Ring& ring)
+      : plan_(&plan),
+        arguments_(&arguments),
+        tls_(&tls),
+        sockets_(&sockets),
+        ring_(&ring),
+        network_(ring) {}
 
   void run() {
     auto signals = real::SignalWait::create(*ring_, {SIGINT, SIGTERM});
@@ -202,9 +207,11 @@ class BusProcess {
     for (const ClientPlane& plane : plan_->clients)
       with_transport(plane.transport, [&]<class T>() {
         auto options = listen_options<T>(tls_of<T>(), network_);
+        if constexpr (!over_datagrams<T>) apply(*sockets_, options);
         const auto local = bus::open_client_plane<T>(bus, plane.endpoint.address, options);
         if (!local)
-          throw Failure(ExitCode::environment, explain_listen(plane.endpoint, {}, local.error()));
+          throw Failure(ExitCode::environment,
+                        explain_listen(plane.endpoint, *sockets_, local.error()));
         serving_.push_back(std::string(T::name) + " on " + to_string(*local));
       });
     if (plan_->tls)
@@ -303,6 +310,7 @@ class BusProcess {
   const BusPlan* plan_;
   const ServeBusArguments* arguments_;
   const TlsOptionsText* tls_;
+  const SocketOptionsText* sockets_;  // of the client planes
   real::Ring* ring_;
   real::RingNetwork network_;
   std::vector<std::string> serving_;
@@ -385,10 +393,11 @@ void add_serve_bus_options(CLI::App& verb, ServeBusArguments& a) {
       ->group(group);
 }
 
-ExitCode serve_bus(const ServeBusArguments& arguments, const TlsOptionsText& tls) {
+ExitCode serve_bus(const ServeBusArguments& arguments, const TlsOptionsText& tls,
+                   const SocketOptionsText& sockets) {
   const BusPlan plan = plan_of(arguments);
   const auto ring = open_ring();
-  BusProcess process(plan, arguments, tls, *ring);
+  BusProcess process(plan, arguments, tls, sockets, *ring);
   Scope root(ring->scheduler());
   root.spawn("serve", [&] { process.run(); });
   (void)ring->scheduler().run();

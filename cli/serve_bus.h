@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/exit_code.h"
+#include "cli/socket_options.h"
 #include "cli/tls_options.h"
 
 namespace CLI {
@@ -37,6 +38,7 @@ struct ServeBusArguments {
 void add_serve_bus_options(CLI::App& verb, ServeBusArguments& arguments);
 
 // Until SIGINT or SIGTERM, or until it cannot go on; then prints its state.
-ExitCode serve_bus(const ServeBusArguments& arguments, const TlsOptionsText& tls);
+ExitCode serve_bus(const ServeBusArguments& arguments, const TlsOptionsText& tls,
+                   const SocketOptionsText& sockets);
 
 }  // namespace twinwire::cli
