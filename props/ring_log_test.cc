@@ -38,7 +38,7 @@ class FileStorageTest : public RingTest {
   using Storage = std::unique_ptr<FileStorage>;
 
   Storage open() {
-    auto storage = FileStorage::open(*ring_, path(), why_);
+    auto storage = FileStorage::open(ring(), path(), why_);
     EXPECT_TRUE(storage.has_value()) << why_;
     return storage ? std::move(*storage) : nullptr;
   }
@@ -91,7 +91,7 @@ TEST_F(FileStorageTest, what_was_appended_is_read_and_found_again) {
 TEST_F(FileStorageTest, has_one_owner) {
   run({}, [&](RingNetwork&, Scope&) {
     const auto storage = open();
-    const auto second = FileStorage::open(*ring_, path(), why_);
+    const auto second = FileStorage::open(ring(), path(), why_);
     ASSERT_FALSE(second.has_value());
     EXPECT_EQ(second.error(), Errc::backpressure);
     EXPECT_NE(why_.find("another process has it open"), std::string::npos) << why_;
@@ -104,7 +104,7 @@ TEST_F(FileStorageTest, what_cannot_be_opened_is_a_sentence) {
          {std::pair<std::string, std::string>{"/dev/full", "is no regular file"},
           {"/nowhere/a.log", "cannot be opened: No such file or directory"},
           {folder_.path().string(), "cannot be opened: Is a directory"}}) {
-      const auto storage = FileStorage::open(*ring_, path, why_);
+      const auto storage = FileStorage::open(ring(), path, why_);
       ASSERT_FALSE(storage.has_value()) << path;
       EXPECT_NE(why_.find(words), std::string::npos) << why_;
     }

@@ -50,12 +50,7 @@ Result<std::unique_ptr<FileStorage>> FileStorage::open(Ring& ring, const std::st
     if (error != 0) why += ": " + in_words(error);
     return error == 0 ? Error{Errc::broken, 0} : from_errno(error);
   };
-  int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
-  bool made = false;
-  if (fd < 0 && errno == ENOENT) {
-    fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    made = true;
-  }
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return refuse("cannot be opened", errno);
   struct stat status{};
   const bool known = ::fstat(fd, &status) == 0;
@@ -71,10 +66,11 @@ Result<std::unique_ptr<FileStorage>> FileStorage::open(Ring& ring, const std::st
     (void)refuse("is in use: another process has it open", 0);
     return Errc::backpressure;
   }
-  if (made && !sync_folder_of(path)) {
+  // It may have been made just now, or by a process that got no further.
+  if (status.st_size == 0 && !sync_folder_of(path)) {
     const int error = errno;
     ::close(fd);
-    return refuse("was made, and its folder cannot be synced", error);
+    return refuse("is new, and its folder cannot be synced", error);
   }
   DescriptorRef file = ring.core().adopt(fd);
   if (!file) {

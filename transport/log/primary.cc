@@ -211,6 +211,7 @@ Replica::Sent Replica::send_entry(Backup& backup) {
   if (!bus_->send_to_replica(backup.id, *next)) return Sent::refused;
   backup.next = op + 1;
   ++counters_.sent;
+  if (op < cache_first_) ++counters_.read_back;
   if (op <= backup.sent_max) {
     ++counters_.sent_again;
     scheduler_->reached(Sometimes::log_sent_again);

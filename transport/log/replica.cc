@@ -152,7 +152,6 @@ void Replica::keep(std::span<const Message> entries) {
 
 Result<Message> Replica::entry(Op op) {
   if (op >= cache_first_ && op < cache_first_ + cache_.size()) return cache_[op - cache_first_];
-  ++counters_.read_back;
   return wal_.read(op);
 }
 
