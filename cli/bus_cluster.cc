@@ -195,7 +195,7 @@ class Cluster {
       ~Stop() { state->stop = true; }
       BusLoadState* state;
     } const at_end{&state};
-    const std::uint64_t some = options_->while_down;
+    const std::uint64_t some = options_->between;
     for (ClusterNode& node : nodes_) {
       const std::string name = "replica " + std::to_string(node.id);
       const bool is_primary = &node == &nodes_.front();

@@ -216,6 +216,12 @@ void add_load(CLI::App& app, const Tool&, ExitCode& code) {
       "--kill-each", options->cluster.kill_each,
       "with --cluster: kill each of them in turn under load, start it again, and compare "
       "what was acknowledged with the logs");
+  verb->add_option(
+          "--between", options->cluster.between,
+          "with --kill-each: requests that are to be acknowledged before each kill, while a "
+          "backup is down, and after each return")
+      ->check(whole_number(1, 1'000'000'000))
+      ->capture_default_str();
   verb->add_option("--folder", options->cluster.folder,
                    "with --cluster: where its files are; a temporary one unless given");
   verb->callback([&code, options] { code = run_load(*options); });

@@ -43,7 +43,8 @@ class CliBus : public ::testing::Test {
 
 TEST_F(CliBus, a_cluster_survives_the_kill_of_each_process_under_load) {
   const auto begun = std::chrono::steady_clock::now();
-  const Ended ended = tool("load --bus --cluster 3 --kill-each --connections 8 --patience 15s");
+  const Ended ended =
+      tool("load --bus --cluster 3 --kill-each --between 100 --connections 8 --patience 15s");
   EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
   for (const char* said :
        {"killed       replica 1, the primary", "killed       replica 2", "killed       replica 3",

@@ -32,7 +32,7 @@ struct ClientOptions {
 struct ClientCounters {
   std::uint64_t answered = 0;
   std::uint64_t connected = 0;   // connections made
-  std::uint64_t sent_again = 0;  // requests that were sent more than once
+  std::uint64_t sent_again = 0;  // how often a request was sent once more
   std::uint64_t busy = 0;        // told to ask later
   std::uint64_t sessions = 0;    // begun
 };
@@ -142,14 +142,15 @@ class Client {
 
   // Sends it until there is an answer other than `busy`.
   Result<Message> exchange(const Message& request, Deadline deadline) {
+    bool sent = false;
     for (bool again = false;; again = true) {
       if (const auto why = network_->scheduler().refuses(deadline)) return *why;
       if (again)
         if (auto paused = pause(deadline); !paused) return paused.error();
       if (!writer_ && !connect(deadline)) continue;
-      if (again) ++counters_.sent_again;
       Batch batch;
       if (!batch.reserve(1)) continue;
+      if (std::exchange(sent, true)) ++counters_.sent_again;
       batch.push(request);
       const Deadline limit = earlier(deadline, network_->clock().in(limits_.answer_limit));
       if (!writer_->send_batch(batch, limit)) {
