@@ -16,8 +16,8 @@ struct BusClusterOptions {
   bool kill_each = false;
   std::string folder;  // for logs, keys and what the processes print; empty: one that goes with us
   std::string transport;  // of the clients
-  std::uint64_t while_down =
-      200;  // requests that are to be acknowledged while a backup is down, and after each return
+  // Requests that are to be acknowledged before each kill, while a backup is down, and after each return.
+  std::uint64_t between = 500;
 };
 
 // Throws Failure, with what the processes said, where the cluster does not come up, or does not go on.
