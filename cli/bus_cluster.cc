@@ -97,11 +97,11 @@ class Cluster {
     for (ClusterNode& node : nodes_) await_start(node);
     std::printf("started      %zu processes, files in %s\n", nodes_.size(), folder_.path().c_str());
     std::fflush(stdout);
+    TlsOptionsText trusting;
+    if constexpr (requires(typename T::Options options) { options.tls; })
+      trusting.self_signed = true;
     run_scope(scheduler(), [&](Scope& scope) {
       if (options_->kill_each) scope.spawn("killer", [&] { kill_each(state); });
-      TlsOptionsText trusting;
-      if constexpr (requires(typename T::Options options) { options.tls; })
-        trusting.self_signed = true;
       scope.spawn("clients", [&] {
         run_bus_clients<T>(network_, nodes_.front().clients, dial_options<T>(trusting), *load_,
                            state);

@@ -12,6 +12,14 @@ namespace {
 
 constexpr std::size_t piece_max = 512;
 
+// Counts down to a failure, once; UINT64_MAX: there is none.
+bool comes_now(std::uint64_t& left) noexcept {
+  if (left == UINT64_MAX) return false;
+  const bool now = left == 0;
+  left = now ? UINT64_MAX : left - 1;
+  return now;
+}
+
 std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -49,8 +57,7 @@ Result<void> DiskStorage::put(std::span<const std::byte> bytes) {
 }
 
 Result<void> DiskStorage::append(std::span<const std::span<const std::byte>> pieces) {
-  const bool full =
-      failures_->appends_until_full != UINT64_MAX && failures_->appends_until_full-- == 0;
+  const bool full = comes_now(failures_->appends_until_full);
   std::size_t fit = full ? pieces.size() / 2 : pieces.size();
   for (std::span<const std::byte> piece : pieces) {
     if (fit-- == 0) {
@@ -67,7 +74,7 @@ Result<void> DiskStorage::append(std::span<const std::span<const std::byte>> pie
 Result<void> DiskStorage::sync() {
   // The second one: what the first one was to write is taken for written.
   if (sync_failed_) return {};
-  if (failures_->syncs_until_failure != UINT64_MAX && failures_->syncs_until_failure-- == 0) {
+  if (comes_now(failures_->syncs_until_failure)) {
     sync_failed_ = true;
     problem_ = "a sync of the disk failed";
     return Error{Errc::broken, EIO};

@@ -163,8 +163,9 @@ LogCluster::Life LogCluster::serve(LogNode& node, Network& network, log::Replica
     if (all_listen.wait(Deadline::never(), "all nodes to listen")) {
       while (!join(bus, who) && scheduler_->sleep_for(std::chrono::milliseconds(10))) {}
       node.replica = &replica;
+      FiberHandle failing;
       run_scope(*scheduler_, [&](Scope& scope) {
-        const FiberHandle failing = scope.spawn(node.name + ".failed", [&] {
+        failing = scope.spawn(node.name + ".failed", [&] {
           (void)replica.failed().wait(Deadline::never(), "its failure");
           if (replica.failed().is_set()) scope.cancel();
         });
