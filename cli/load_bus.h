@@ -4,12 +4,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "cli/bus_tally.h"
 #include "cli/child.h"
+#include "cli/exit_code.h"
 #include "cli/histogram.h"
 #include "transport/log/client.h"
 
