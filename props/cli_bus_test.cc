@@ -103,6 +103,41 @@ TEST_F(CliBus, a_damaged_log_is_refused_and_left_as_it_is) {
   EXPECT_EQ(read_file(folder_.path() / "a.log"), log);
 }
 
+// The number that stands behind that text, in digits and commas.
+std::uint64_t number_behind(const std::string& out, const std::string& text) {
+  std::uint64_t value = 0;
+  for (std::size_t at = out.find(text) + text.size(); at < out.size(); ++at) {
+    if (out[at] == ',') continue;
+    if (out[at] < '0' || out[at] > '9') break;
+    value = 10 * value + static_cast<std::uint64_t>(out[at] - '0');
+  }
+  return value;
+}
+
+// A limit on the size of files stands in for it.
+TEST_F(CliBus, a_full_disk_ends_a_replica_with_a_sentence_and_loses_nothing) {
+  auto command = words(alone());
+  command.insert(command.begin(),
+                 {"/bin/sh", "-c", "trap '' XFSZ; ulimit -f 200; exec \"$0\" \"$@\"", tool_path()});
+  Process limited(folder_.path(), command);
+  ASSERT_TRUE(limited.says("replicas over tcp")) << limited.err();
+  const Ended load = tool("load --bus --connect " + address_in(limited.out()) +
+                          " --connections 2 --messages 10000 --size 2048 --patience 1s");
+  EXPECT_EQ(load.exit_code, 6) << load.out << load.err;
+  const std::uint64_t acknowledged = number_behind(load.out, "acknowledged ");
+  EXPECT_GT(acknowledged, 10U) << load.out;
+  const Ended full = limited.wait();
+  EXPECT_EQ(full.exit_code, 6) << full.out << full.err;
+  EXPECT_NE(full.err.find("twinwire: the log cannot be written: a.log: File too large (EFBIG)"),
+            std::string::npos)
+      << full.err;
+  auto again = start(alone());
+  ASSERT_TRUE(again->says("replicas over tcp")) << again->err();
+  EXPECT_NE(again->out().find("a torn end of"), std::string::npos) << again->out();
+  again->signal(SIGTERM);
+  EXPECT_GE(number_behind(again->wait().out, "tally      "), acknowledged);
+}
+
 TEST_F(CliBus, a_log_of_another_cluster_or_none_is_refused) {
   auto node = start(alone());
   ASSERT_TRUE(node->says("replicas over tcp")) << node->err();

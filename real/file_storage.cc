@@ -81,9 +81,8 @@ Result<std::unique_ptr<FileStorage>> FileStorage::open(Ring& ring, const std::st
       std::move(file), path, static_cast<std::uint64_t>(status.st_size), ring.scheduler()));
 }
 
-Result<void> FileStorage::fail(const char* doing, Error error) {
-  problem_ = path_ + " cannot be " + doing + ": " +
-             (error.os_errno != 0 ? in_words(error.os_errno) : to_string(error));
+Result<void> FileStorage::fail(Error error) {
+  problem_ = path_ + ": " + (error.os_errno != 0 ? in_words(error.os_errno) : to_string(error));
   return error;
 }
 
@@ -104,8 +103,8 @@ Result<void> FileStorage::read(std::uint64_t at, std::span<std::byte> into) {
     const auto n = static_cast<unsigned>(std::min<std::size_t>(into.size(), 1U << 30));
     ::io_uring_prep_read(&request, file_->fd(), into.data(), n, at);
     const Completion got = file_->perform(Direction::in, request, Deadline::never(), "the log");
-    if (got.result < 0) return fail("read", error_of(got));
-    if (got.result == 0) return fail("read", {Errc::broken, 0});  // it was cut by somebody else
+    if (got.result < 0) return fail(error_of(got));
+    if (got.result == 0) return fail({Errc::broken, 0});  // it was cut by somebody else
     at += static_cast<std::uint64_t>(got.result);
     into = into.subspan(static_cast<std::size_t>(got.result));
   }
@@ -118,8 +117,8 @@ Result<void> FileStorage::write(std::span<iovec> pieces, std::uint64_t at) {
     const auto n = static_cast<unsigned>(std::min<std::size_t>(pieces.size(), IOV_MAX));
     ::io_uring_prep_writev(&request, file_->fd(), pieces.data(), n, at);
     const Completion put = file_->perform(Direction::out, request, Deadline::never(), "the log");
-    if (put.result < 0) return fail("written", error_of(put));
-    if (put.result == 0) return fail("written", {Errc::broken, ENOSPC});
+    if (put.result < 0) return fail(error_of(put));
+    if (put.result == 0) return fail({Errc::broken, ENOSPC});
     at += static_cast<std::uint64_t>(put.result);
     auto left = static_cast<std::size_t>(put.result);
     while (!pieces.empty() && left >= pieces.front().iov_len) {
@@ -150,7 +149,7 @@ Result<void> FileStorage::sync_with(unsigned flags) {
   ::io_uring_prep_fsync(&request, file_->fd(), flags);
   const Completion synced =
       file_->perform(Direction::out, request, Deadline::never(), "a sync of the log");
-  if (synced.result < 0) return fail("synced", error_of(synced));
+  if (synced.result < 0) return fail(error_of(synced));
   return {};
 }
 
@@ -171,8 +170,7 @@ Result<void> FileStorage::settle(std::uint64_t from) {
 }
 
 Result<void> FileStorage::truncate(std::uint64_t size) {
-  if (::ftruncate(file_->fd(), static_cast<off_t>(size)) != 0)
-    return fail("cut", from_errno(errno));
+  if (::ftruncate(file_->fd(), static_cast<off_t>(size)) != 0) return fail(from_errno(errno));
   size_ = size;
   return sync_with(0);
 }

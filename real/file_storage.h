@@ -41,7 +41,7 @@ class FileStorage final : public log::Storage {
 
   Result<void> write(std::span<iovec> pieces, std::uint64_t at);
   Result<void> sync_with(unsigned flags);
-  Result<void> fail(const char* doing, Error error);
+  Result<void> fail(Error error);
 
   DescriptorRef file_;
   std::string path_;
