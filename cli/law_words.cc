@@ -41,7 +41,7 @@ constexpr LawInWords laws_in_words[] = {
     {"request_answered", "a request whose reply was sent gets it"},
     {"request_alone", "a request that fails ends nothing but itself"},
     {"log_durable", "what was acknowledged is in the log, whatever happens to its node"},
-    {"log_once", "nothing is in the log twice"},
+    {"log_once", "nothing is in the log twice, or out of turn"},
     {"log_order", "the log has each client's messages in order, without a gap"},
     {"log_delivered", "once the faults have ended, everything is delivered within a bound"},
     {"unharmed",
@@ -67,6 +67,12 @@ constexpr LawInWords laws_in_words[] = {
     {"bus_mesh", "after the faults all replicas are connected, and hear each other"},
     {"bus_served", "where nothing goes wrong, a client is served"},
     {"bus_left", "what has lost its place in the bus soon ends, and leaves nothing"},
+    {"log_majority", "what a client was told is in the log stands on a majority of the disks"},
+    {"log_prefix", "the log of every replica is the beginning of the primary's"},
+    {"log_answer", "a request is answered with what its own application has made of it"},
+    {"log_applied", "a replica applies what is committed, in order, each once"},
+    {"log_recovers", "a replica starts again from what a crash has left"},
+    {"log_left", "a replica of the log ends when its bus does, and leaves nothing"},
     {"bus_drain", "a shutdown sends what is queued to those who read, and ends in time"},
 };
 

@@ -6,7 +6,9 @@
 #include <cstdio>
 #include <memory>
 
+#include "cli/bus_cluster.h"
 #include "cli/endpoint.h"
+#include "cli/load_bus.h"
 #include "cli/ring.h"
 #include "cli/run_spec.h"
 #include "cli/text.h"
@@ -25,6 +27,8 @@ struct LoadArguments : LoadOptions {
   std::string patience_text = "10s";
   SocketOptionsText sockets;
   TlsOptionsText tls;
+  bool bus = false;
+  BusClusterOptions cluster{.replicas = 0, .folder = {}, .transport = {}};
 };
 
 template <Transport T>
@@ -94,8 +98,50 @@ void require_sense(LoadArguments& options) {
   options.messages = UINT64_MAX / 2;
 }
 
+BusLoadOptions bus_options_of(const LoadArguments& options) {
+  BusLoadOptions load;
+  load.connections = options.connections;
+  load.messages = options.messages;
+  load.size = std::max(options.size, header_size + tally_label_size);
+  load.time = options.time;
+  load.patience = options.patience;
+  return load;
+}
+
+// To a log that is served already.
+ExitCode run_load_bus(const LoadArguments& options) {
+  const std::size_t transport = transport_named(options.transport);
+  const Endpoint server = parse_endpoint(options.connect, true);
+  const auto ring = open_ring();
+  Networks networks(*ring);
+  Network& network = networks.to(server);
+  BusLoadOptions load = bus_options_of(options);
+  load.first_client = network.random().next() >> 1;
+  BusLoadState state;
+  const TimePoint start = real_now();
+  with_transport(transport, [&]<class T>() {
+    require_streams(server, T::name, over_datagrams<T>, options.sockets);
+    auto dialing = dial_options<T>(options.tls);
+    apply(options.sockets, dialing);
+    Scope root(ring->scheduler());
+    root.spawn("load", [&] { run_bus_clients<T>(network, server.address, dialing, load, state); });
+    (void)ring->scheduler().run();
+    root.rethrow_failure();
+  });
+  return print_bus_load(state, real_now() - start);
+}
+
 ExitCode run_load(LoadArguments& options) {
   require_sense(options);
+  if (!options.bus && (options.cluster.replicas != 0 || options.cluster.kill_each))
+    bad_usage("--cluster and --kill-each start processes of `serve --bus`: give --bus as well");
+  if (options.cluster.kill_each && options.cluster.replicas == 0)
+    bad_usage("--kill-each kills what --cluster has started: give that as well");
+  if (options.bus && options.cluster.replicas == 0) return run_load_bus(options);
+  if (options.bus) {
+    options.cluster.transport = options.transport;
+    return run_bus_cluster(options.cluster, bus_options_of(options));
+  }
   const std::size_t transport = transport_named(options.transport);
   const Endpoint server = parse_endpoint(options.connect, true);
   with_transport(transport, [&]<class T>() {
@@ -160,6 +206,24 @@ void add_load(CLI::App& app, const Tool&, ExitCode& code) {
       ->capture_default_str();
   add_dialer_socket_options(*verb, options->sockets);
   add_tls_dialer_options(*verb, options->tls);
+  verb->add_flag(
+      "--bus", options->bus,
+      "requests to the primary of a `serve --bus`, each sent again until it is answered");
+  verb->add_option("--cluster", options->cluster.replicas,
+                   "with --bus: start so many processes of one, and stop them at the end")
+      ->check(whole_number(1, 9));
+  verb->add_flag(
+      "--kill-each", options->cluster.kill_each,
+      "with --cluster: kill each of them in turn under load, start it again, and compare "
+      "what was acknowledged with the logs");
+  verb->add_option(
+          "--between", options->cluster.between,
+          "with --kill-each: requests that are to be acknowledged before each kill, while a "
+          "backup is down, and after each return")
+      ->check(whole_number(1, 1'000'000'000))
+      ->capture_default_str();
+  verb->add_option("--folder", options->cluster.folder,
+                   "with --cluster: where its files are; a temporary one unless given");
   verb->callback([&code, options] { code = run_load(*options); });
 }
 

@@ -14,6 +14,7 @@
 #include "cli/refusal_log.h"
 #include "cli/ring.h"
 #include "cli/run_spec.h"
+#include "cli/serve_bus.h"
 #include "cli/serve_metrics.h"
 #include "cli/serve_session.h"
 #include "cli/text.h"
@@ -35,6 +36,7 @@ struct ServeArguments {
   unsigned shards = 1;
   SocketOptionsText sockets;
   TlsOptionsText tls;
+  ServeBusArguments bus;
 };
 
 constexpr Duration between_complaints = std::chrono::seconds(1);  // about what lasts
@@ -422,7 +424,16 @@ void add_serve(CLI::App& app, const Tool&, ExitCode& code) {
       ->capture_default_str();
   add_listener_socket_options(*verb, options->sockets);
   add_tls_listener_options(*verb, options->tls);
-  verb->callback([&code, options] { code = serve(*options); });
+  add_serve_bus_options(*verb, options->bus);
+  verb->callback([&code, options] {
+    if (!options->bus.on) {
+      code = serve(*options);
+      return;
+    }
+    if (options->shards != 1 || !options->metrics.empty())
+      bad_usage("--shards and --metrics are not for --bus: leave them out");
+    code = serve_bus(options->bus, options->tls, options->sockets);
+  });
 }
 
 }  // namespace twinwire::cli

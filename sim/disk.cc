@@ -23,6 +23,14 @@ Result<void> Disk::File::sync(Scheduler& scheduler) {
   return {};
 }
 
+Result<void> Disk::File::truncate(std::size_t records) {
+  if (dead()) return Errc::canceled;
+  TWINWIRE_CHECK(records <= disk_->records_.size(), "cutting adds no record");
+  disk_->records_.resize(records);
+  disk_->synced_ = std::min(disk_->synced_, records);
+  return {};
+}
+
 void Disk::close(std::size_t kept) {
   TWINWIRE_CHECK(kept <= unsynced(), "a crash adds no record");
   records_.resize(synced_ + kept);

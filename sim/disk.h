@@ -33,6 +33,9 @@ class Disk {
     // Suspends   For sync_time.
     // Errors     canceled
     Result<void> sync(Scheduler& scheduler);
+    // Of all that were appended only the first `records` are left, for good.
+    // Errors     canceled
+    Result<void> truncate(std::size_t records);
     // All that were appended, oldest first, synced or not. For a program that is dead: as it was left.
     std::span<const std::string> records() const noexcept { return disk_->records_; }
     std::size_t synced() const noexcept { return disk_->synced_; }

@@ -8,6 +8,7 @@ Registry built_in_scenarios() {
   add_connections(registry);
   add_exchanges(registry);
   add_nodes(registry);
+  add_bus(registry);
   return registry;
 }
 

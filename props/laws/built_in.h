@@ -9,6 +9,7 @@ namespace twinwire::laws {
 
 void add_connections(Registry& registry);  // how one is made, used and ended
 void add_exchanges(Registry& registry);    // what is said over them
-void add_nodes(Registry& registry);        // what is built upon them, or runs them
+void add_nodes(Registry& registry);        // what runs programs, or many users of one
+void add_bus(Registry& registry);          // the bus, and what stands on it
 
 }  // namespace twinwire::laws

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "props/laws/built_in.h"
-#include "props/laws/scenarios/bus.h"
 #include "props/laws/scenarios/exchange.h"
-#include "props/laws/scenarios/handshake.h"
 #include "props/laws/scenarios/restarts.h"
 #include "props/laws/scenarios/ring.h"
 #include "props/laws/scenarios/sharing.h"
@@ -14,8 +12,6 @@ void add_nodes(Registry& registry) {
   registry.add<Exchange>();
   registry.add<RingUnderTest>();
   registry.add<Sharing>();
-  registry.add<Handshake>();
-  registry.add<BusUnderTest>();
 }
 
 }  // namespace twinwire::laws

@@ -134,6 +134,19 @@ constexpr SometimesEntry entries[] = {
      "a connection was cleaned up when a newer one of its peer was there", "bus", any_transport},
     {S::bus_forced_drain, "bus_forced_drain", "a peer did not end within a shutdown's bound", "bus",
      any_transport, often_seeds},
+    {S::log_sent_again, "log_sent_again",
+     "an entry was sent again to a backup: its connection had ended before it was synced there",
+     "log", any_transport, often_seeds},
+    {S::log_answered_again, "log_answered_again",
+     "a request came again after it had been applied, and was answered from the table", "log",
+     any_transport, often_seeds},
+    {S::log_torn_end, "log_torn_end", "a log's end was torn by a crash, and cut off", "log",
+     any_transport, often_seeds},
+    {S::log_unsynced_lost, "log_unsynced_lost",
+     "a backup's crash took entries that it had not synced", "log", any_transport, often_seeds},
+    {S::log_caught_up_from_far, "log_caught_up_from_far",
+     "a backup came back that was further behind than the window", "log", any_transport,
+     often_seeds},
 };
 
 constexpr bool is_in_order() {

@@ -175,6 +175,41 @@ namespace twinwire::plant {
   X(bus_client_id_reused, "bus: the id of a client that is gone is given again", "bus_notify")     \
   X(bus_refusal_takes_message, "bus: a send that is refused takes the message", "bus_refusal")
 
+// In the replicated log above the bus.
+#define TWINWIRE_LOG_PLANT_LIST(X)                                                              \
+  X(log_told_before_sync, "log: a replica says that it has what it has not synced yet",         \
+    "log_applied")                                                                              \
+  X(log_one_copy_is_enough, "log: what the primary alone has is committed", "log_applied")      \
+  X(log_ack_counts_twice, "log: one backup's acknowledgement counts for two", "log_applied")    \
+  X(log_sent_is_synced, "log: what was sent before a connection ended counts as synced",        \
+    "log_applied")                                                                              \
+  X(log_commit_is_assumed, "log: after a restart all that the log has counts as committed",     \
+    "log_applied")                                                                              \
+  X(log_applies_uncommitted, "log: what is synced is applied before it is committed",           \
+    "log_applied")                                                                              \
+  X(log_applies_in_pairs_reversed, "log: of two entries the later one is applied first",        \
+    "log_applied")                                                                              \
+  X(log_answers_too_early, "log: who asks again is answered before its request is committed",   \
+    "log_majority")                                                                             \
+  X(log_answer_of_before, "log: a request gets the answer to the one before", "log_answer")     \
+  X(log_retry_is_new, "log: a request that comes again is put into the log again", "log_once")  \
+  X(log_sessions_forgotten, "log: after a restart the primary knows of no session", "log_once") \
+  X(log_sends_unsynced, "log: a backup is sent what the primary has not synced", "log_prefix")  \
+  X(log_gap_is_taken, "log: a backup takes an entry that is not its next one", "log_prefix")    \
+  X(log_failed_sync_is_retried, "log: a sync that failed is tried again, and then believed",    \
+    "log_prefix")                                                                               \
+  X(log_torn_end_is_kept, "log: what a crash has torn stays, and the log goes on behind it",    \
+    "log_prefix")                                                                               \
+  X(log_whole_end_is_cut, "log: after a crash the last entry is cut off, though it is whole",   \
+    "log_durable")                                                                              \
+  X(log_torn_end_is_damage, "log: a torn end is taken for damage, and refused", "log_recovers") \
+  X(log_resends_nothing, "log: a backup that comes back is sent what is new only",              \
+    "log_delivered")                                                                            \
+  X(log_resends_from_sent,                                                                      \
+    "log: with a backup that comes back the primary goes on where it had stopped",              \
+    "log_delivered")                                                                            \
+  X(log_deaf_to_shutdown, "log: the work of the log goes on when the bus shuts down", "log_left")
+
 // In the ring: real/, over the kernel that the scenario `ring` plays.
 #define TWINWIRE_RING_PLANT_LIST(X)                                                                \
   X(ring_memory_freed_at_cancel, "ring: a canceled operation's memory is free at once",            \
@@ -254,7 +289,8 @@ enum class Id : std::uint16_t {
           TWINWIRE_QUIC_PLANT_LIST(TWINWIRE_PLANT_ID) TWINWIRE_RING_PLANT_LIST(TWINWIRE_PLANT_ID)
               TWINWIRE_HANDSHAKE_PLANT_LIST(TWINWIRE_PLANT_ID)
                   TWINWIRE_BUS_PLANT_LIST(TWINWIRE_PLANT_ID)
-                      TWINWIRE_HANDSHAKE_TLS_PLANT_LIST(TWINWIRE_PLANT_ID)
+                      TWINWIRE_LOG_PLANT_LIST(TWINWIRE_PLANT_ID)
+                          TWINWIRE_HANDSHAKE_TLS_PLANT_LIST(TWINWIRE_PLANT_ID)
 #undef TWINWIRE_PLANT_ID
 };
 

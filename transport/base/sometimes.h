@@ -77,9 +77,15 @@ enum class Sometimes : std::uint8_t {
   bus_duplicate_rejected,
   bus_late_cleanup,
   bus_forced_drain,
+  // --- The replicated log --------------------------------------------------------------------------------------------
+  log_sent_again,
+  log_answered_again,
+  log_torn_end,
+  log_unsynced_lost,
+  log_caught_up_from_far,
 };
 inline constexpr std::size_t sometimes_count =
-    static_cast<std::size_t>(Sometimes::bus_forced_drain) + 1;
+    static_cast<std::size_t>(Sometimes::log_caught_up_from_far) + 1;
 static_assert(sometimes_count <= sometimes_max);
 
 }  // namespace twinwire

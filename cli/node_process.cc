@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/node_process.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include "cli/exit_code.h"
+
+namespace twinwire::cli {
+namespace {
+
+int code_of(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
+
+}  // namespace
+
+NodeProcess::NodeProcess(const std::vector<std::string>& arguments, std::string output)
+    : output_(std::move(output)) {
+  std::vector<std::string> words{"twinwire"};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  std::fflush(nullptr);
+  const pid_t self = ::getpid();
+  pid_ = ::fork();
+  if (pid_ < 0)
+    throw Failure(ExitCode::environment,
+                  "cannot start a process of the cluster: " + std::string(std::strerror(errno)));
+  if (pid_ != 0) return;
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != self) ::_exit(0);  // the parent died before that
+  // Ctrl-C is for whoever started us.
+  ::setpgid(0, 0);
+  const int out = ::open(output_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  if (out >= 0) {
+    ::dup2(out, STDOUT_FILENO);
+    ::dup2(out, STDERR_FILENO);
+  }
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::execv("/proc/self/exe", argv.data());
+  ::_exit(127);
+}
+
+void NodeProcess::kill() noexcept {
+  if (pid_ <= 0 || code_) return;
+  ::kill(pid_, SIGKILL);
+  int status = 0;
+  if (::waitpid(pid_, &status, 0) == pid_) code_ = code_of(status);
+}
+
+void NodeProcess::terminate() const noexcept {
+  if (pid_ > 0 && !code_) ::kill(pid_, SIGTERM);
+}
+
+std::optional<int> NodeProcess::ended() {
+  int status = 0;
+  if (!code_ && ::waitpid(pid_, &status, WNOHANG) == pid_) code_ = code_of(status);
+  return code_;
+}
+
+std::string NodeProcess::said() const {
+  std::ifstream file(output_, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+}  // namespace twinwire::cli

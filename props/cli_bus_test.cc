@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+// serve --bus and load --bus as processes: a cluster that survives the kill of each of its processes under load, and
+// what goes wrong, told in a sentence.
+// ctest: timeout=240 no_tsan
+#include <unistd.h>
+
+#include <chrono>
+#include <fstream>
+
+#include "props/cli_process.h"
+
+namespace twinwire::props {
+namespace {
+
+const std::string cluster_key(64, '5');
+
+class CliBus : public ::testing::Test {
+ protected:
+  Ended tool(const std::string& arguments) {
+    return run_tool_in(folder_.path(), tool_path(), arguments);
+  }
+  void SetUp() override { write_file(folder_.path() / "key", cluster_key); }
+  // A cluster of one, on ports of this process's own; it never listens where the arguments are of no use.
+  std::string alone(const std::string& more = "") const {
+    const int port = 10'000 + static_cast<int>(::getpid() % 20'000);
+    return "serve --bus --replica 1 --member 1=127.0.0.1:" + std::to_string(port) +
+           " --clients tcp=127.0.0.1:0 --log a.log --cluster-key key " + more;
+  }
+  std::unique_ptr<Process> start(const std::string& arguments) {
+    auto command = words(arguments);
+    command.insert(command.begin(), tool_path());
+    return std::make_unique<Process>(folder_.path(), command);
+  }
+  static std::string address_in(const std::string& out) {
+    const std::string before = "serving clients over tcp on ";
+    const std::size_t at = out.find(before);
+    const std::size_t end = out.find('\n', at);
+    return at == std::string::npos ? "" : out.substr(at + before.size(), end - at - before.size());
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(CliBus, a_cluster_survives_the_kill_of_each_process_under_load) {
+  const auto begun = std::chrono::steady_clock::now();
+  const Ended ended =
+      tool("load --bus --cluster 3 --kill-each --between 100 --connections 8 --patience 15s");
+  EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+  for (const char* said :
+       {"killed       replica 1, the primary", "killed       replica 2", "killed       replica 3",
+        "acknowledged == applied on a majority, exactly once"})
+    EXPECT_NE(ended.out.find(said), std::string::npos) << said << "\n" << ended.out;
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(20));
+}
+
+TEST_F(CliBus, the_same_over_tls_keeps_its_files_where_it_was_told) {
+  const Ended ended =
+      tool("load --bus --cluster 3 --transport tls --connections 3 --messages 300 --folder kept");
+  EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+  EXPECT_NE(ended.out.find("in the logs  300 of the acknowledged"), std::string::npos) << ended.out;
+  EXPECT_TRUE(std::filesystem::exists(folder_.path() / "kept" / "replica3.log"));
+  expect_one_sentence(tool("load --bus --cluster 3 --folder kept"), 2, "there is a log in");
+}
+
+TEST_F(CliBus, sigterm_drains_and_a_second_start_finds_everything) {
+  for (int time = 1; time <= 2; ++time) {
+    auto node = start(alone());
+    ASSERT_TRUE(node->says("replicas over tcp")) << node->err();
+    EXPECT_EQ(node->out().find("the log has 0 entries") != std::string::npos, time == 1)
+        << node->out();
+    const Ended load =
+        tool("load --bus --connect " + address_in(node->out()) + " --connections 2 --messages 100");
+    EXPECT_EQ(load.exit_code, 0) << load.out << load.err;
+    EXPECT_NE(load.out.find("acknowledged 100 requests of 2 clients"), std::string::npos)
+        << load.out;
+    node->signal(SIGTERM);
+    const Ended ended = node->wait();
+    EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+    EXPECT_NE(ended.out.find("tally      " + std::to_string(100 * time) + " requests"),
+              std::string::npos)
+        << ended.out;
+    EXPECT_NE(ended.out.find("shutdown   "), std::string::npos) << ended.out;
+  }
+}
+
+TEST_F(CliBus, a_log_has_one_process) {
+  auto node = start(alone());
+  ASSERT_TRUE(node->says("replicas over tcp")) << node->err();
+  expect_one_sentence(tool(alone()), 6, "another process has it open");
+}
+
+TEST_F(CliBus, a_damaged_log_is_refused_and_left_as_it_is) {
+  auto node = start(alone());
+  ASSERT_TRUE(node->says("replicas over tcp")) << node->err();
+  EXPECT_EQ(tool("load --bus --connect " + address_in(node->out()) + " --messages 50").exit_code,
+            0);
+  node->signal(SIGTERM);
+  (void)node->wait();
+  std::string log = read_file(folder_.path() / "a.log");
+  log[500] = static_cast<char>(log[500] ^ 1);
+  write_file(folder_.path() / "a.log", log);
+  expect_one_sentence(tool(alone()), 2, "the log is damaged at byte");
+  EXPECT_EQ(read_file(folder_.path() / "a.log"), log);
+}
+
+// The number that stands behind that text, in digits and commas.
+std::uint64_t number_behind(const std::string& out, const std::string& text) {
+  std::uint64_t value = 0;
+  for (std::size_t at = out.find(text) + text.size(); at < out.size(); ++at) {
+    if (out[at] == ',') continue;
+    if (out[at] < '0' || out[at] > '9') break;
+    value = 10 * value + static_cast<std::uint64_t>(out[at] - '0');
+  }
+  return value;
+}
+
+// A limit on the size of files stands in for it.
+TEST_F(CliBus, a_full_disk_ends_a_replica_with_a_sentence_and_loses_nothing) {
+  auto command = words(alone());
+  command.insert(command.begin(),
+                 {"/bin/sh", "-c", "trap '' XFSZ; ulimit -f 200; exec \"$0\" \"$@\"", tool_path()});
+  Process limited(folder_.path(), command);
+  ASSERT_TRUE(limited.says("replicas over tcp")) << limited.err();
+  const Ended load = tool("load --bus --connect " + address_in(limited.out()) +
+                          " --connections 2 --messages 10000 --size 2048 --patience 1s");
+  EXPECT_EQ(load.exit_code, 6) << load.out << load.err;
+  const std::uint64_t acknowledged = number_behind(load.out, "acknowledged ");
+  EXPECT_GT(acknowledged, 10U) << load.out;
+  const Ended full = limited.wait();
+  EXPECT_EQ(full.exit_code, 6) << full.out << full.err;
+  EXPECT_NE(full.err.find("twinwire: the log cannot be written: a.log: File too large (EFBIG)"),
+            std::string::npos)
+      << full.err;
+  auto again = start(alone());
+  ASSERT_TRUE(again->says("replicas over tcp")) << again->err();
+  EXPECT_NE(again->out().find("a torn end of"), std::string::npos) << again->out();
+  again->signal(SIGTERM);
+  EXPECT_GE(number_behind(again->wait().out, "tally      "), acknowledged);
+}
+
+TEST_F(CliBus, a_log_of_another_cluster_or_none_is_refused) {
+  auto node = start(alone());
+  ASSERT_TRUE(node->says("replicas over tcp")) << node->err();
+  node->signal(SIGTERM);
+  (void)node->wait();
+  expect_one_sentence(tool(alone("--cluster 2")), 2, "the log belongs to another cluster");
+  write_file(folder_.path() / "a.log", std::string(1000, 'x'));
+  expect_one_sentence(tool(alone()), 2, "this is no log of twinwire");
+}
+
+TEST_F(CliBus, a_backup_says_who_is_the_primary) {
+  const int port = 10'000 + static_cast<int>(::getpid() % 20'000);
+  auto backup = start("serve --bus --replica 2 --member 1=127.0.0.1:" + std::to_string(port + 1) +
+                      " --member 2=127.0.0.1:" + std::to_string(port) +
+                      " --clients tcp=127.0.0.1:0 --log b.log --cluster-key key");
+  ASSERT_TRUE(backup->says("replicas over tcp")) << backup->err();
+  const Ended load =
+      tool("load --bus --connections 1 --messages 1 --connect " + address_in(backup->out()));
+  EXPECT_EQ(load.exit_code, 6);
+  EXPECT_NE(load.err.find("that is a backup: ask the primary"), std::string::npos) << load.err;
+}
+
+TEST_F(CliBus, arguments_that_make_no_sense_are_one_sentence) {
+  expect_one_sentence(tool("serve --bus --log a.log --cluster-key key"), 2,
+                      "a log needs at least one replica");
+  expect_one_sentence(tool("serve --bus --replica 1 --member 2=127.0.0.1:1 --log a.log "
+                           "--cluster-key key"),
+                      2, "this replica is not one of the log's members");
+  expect_one_sentence(tool("serve --bus --member one=127.0.0.1:1 --log a.log --cluster-key key"), 2,
+                      "'one' is no id of a replica");
+  expect_one_sentence(tool("serve --bus --member 1 --log a.log --cluster-key key"), 2,
+                      "'1' is no pair");
+  write_file(folder_.path() / "short", "1234");
+  expect_one_sentence(tool("serve --bus --member 0=127.0.0.1:1 --log a.log --cluster-key short"), 2,
+                      "is not 64 hexadecimal digits");
+  expect_one_sentence(tool("serve --bus --member 0=127.0.0.1:1 --log a.log"), 2,
+                      "needs the key of its cluster");
+  expect_one_sentence(tool("load --kill-each"), 2, "give --bus as well");
+}
+
+}  // namespace
+}  // namespace twinwire::props
