@@ -20,7 +20,6 @@
 #include "cli/tls_options.h"
 #include "cli/verbs.h"
 #include "cli/with_transport.h"
-#include "real/probe.h"
 #include "real/shards.h"
 #include "real/signal_wait.h"
 
@@ -317,8 +316,9 @@ ServeTotals serve_by_shards(const ServeArguments& arguments, const Endpoint& end
   options.ring = as_forced({});
   options.ring.measure_turns = metrics.has_value();
   options.pin = true;
-  auto shards = real::Shards::start(options, [&](real::Shard& shard) { serving(shard); });
-  if (!shards) throw Failure(ExitCode::environment, real::explain_no_ring(shards.error()));
+  std::string why;
+  auto shards = real::Shards::start(options, [&](real::Shard& shard) { serving(shard); }, &why);
+  if (!shards) throw Failure(ExitCode::environment, why);
   (*shards)->join();
   ServeTotals sum;
   for (const ServeState& state : serving.states()) add(sum, state.totals);
