@@ -11,7 +11,9 @@
 #include "cli/bench_real_runs.h"
 #include "cli/bench_svg.h"
 #include "cli/exit_code.h"
+#include "cli/not_empty.h"
 #include "cli/verbs.h"
+#include "cli/whole_file.h"
 
 namespace twinwire::cli {
 namespace {
@@ -35,6 +37,8 @@ struct RealArguments {
 
 constexpr const char* ours_name = "twinwire";
 constexpr const char* ours_copying_name = "twinwire-copy";
+constexpr std::size_t ours_coalesces_below =
+    1025;  // so that the works of 1 KiB are copied together, too
 
 // One who does the work: ours, or a peer.
 struct Contestant {
@@ -99,10 +103,11 @@ std::vector<Contestant> contestants_of(const RealArguments& asked, const std::st
   std::vector<Contestant> all = {
       {.name = ours_name, .what = "ours: Tcp over a Ring", .ours = true},
       {.name = ours_copying_name,
-       .what = "ours with coalesce_below = 1,024: small messages copied together",
+       .what = "ours with coalesce_below = " + with_commas(ours_coalesces_below) +
+               ": messages of fewer bytes are copied together",
        .ours = true,
        .kinds = {"stream", "singles"},
-       .coalesce_below = 1025}};
+       .coalesce_below = ours_coalesces_below}};
   if (asked.alone) return all;
   std::vector<std::string> names;
   for (RealPeerName& peer : real_peers_of(program)) {
@@ -220,6 +225,7 @@ ExitCode bench_real(const RealArguments& asked) {
   if (!time || *time <= Duration::zero() || *time > std::chrono::minutes(1))
     bad_usage("'" + asked.time + "' is no duration up to a minute; write 300ms or 1s");
   const auto works = works_of(asked, static_cast<std::uint64_t>(time->count()));
+  if (!asked.svg.empty()) require_writable(asked.svg, "plot");
   const std::string program = asked.alone ? "" : peers_beside_us();
   const std::vector<Contestant> contestants = contestants_of(asked, program);
   const BenchCores cores = cores_of(asked);
@@ -259,7 +265,7 @@ ExitCode bench_real(const RealArguments& asked) {
       "A message of an echo is a round trip\n"
       "%s messages counted, sums verified\n",
       with_commas(verified).c_str());
-  if (!asked.svg.empty()) write_ratio_svg(asked.svg, bars);
+  if (!asked.svg.empty()) write_whole_file(asked.svg, ratio_svg(bars), "plot");
   return ExitCode::pass;
 }
 
@@ -281,7 +287,7 @@ void add_bench_real(CLI::App& bench, ExitCode& code) {
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   verb->add_option("--time", options->time, "of one run of one of them")->capture_default_str();
-  verb->add_option("--svg", options->svg, "a file for a plot of the ratios");
+  verb->add_option("--svg", options->svg, "a file for a plot of the ratios")->check(not_empty());
   verb->add_flag("--alone", options->alone, "without the peers");
   auto* one = verb->add_flag("--one-core", options->one_core, "both ends on one (the default)");
   verb->add_flag("--two-cores", options->two_cores, "a core for each end")->excludes(one);

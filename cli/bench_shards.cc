@@ -18,7 +18,6 @@
 #include "cli/whole_number.h"
 #include "props/peers/real/real_work.h"
 #include "real/handed_over.h"
-#include "real/probe.h"
 #include "real/shard.h"
 #include "real/shards.h"
 #include "transport/fiber/wait_queue.h"
@@ -114,14 +113,16 @@ void serve_shards(std::uint32_t count, std::size_t connections, int out) {
   real::ShardsOptions options;
   options.count = count;
   options.pin = true;
-  auto shards = real::Shards::start(options, [&](real::Shard& shard) {
+  std::string why;
+  const auto body = [&](real::Shard& shard) {
     if (shard.index() == 0) deal_out(shard, dealt, connections, out);
     Dealt& mine = dealt[shard.index()];
     const std::size_t wanted = (connections + count - 1 - shard.index()) / count;
     while (mine.connections < wanted)
       (void)mine.arrived.wait(shard.scheduler(), no_deadline, "connections to serve");
-  });
-  if (!shards) throw Failure(ExitCode::environment, real::explain_no_ring(shards.error()));
+  };
+  auto shards = real::Shards::start(options, body, &why);
+  if (!shards) throw Failure(ExitCode::environment, why);
   (*shards)->join();
 }
 

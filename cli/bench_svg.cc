@@ -103,13 +103,4 @@ std::string ratio_svg(const std::vector<RatioGroup>& groups) {
   return svg;
 }
 
-void write_ratio_svg(const std::string& path, const std::vector<RatioGroup>& groups) {
-  const std::string svg = ratio_svg(groups);
-  std::FILE* file = std::fopen(path.c_str(), "w");
-  const bool written =
-      file != nullptr && std::fwrite(svg.data(), 1, svg.size(), file) == svg.size();
-  if ((file != nullptr && std::fclose(file) != 0) || !written)
-    throw Failure(ExitCode::environment, "cannot write " + path);
-}
-
 }  // namespace twinwire::cli

@@ -19,7 +19,5 @@ struct RatioGroup {
 };
 
 std::string ratio_svg(const std::vector<RatioGroup>& groups);
-// Throws Failure where the file cannot be written.
-void write_ratio_svg(const std::string& path, const std::vector<RatioGroup>& groups);
 
 }  // namespace twinwire::cli

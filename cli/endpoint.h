@@ -22,9 +22,11 @@ struct Endpoint {
 
 // Throws Failure(bad_usage) with one sentence. `to_connect`: port 0 is no address then.
 Endpoint parse_endpoint(const std::string& text, bool to_connect);
-// Throws where the transport runs over datagrams, or an option means nothing to Unix-domain sockets.
+// Throws where the transport runs over datagrams, or an option means nothing to Unix-domain sockets or to that address.
 void require_streams(const Endpoint& endpoint, std::string_view transport, bool over_datagrams,
                      const SocketOptionsText& options);
+// Throws where no process can listen on both, over streams.
+void require_apart(const Endpoint& listen, bool v6_only, const Endpoint& metrics);
 
 // One sentence on why nobody could listen on it, or connect to it.
 std::string explain_listen(const Endpoint& endpoint, const SocketOptionsText& options,

@@ -3,12 +3,15 @@
 #include "cli/load_client.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <memory>
 
 #include "cli/bus_cluster.h"
 #include "cli/endpoint.h"
 #include "cli/load_bus.h"
+#include "cli/not_empty.h"
 #include "cli/ring.h"
 #include "cli/run_spec.h"
 #include "cli/text.h"
@@ -16,6 +19,7 @@
 #include "cli/verbs.h"
 #include "cli/whole_number.h"
 #include "cli/with_transport.h"
+#include "real/signal_wait.h"
 
 namespace twinwire::cli {
 namespace {
@@ -31,22 +35,37 @@ struct LoadArguments : LoadOptions {
   BusClusterOptions cluster{.replicas = 0, .folder = {}, .transport = {}};
 };
 
+constexpr Duration stop_grace = std::chrono::seconds(2);
+
 template <Transport T>
-void run_clients(Network& network, const Endpoint& server, const LoadArguments& options,
-                 const typename T::Options& dialing, std::vector<LoadResult>& results) {
+void run_clients(Network& network, const Endpoint& server, LoadArguments& options,
+                 const typename T::Options& dialing, real::SignalWait& signals,
+                 std::vector<LoadResult>& results) {
   std::vector<std::unique_ptr<LoadClient<T>>> clients;
-  run_scope(network.scheduler(), [&](Scope& scope) {
-    for (std::uint64_t i = 0; i < options.connections; ++i) {
-      const std::uint64_t share = options.messages / options.connections +
-                                  (i < options.messages % options.connections ? 1 : 0);
-      clients.push_back(
-          std::make_unique<LoadClient<T>>(network, options, dialing, share, results[i]));
-      scope.spawn("client", [&, client = clients.back().get()] {
-        client->run(server.address, [&](const Error& error) {
-          return explain_dial(server, options.sockets, error);
-        });
+  bool over = false;  // read by a fiber that may outlive the clients' scope
+  run_scope(network.scheduler(), [&](Scope& background) {
+    run_scope(network.scheduler(), [&](Scope& scope) {
+      // What was sent may still come back; after the grace, or a second signal, it is given up.
+      background.spawn("signals", [&] {
+        if (!signals.wait(Deadline::never())) return;
+        options.stop = true;
+        const auto again = signals.wait(network.clock().in(stop_grace));
+        if (!over && (again || again.error() == Errc::timed_out)) scope.cancel();
       });
-    }
+      for (std::uint64_t i = 0; i < options.connections; ++i) {
+        const std::uint64_t share = options.messages / options.connections +
+                                    (i < options.messages % options.connections ? 1 : 0);
+        clients.push_back(
+            std::make_unique<LoadClient<T>>(network, options, dialing, share, results[i]));
+        scope.spawn("client", [&, client = clients.back().get()] {
+          client->run(server.address, [&](const Error& error) {
+            return explain_dial(server, options.sockets, error);
+          });
+        });
+      }
+    });
+    over = true;
+    background.cancel();
   });
 }
 
@@ -67,6 +86,13 @@ ExitCode print_results(const LoadArguments& options, const std::vector<LoadResul
   }
   if (problems > 1)
     std::fprintf(stderr, "twinwire: and %zu other connections failed\n", problems - 1);
+  // As with every verb that was interrupted: what was not done is not known to hold.
+  const bool cut_short =
+      std::any_of(results.begin(), results.end(), [](const auto& one) { return one.cut_short; });
+  if (options.stop && (cut_short || problems != 0)) {
+    std::fprintf(stderr, "twinwire: told to stop before everything was sent\n");
+    code = graver(code, ExitCode::environment);
+  }
   if (total.messages == 0) return code;
   const double seconds = static_cast<double>(took.count()) / 1e9;
   std::printf("%s messages in %s: %s messages per second, %.1f MiB/s%s\n",
@@ -79,9 +105,8 @@ ExitCode print_results(const LoadArguments& options, const std::vector<LoadResul
     std::printf("latency    median %s, p99 %s\n",
                 format_duration(Duration(latency->per_mille(500))).c_str(),
                 format_duration(Duration(latency->per_mille(990))).c_str());
-  std::printf("%s\n", code == ExitCode::pass
-                          ? "sums verified: every message arrived whole and in order"
-                          : "failed: not every message was verified");
+  std::printf("%s\n", problems == 0 ? "sums verified: every message arrived whole and in order"
+                                    : "failed: not every message was verified");
   return code;
 }
 
@@ -131,6 +156,16 @@ ExitCode run_load_bus(const LoadArguments& options) {
   return print_bus_load(state, real_now() - start);
 }
 
+void print_head(const LoadArguments& options) {
+  std::printf("%s to %s: %s connections, messages of %s bytes in batches of %zu, %s\n",
+              options.transport.c_str(), options.connect.c_str(),
+              with_commas(options.connections).c_str(), with_commas(options.size).c_str(),
+              options.batch,
+              options.one_way ? "one way"
+                              : (std::to_string(options.in_flight) + " batches in flight").c_str());
+  std::fflush(stdout);
+}
+
 ExitCode run_load(LoadArguments& options) {
   require_sense(options);
   if (!options.bus && (options.cluster.replicas != 0 || options.cluster.kill_each))
@@ -151,27 +186,28 @@ ExitCode run_load(LoadArguments& options) {
     bad_usage(
         "a Unix-domain socket has no address that a certificate could name: give "
         "--server-name");
-  const auto ring = open_ring();
-  std::printf("%s to %s: %s connections, messages of %s bytes in batches of %zu, %s\n",
-              options.transport.c_str(), options.connect.c_str(),
-              with_commas(options.connections).c_str(), with_commas(options.size).c_str(),
-              options.batch,
-              options.one_way ? "one way"
-                              : (std::to_string(options.in_flight) + " batches in flight").c_str());
-  std::fflush(stdout);
-  Networks networks(*ring);
-  Network& network = networks.to(server);
-  std::vector<LoadResult> results(options.connections);
-  const TimePoint start = real_now();
+  ExitCode code = ExitCode::pass;
   with_transport(transport, [&]<class T>() {
     auto dialing = dial_options<T>(options.tls);
     apply(options.sockets, dialing);
+    const auto ring = open_ring();
+    auto signals = real::SignalWait::create(*ring, {SIGINT, SIGTERM});
+    if (!signals)
+      throw Failure(ExitCode::environment,
+                    "cannot wait for signals: " + to_string(signals.error()));
+    print_head(options);
+    Networks networks(*ring);
+    Network& network = networks.to(server);
+    std::vector<LoadResult> results(options.connections);
+    const TimePoint start = real_now();
     Scope root(ring->scheduler());
-    root.spawn("load", [&] { run_clients<T>(network, server, options, dialing, results); });
+    root.spawn("load",
+               [&] { run_clients<T>(network, server, options, dialing, *signals, results); });
     (void)ring->scheduler().run();
     root.rethrow_failure();
+    code = print_results(options, results, real_now() - start);
   });
-  return print_results(options, results, real_now() - start);
+  return code;
 }
 
 }  // namespace
@@ -187,9 +223,9 @@ void add_load(CLI::App& app, const Tool&, ExitCode& code) {
   verb->add_option("--connections", options->connections, "at one time")
       ->check(whole_number(1, connections_max))
       ->capture_default_str();
-  verb->add_option("--messages", options->messages, "over all connections")
-      ->check(whole_number(1, std::uint64_t{1} << 60))
-      ->capture_default_str();
+  auto* messages = verb->add_option("--messages", options->messages, "over all connections")
+                       ->check(whole_number(1, std::uint64_t{1} << 60))
+                       ->capture_default_str();
   verb->add_option("--size", options->size, "of a message in bytes, header included")
       ->check(whole_number(header_size, default_max_message))
       ->capture_default_str();
@@ -201,7 +237,9 @@ void add_load(CLI::App& app, const Tool&, ExitCode& code) {
       ->capture_default_str();
   verb->add_flag("--one-way", options->one_way, "no echoes; the server's own count ends it");
   verb->add_option("--time", options->time_text,
-                   "send for so long (30s, 5m) instead of a number of messages");
+                   "send for so long (30s, 5m) instead of a number of messages")
+      ->check(not_empty())
+      ->excludes(messages);
   verb->add_option("--patience", options->patience_text, "how long the server may be silent")
       ->capture_default_str();
   add_dialer_socket_options(*verb, options->sockets);

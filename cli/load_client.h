@@ -23,6 +23,7 @@ struct LoadOptions {
   bool one_way = false;
   Duration time = Duration::zero();              // stop sending after it; zero: never
   Duration patience = std::chrono::seconds(10);  // without an answer
+  bool stop = false;                             // told to: nothing more is sent
 };
 
 struct LoadResult {
@@ -30,6 +31,7 @@ struct LoadResult {
   Histogram latency;
   std::string problem;  // empty: everything that was sent came back, or arrived, verified
   bool damaged = false;
+  bool cut_short = false;  // told to stop before everything was sent
 };
 
 template <Transport T>
@@ -82,6 +84,10 @@ class LoadClient {
     Batch batch(options_->batch);
     while (sent_ < messages_) {
       if (options_->time != Duration::zero() && real_now() - start >= options_->time) break;
+      if (options_->stop) {
+        result_->cut_short = true;
+        break;
+      }
       if (!options_->one_way && !wait_for_room()) return;
       const std::int64_t now = real_now().ns;
       for (std::size_t i = 0; i < options_->batch && sent_ < messages_; ++i, ++sent_) {
@@ -137,8 +143,9 @@ class LoadClient {
 
   void lost(Error error) {
     if (!result_->problem.empty()) return;
-    result_->problem = std::string(error == Errc::timed_out ? "no answer from the server"
-                                                            : "the server ended the connection") +
+    result_->problem = std::string(error == Errc::timed_out  ? "no answer from the server"
+                                   : error == Errc::canceled ? "given up"
+                                                             : "the server ended the connection") +
                        " after " + std::to_string(result_->echoed.messages) + " echoes of " +
                        std::to_string(sent_) + " messages sent: " + to_string(error);
   }

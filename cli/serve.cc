@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cli/metrics_server.h"
+#include "cli/not_empty.h"
 #include "cli/refusal_log.h"
 #include "cli/ring.h"
 #include "cli/run_spec.h"
@@ -21,7 +22,6 @@
 #include "cli/tls_options.h"
 #include "cli/verbs.h"
 #include "cli/with_transport.h"
-#include "real/probe.h"
 #include "real/shards.h"
 #include "real/signal_wait.h"
 
@@ -319,8 +319,9 @@ ServeTotals serve_by_shards(const ServeArguments& arguments, const Endpoint& end
   options.ring = as_forced({});
   options.ring.measure_turns = metrics.has_value();
   options.pin = true;
-  auto shards = real::Shards::start(options, [&](real::Shard& shard) { serving(shard); });
-  if (!shards) throw Failure(ExitCode::environment, real::explain_no_ring(shards.error()));
+  std::string why;
+  auto shards = real::Shards::start(options, [&](real::Shard& shard) { serving(shard); }, &why);
+  if (!shards) throw Failure(ExitCode::environment, why);
   (*shards)->join();
   ServeTotals sum;
   for (const ServeState& state : serving.states()) add(sum, state.totals);
@@ -393,6 +394,7 @@ ExitCode serve(const ServeArguments& options) {
   with_transport(transport, [&]<class T>() {
     require_streams(endpoint, T::name, over_datagrams<T>, options.sockets);
     require_shardable(options, endpoint, over_datagrams<T>);
+    if (metrics && !over_datagrams<T>) require_apart(endpoint, options.sockets.v6_only, *metrics);
     totals = options.shards == 1
                  ? serve_alone<T>(options, endpoint, metrics, *handshake_timeout)
                  : serve_by_shards<T>(options, endpoint, metrics, *handshake_timeout);
@@ -417,7 +419,8 @@ void add_serve(CLI::App& app, const Tool&, ExitCode& code) {
       ->capture_default_str();
   verb->add_option("--metrics", options->metrics,
                    "an address on which GET /metrics tells what it does, for Prometheus: one that "
-                   "only those can reach who may know");
+                   "only those can reach who may know")
+      ->check(not_empty());
   verb->add_option("--shards", options->shards,
                    "so many threads, each on a processor, that share the port; with --self-signed "
                    "each has a certificate of its own")

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "cli/exit_code.h"
+#include "cli/not_empty.h"
 #include "cli/text.h"
 #include "cli/whole_number.h"
 
@@ -16,11 +17,13 @@ namespace {
 constexpr std::size_t buffer_max = std::size_t{1} << 30;
 
 void add_common_socket_options(CLI::App& verb, SocketOptionsText& text) {
-  CLI::Option* keepalive = verb.add_option(
-      "--keepalive", text.keepalive,
-      "ask a peer that was silent so long whether it is there (SO_KEEPALIVE); off by default");
+  CLI::Option* keepalive = verb.add_option("--keepalive", text.keepalive,
+                                           "ask a peer that was silent so long whether it is there "
+                                           "(SO_KEEPALIVE); off by default")
+                               ->check(not_empty());
   verb.add_option("--keepalive-interval", text.keepalive_interval,
                   "... again after so long; the kernel's own is 75s")
+      ->check(not_empty())
       ->needs(keepalive);
   verb.add_option("--keepalive-probes", text.keepalive_probes,
                   "... and give it up after so many; the kernel's own is 9")
@@ -28,15 +31,18 @@ void add_common_socket_options(CLI::App& verb, SocketOptionsText& text) {
       ->needs(keepalive);
   verb.add_option("--user-timeout", text.user_timeout,
                   "give a peer up that acknowledged nothing for so long (TCP_USER_TIMEOUT); the "
-                  "kernel's own is about 15m");
+                  "kernel's own is about 15m")
+      ->check(not_empty());
   verb.add_option("--send-buffer", text.send_buffer, "SO_SNDBUF in bytes; unset the kernel adapts")
       ->check(whole_number(1, buffer_max));
   verb.add_option("--receive-buffer", text.receive_buffer,
                   "SO_RCVBUF in bytes; unset the kernel adapts")
       ->check(whole_number(1, buffer_max));
   verb.add_option("--congestion", text.congestion,
-                  "congestion control by name, such as reno (TCP_CONGESTION)");
-  verb.add_option("--device", text.device, "use this network device alone (SO_BINDTODEVICE)");
+                  "congestion control by name, such as reno (TCP_CONGESTION)")
+      ->check(not_empty());
+  verb.add_option("--device", text.device, "use this network device alone (SO_BINDTODEVICE)")
+      ->check(not_empty());
   verb.add_flag("--nagle", text.nagle, "let small writes wait for company (no TCP_NODELAY)");
 }
 
@@ -76,7 +82,8 @@ void add_listener_socket_options(CLI::App& verb, SocketOptionsText& text) {
 }
 
 void add_dialer_socket_options(CLI::App& verb, SocketOptionsText& text) {
-  verb.add_option("--bind", text.bind, "connect from this address; port 0: any that is free");
+  verb.add_option("--bind", text.bind, "connect from this address; port 0: any that is free")
+      ->check(not_empty());
   add_common_socket_options(verb, text);
 }
 

@@ -9,6 +9,7 @@
 
 #include "cli/exit_code.h"
 #include "cli/key_log.h"
+#include "cli/not_empty.h"
 #include "transport/tls/self_signed.h"
 
 namespace twinwire::cli {
@@ -53,10 +54,12 @@ void add_common_options(CLI::App& verb, TlsOptionsText& text) {
   verb.add_option("--alpn", text.alpn,
                   "names of application protocols, the one preferred first: the handshake fails "
                   "unless the peer knows one of them")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->check(not_empty());
   verb.add_option("--key-log", text.key_log,
                   "append every session's secrets to this file, for a packet analyser: whoever has "
-                  "it can read everything");
+                  "it can read everything")
+      ->check(not_empty());
 }
 
 // As many, and as long, as the library takes.
@@ -72,20 +75,24 @@ std::vector<std::string> protocols_of(const TlsOptionsText& text) {
 }  // namespace
 
 void add_tls_listener_options(CLI::App& verb, TlsOptionsText& text) {
-  verb.add_option("--cert", text.cert, "PEM file: the certificate to show, then its chain");
-  verb.add_option("--key", text.key, "PEM file: its private key");
-  verb.add_option("--ca", text.ca, "PEM file: demand client certificates that these vouch for");
+  verb.add_option("--cert", text.cert, "PEM file: the certificate to show, then its chain")
+      ->check(not_empty());
+  verb.add_option("--key", text.key, "PEM file: its private key")->check(not_empty());
+  verb.add_option("--ca", text.ca, "PEM file: demand client certificates that these vouch for")
+      ->check(not_empty());
   verb.add_flag("--self-signed", text.self_signed,
                 "a certificate made on the spot; `load --self-signed` does not verify it");
   add_common_options(verb, text);
 }
 
 void add_tls_dialer_options(CLI::App& verb, TlsOptionsText& text) {
-  verb.add_option("--ca", text.ca, "PEM file: whom to trust");
+  verb.add_option("--ca", text.ca, "PEM file: whom to trust")->check(not_empty());
   verb.add_option("--server-name", text.server_name,
-                  "whom the certificate must name; the address unless given");
-  verb.add_option("--cert", text.cert, "PEM file: the certificate to show, if the server asks");
-  verb.add_option("--key", text.key, "PEM file: its private key");
+                  "whom the certificate must name; the address unless given")
+      ->check(not_empty());
+  verb.add_option("--cert", text.cert, "PEM file: the certificate to show, if the server asks")
+      ->check(not_empty());
+  verb.add_option("--key", text.key, "PEM file: its private key")->check(not_empty());
   verb.add_flag("--self-signed", text.self_signed, "do not verify the server: for trying out");
   add_common_options(verb, text);
 }
@@ -93,6 +100,8 @@ void add_tls_dialer_options(CLI::App& verb, TlsOptionsText& text) {
 TlsConfig tls_listener_config(const TlsOptionsText& text, Network& network) {
   TlsConfig config;
   TlsMaterial material;
+  if (text.self_signed && !(text.cert + text.key).empty())
+    bad_usage("--self-signed makes a certificate, and --cert and --key give one: choose");
   if (text.self_signed)
     material.identities.push_back(self_signed(network));
   else if (!text.cert.empty() || !text.key.empty())
@@ -115,6 +124,8 @@ TlsConfig tls_listener_config(const TlsOptionsText& text, Network& network) {
 TlsConfig tls_dialer_config(const TlsOptionsText& text) {
   TlsConfig config;
   TlsMaterial material;
+  if (text.self_signed && !text.ca.empty())
+    bad_usage("--self-signed trusts whoever answers, and --ca says whom to trust: choose");
   if (text.ca.empty() && !text.self_signed)
     bad_usage(
         "whom to trust? give --ca, or --self-signed to try it out without verifying the server");

@@ -117,6 +117,26 @@ TEST(CliBench, ours_does_every_work_of_the_real_world) {
   EXPECT_NE(read_file(folder.path() / "plot.svg").find("stream 256x256"), std::string::npos);
 }
 
+// Not after minutes of measuring; and what stands there stays until there is a whole one to take its place.
+TEST(CliBench, a_plot_that_cannot_be_written_is_refused_before_anything_is_measured) {
+  const TemporaryFolder folder;
+  const auto bench = [&](const std::string& arguments) {
+    return run_tool_in(folder.path(), tool_path(),
+                       "bench real --alone --rounds 1 --time 5ms --only ping-pong " + arguments);
+  };
+  const Ended refused = bench("--svg nowhere/x.svg");
+  expect_one_sentence(refused, 6,
+                      "cannot write the plot nowhere/x.svg: there is no folder nowhere");
+  EXPECT_EQ(refused.out, "");
+  write_file(folder.path() / "x.svg", "precious");
+  expect_one_sentence(bench("--svg x.svg --peer nobody --only nothing"), 2, "is no work");
+  EXPECT_EQ(read_file(folder.path() / "x.svg"), "precious");
+  const Ended ended = bench("--svg x.svg");
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_NE(read_file(folder.path() / "x.svg").find("<svg"), std::string::npos);
+  EXPECT_NE(ended.out.find("coalesce_below = 1,025"), std::string::npos) << ended.out;
+}
+
 TEST(CliBench, the_real_world_without_its_peers_says_how_to_build_them) {
   const TemporaryFolder folder;
   const std::string alone = (folder.path() / "twinwire").string();

@@ -106,6 +106,8 @@ TEST_F(CliMetrics, they_say_what_load_sent) {
   const Ended load = this->load("--messages 10000 --connections 3 --size 700 --batch 100");
   ASSERT_EQ(load.exit_code, 0) << load.out << load.err;
   const MetricsText after = scrape();
+  // Each of three echoes by writes of its own, some of which went past the ring.
+  EXPECT_GT(after.at(shard("twinwire_direct_writes_total")), 0);
   EXPECT_EQ(after.at(shard("twinwire_serve_messages_total")), 10'000);
   EXPECT_EQ(after.at(shard("twinwire_serve_message_bytes_total")), 7'000'000);
   EXPECT_EQ(after.at("twinwire_serve_sessions_ended_total{shard=\"0\",how=\"well\"}"), 3);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // serve and load, as two processes over real sockets: sums, totals, and a killed peer that nobody takes for success.
 // ctest: timeout=300
+#include <cstring>
 #include <thread>
 
 #include "props/cli_process.h"
@@ -57,6 +58,64 @@ TEST_F(CliServe, one_way_the_servers_count_verifies_it) {
 TEST_F(CliServe, a_port_in_use_is_one_sentence) {
   expect_one_sentence(run_tool_in(folder_.path(), tool_path(), "serve --listen " + address_), 6,
                       "another process listens there");
+}
+
+// 203.0.113.0/24 is for documentation, and nobody's (RFC 5737).
+TEST_F(CliServe, an_address_of_our_own_that_cannot_be_had_is_not_the_peers) {
+  const auto tool = [&](const std::string& arguments) {
+    return run_tool_in(folder_.path(), tool_path(), arguments);
+  };
+  const char* not_ours = "no interface of this machine has that address (EADDRNOTAVAIL)";
+  expect_one_sentence(tool("serve --listen 203.0.113.7:0"), 6, not_ours);
+  expect_one_sentence(tool("serve --transport quic --self-signed --listen 203.0.113.7:0"), 6,
+                      not_ours);
+  const auto refused = [&](const std::string& arguments, const std::string& sentence) {
+    const Ended ended = load("--connections 1 " + arguments);
+    EXPECT_EQ(ended.exit_code, 6) << ended.out << ended.err;
+    EXPECT_NE(ended.err.find(sentence), std::string::npos) << ended.err;
+    EXPECT_EQ(ended.err.find("the peer's address"), std::string::npos) << ended.err;
+  };
+  refused("--bind 203.0.113.7:0", "cannot connect from 203.0.113.7:0: " + std::string(not_ours));
+  refused("--bind " + address_, "cannot connect from " + address_ +
+                                    ": that port is taken, or was until a minute ago (EADDRINUSE)");
+}
+
+TEST_F(CliServe, told_to_stop_load_says_so_and_what_it_has_so_far) {
+  for (const int number : {SIGINT, SIGTERM})
+    for (const char* end : {"--time", "--messages"}) {
+      SCOPED_TRACE(std::string(::strsignal(number)) + " " + end);
+      Process load(folder_.path(), {tool_path(), "load", "--connect", address_, end,
+                                    end[2] == 't' ? "1h" : "1000000000000"});
+      ASSERT_TRUE(load.says("connections"));
+      std::this_thread::sleep_for(300ms);
+      load.signal(number);
+      const Ended ended = load.wait();
+      expect_one_sentence(ended, 6, "told to stop before everything was sent");
+      EXPECT_NE(ended.out.find("messages per second"), std::string::npos) << ended.out;
+      EXPECT_NE(ended.out.find("sums verified"), std::string::npos) << ended.out;
+    }
+  const Ended server = stop();
+  EXPECT_EQ(server.exit_code, 0) << server.out << server.err;
+  EXPECT_NE(server.out.find("16 ended well, 0 were stopped, 0 broke"), std::string::npos)
+      << server.out;
+}
+
+// The server stands still: what is under way does not come back, and is given up.
+TEST_F(CliServe, told_to_stop_load_does_not_wait_for_ever) {
+  Process load(folder_.path(),
+               {tool_path(), "load", "--connect", address_, "--time", "1h", "--patience", "10m"});
+  ASSERT_TRUE(load.says("connections"));
+  std::this_thread::sleep_for(300ms);
+  server_->signal(SIGSTOP);
+  load.signal(SIGTERM);
+  load.signal(SIGINT);
+  const Ended ended = load.wait();
+  server_->signal(SIGCONT);
+  EXPECT_EQ(ended.exit_code, 6) << ended.out << ended.err;
+  EXPECT_NE(ended.err.find("given up after"), std::string::npos) << ended.err;
+  EXPECT_NE(ended.err.find("told to stop before everything was sent"), std::string::npos)
+      << ended.err;
+  EXPECT_EQ(ended.out.find("sums verified"), std::string::npos) << ended.out;
 }
 
 TEST_F(CliServe, a_server_that_is_killed_is_an_error_and_no_success) {

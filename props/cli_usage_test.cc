@@ -79,6 +79,20 @@ TEST(CliUsage, each_mistake_gets_one_sentence) {
       {"run --world ring --trace", "--trace is the World's"},
       {"run --world ring --fault reset=1:5", "--fault is the World's"},
       {"load --size 12", "'12' is no whole number from 256 to 67108864"},
+      {"load --time 1s --messages 5", "--messages excludes --time"},
+      {"load --bind foo", "'foo' is no address"},
+      {"load --transport tls", "whom to trust? give --ca"},
+      {"load --transport tls --self-signed --ca it", "--self-signed trusts whoever answers"},
+      {"load --keepalive 0s", "--keepalive takes a duration"},
+      {"serve --transport tls --self-signed --cert it --key it",
+       "--self-signed makes a certificate, and --cert and --key give one: choose"},
+      {"serve --v6-only", "--v6-only means nothing to the IPv4 address 127.0.0.1:4000"},
+      {"serve --listen 127.0.0.1:4001 --metrics 127.0.0.1:4001",
+       "--metrics 127.0.0.1:4001 and --listen 127.0.0.1:4001 cannot both be had"},
+      {"serve --listen 0.0.0.0:4001 --metrics 127.0.0.1:4001", "cannot both be had"},
+      {"serve --listen [::]:4001 --metrics 127.0.0.1:4001", "cannot both be had"},
+      {"serve --listen [::1]:4001 --metrics [::]:4001", "cannot both be had"},
+      {"serve --listen unix:it.sock --metrics unix:it.sock", "cannot both be had"},
       {"load --batch 513", "'513' is no whole number from 1 to 512"},
   };
   const TemporaryFolder folder;
@@ -86,6 +100,22 @@ TEST(CliUsage, each_mistake_gets_one_sentence) {
     SCOPED_TRACE(mistake.arguments);
     const Ended ended = run_tool_in(folder.path(), tool_path(), mistake.arguments);
     expect_one_sentence(ended, 2, mistake.sentence);
+    EXPECT_EQ(ended.out, "");
+  }
+}
+
+TEST(CliUsage, an_empty_value_is_refused) {
+  const TemporaryFolder folder;
+  for (const char* option :
+       {"serve --congestion", "serve --device", "serve --keepalive", "serve --user-timeout",
+        "serve --metrics", "serve --transport tls --cert", "serve --transport tls --alpn",
+        "serve --transport tls --self-signed --key-log", "load --bind", "load --time",
+        "load --device", "load --transport tls --self-signed --server-name", "bench real --svg"}) {
+    SCOPED_TRACE(option);
+    std::vector<std::string> command = words(tool_path() + " " + option);
+    command.emplace_back();
+    const Ended ended = Process(folder.path(), command).wait();
+    expect_one_sentence(ended, 2, command[command.size() - 2] + ": '' says nothing");
     EXPECT_EQ(ended.out, "");
   }
 }

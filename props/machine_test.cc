@@ -117,6 +117,18 @@ TEST(Machine, without_a_ring_it_cannot_run_and_says_whose_fault_it_is) {
   }
 }
 
+TEST(Machine, where_descriptors_ran_out_nothing_is_called_missing_that_was_not_looked_at) {
+  Machine machine = complete();
+  machine.features = {};
+  machine.descriptors_ran_out = true;
+  const auto found = lacking(machine);
+  for (const Finding& finding : found)
+    EXPECT_EQ(finding.state, finding.name == "RLIMIT_NOFILE" ? State::missing : State::unknown)
+        << finding.name;
+  EXPECT_EQ(found.size(), 8u);
+  EXPECT_FALSE(can_run(judge(machine)));
+}
+
 TEST(Machine, of_this_one_the_limits_are_those_that_it_has) {
   const Machine machine = look_at_machine({});
   if (!machine.ring) GTEST_SKIP() << explain_no_ring(machine.ring.error());

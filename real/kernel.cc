@@ -6,6 +6,7 @@
 
 #include <cerrno>
 
+#include "real/refused_call.h"
 #include "real/socket_address.h"
 
 namespace twinwire::real {
@@ -14,10 +15,16 @@ namespace {
 class LinuxKernel final : public Kernel {
  public:
   int set_up(unsigned entries, io_uring& ring, io_uring_params& params) noexcept override {
-    const int error = ::io_uring_queue_init_params(entries, &ring, &params);
+    if (const int error = ::io_uring_queue_init_params(entries, &ring, &params); error != 0)
+      return error;
+    // Better told now than by the first enter, in the middle of the work.
+    if (const RefusedCall refused = refused_call(ring); refused.error != 0) {
+      ::io_uring_queue_exit(&ring);
+      return -refused.error;
+    }
     // An optimisation: the kernel need not look the descriptor up at each enter.
-    if (error == 0) (void)::io_uring_register_ring_fd(&ring);
-    return error;
+    (void)::io_uring_register_ring_fd(&ring);
+    return 0;
   }
   void tear_down(io_uring& ring) noexcept override { ::io_uring_queue_exit(&ring); }
   bool supports(io_uring& ring, int operation) noexcept override {

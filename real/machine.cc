@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <fstream>
 
 #include "real/probe.h"
@@ -43,7 +44,10 @@ void look_at_limits(Machine& machine) {
 
 void look_at_datagrams(Machine& machine) noexcept {
   const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return;
+  if (fd < 0) {
+    machine.descriptors_ran_out |= errno == EMFILE || errno == ENFILE;
+    return;
+  }
   constexpr int any_size = 1200;
   machine.udp_segments = set_option(fd, IPPROTO_UDP, UDP_SEGMENT, any_size);
   machine.udp_coalesces = set_option(fd, IPPROTO_UDP, UDP_GRO, 1);
@@ -65,7 +69,12 @@ bool has_cheap_guards() noexcept {
 Machine look_at_machine(const RingOptions& options) {
   Machine machine;
   machine.ring = probe(options);
-  if (machine.ring) machine.features = examine_ring();
+  if (machine.ring) {
+    if (const auto features = examine_ring())
+      machine.features = *features;
+    else
+      machine.descriptors_ran_out = true;
+  }
   look_at_limits(machine);
   look_at_datagrams(machine);
   machine.cheap_guards = has_cheap_guards();

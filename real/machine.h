@@ -20,7 +20,8 @@ namespace twinwire::real {
 // Numbers are empty where the kernel does not say.
 struct Machine {
   Result<RingMode> ring = Errc::unsupported;
-  RingFeatures features;  // where there is a ring
+  RingFeatures features;             // where there is a ring, and descriptors did not run out
+  bool descriptors_ran_out = false;  // while it was looked at: of some things nothing is known
   bool udp_segments = false;
   bool udp_coalesces = false;
   bool cheap_guards = false;  // MADV_GUARD_INSTALL: a fiber's stack takes no mapping of its own

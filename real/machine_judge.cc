@@ -47,14 +47,16 @@ Finding mode_finding(const Machine& machine) {
 Finding feature(const Machine& machine, const char* name, bool RingFeatures::* has,
                 const char* since, const char* cost) {
   Finding finding{.name = name};
-  if (!machine.ring) return finding;
+  if (!machine.ring || machine.descriptors_ran_out) return finding;
   finding.state = machine.features.*has ? State::there : State::missing;
   finding.cost = cost;
   finding.remedy = std::string("run on Linux ") + since + " or later";
   return finding;
 }
 
-Finding udp(const char* name, bool has, const char* since, const char* cost) {
+Finding udp(const Machine& machine, const char* name, bool has, const char* since,
+            const char* cost) {
+  if (machine.descriptors_ran_out) return {.name = name};
   return {.name = name,
           .state = has ? State::there : State::missing,
           .cost = cost,
@@ -80,6 +82,13 @@ Finding descriptors(const Machine& machine) {
           ? "ulimit -n " + number(most == UINT64_MAX ? 1'048'576 : most) + " before the start"
           : "raise the hard limit, which is " + number(most) +
                 ": LimitNOFILE= of the systemd unit, or limits.conf(5)";
+  if (machine.descriptors_ran_out)
+    return {.name = "RLIMIT_NOFILE",
+            .state = State::missing,
+            .value = number(now) + ", and descriptors ran out while probing (EMFILE)",
+            .cost = "nothing runs over real sockets; what is unknown above could not be looked at",
+            .remedy = remedy,
+            .needed = true};
   return limit("RLIMIT_NOFILE", machine.descriptors, enough::descriptors,
                "fewer than " + number(now) + " connections at one time; then newcomers wait",
                remedy);
@@ -112,9 +121,9 @@ std::vector<Finding> judge(const Machine& machine) {
   findings.push_back(feature(machine, "messages between rings (MSG_RING)",
                              &RingFeatures::ring_messages, "5.18",
                              "shards wake each other through a descriptor"));
-  findings.push_back(udp("UDP segmentation (GSO)", machine.udp_segments, "4.18",
+  findings.push_back(udp(machine, "UDP segmentation (GSO)", machine.udp_segments, "4.18",
                          "quic: a system call's work for each datagram sent"));
-  findings.push_back(udp("UDP coalescing (GRO)", machine.udp_coalesces, "5.0",
+  findings.push_back(udp(machine, "UDP coalescing (GRO)", machine.udp_coalesces, "5.0",
                          "quic: a system call's work for each datagram received"));
   findings.push_back(descriptors(machine));
   findings.push_back(limit("RLIMIT_MEMLOCK", machine.locked_bytes, enough::locked_bytes,

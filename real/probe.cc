@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "real/kernel_ring.h"
+#include "real/refused_call.h"
 
 namespace twinwire::real {
 namespace {
@@ -20,6 +21,16 @@ char disabled_by_sysctl() noexcept {
   if (::read(fd, &value, 1) != 1) value = '0';
   ::close(fd);
   return value;
+}
+
+// The end of a sentence: which call is denied, where that is not the first of them; otherwise empty.
+std::string denied_later(int os_errno) {
+  const RefusedCall refused = refused_call();
+  const std::string name = refused.name;
+  if (refused.error != os_errno || name == "io_uring_setup") return "";
+  return ": " + name +
+         "(2) is denied and io_uring_setup(2) is not, so a filter does it, such as a container's "
+         "seccomp profile; allow io_uring_setup, io_uring_enter and io_uring_register there";
 }
 
 }  // namespace
@@ -47,12 +58,15 @@ std::string explain_no_ring(const Error& error) {
   if (name != nullptr) text += std::string(" (") + name + ")";
   switch (error.os_errno) {
     case ENOSYS:
+      if (const std::string denied = denied_later(ENOSYS); !denied.empty()) return text + denied;
       return text +
              ": this kernel has no io_uring, or a container hides it; run on Linux 6.1 or later, "
              "and allow"
              " the io_uring system calls in the container's seccomp profile";
     case EPERM:
     case EACCES:
+      if (const std::string denied = denied_later(error.os_errno); !denied.empty())
+        return text + denied;
       if (disabled_by_sysctl() != '0')
         return text + ": the sysctl kernel.io_uring_disabled forbids it; set it to 0";
       return text +

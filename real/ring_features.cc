@@ -22,7 +22,8 @@ class SmallRing {
  public:
   SmallRing() noexcept {
     io_uring_params params{};
-    open_ = ::io_uring_queue_init_params(8, &ring_, &params) == 0;
+    error_ = -::io_uring_queue_init_params(8, &ring_, &params);
+    open_ = error_ == 0;
   }
   SmallRing(const SmallRing&) = delete;
   SmallRing& operator=(const SmallRing&) = delete;
@@ -30,6 +31,7 @@ class SmallRing {
     if (open_) ::io_uring_queue_exit(&ring_);
   }
   bool open() const noexcept { return open_; }
+  int error() const noexcept { return error_; }
   io_uring& raw() noexcept { return ring_; }
 
   // Hands `request` in. Its completions have that name.
@@ -58,6 +60,7 @@ class SmallRing {
 
  private:
   io_uring ring_{};
+  int error_ = 0;
   bool open_ = false;
 };
 
@@ -69,11 +72,14 @@ struct Files {
   }
 };
 
-bool accepts_many(SmallRing& ring) noexcept {
+bool no_descriptor_left(int error) noexcept { return error == EMFILE || error == ENFILE; }
+
+Result<bool> accepts_many(SmallRing& ring) noexcept {
   Files files;
   auto& [listener, dialer, accepted] = files.fds;
   listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   dialer = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (dialer < 0 && no_descriptor_left(errno)) return from_errno(errno);
   // An address of a family alone: the kernel chooses an abstract name.
   sockaddr_storage address{};
   address.ss_family = AF_UNIX;
@@ -87,19 +93,22 @@ bool accepts_many(SmallRing& ring) noexcept {
   if (!ring.submit(request, accepting)) return false;
   const io_uring_cqe completion = ring.next(accepting);
   accepted = completion.res;
+  if (no_descriptor_left(-completion.res)) return from_errno(-completion.res);
   return completion.res >= 0 && (completion.flags & IORING_CQE_F_MORE) != 0;
 }
 
 // With a ring of provided buffers in group 0.
-bool receives_many(SmallRing& ring, io_uring_buf_ring* buffers) noexcept {
+Result<bool> receives_many(SmallRing& ring, io_uring_buf_ring* buffers) noexcept {
   std::array<char, 64> buffer;
   ::io_uring_buf_ring_init(buffers);
   ::io_uring_buf_ring_add(buffers, buffer.data(), buffer.size(), 0, 0, 0);
   ::io_uring_buf_ring_advance(buffers, 1);
   Files files;
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, files.fds.data()) != 0 ||
-      ::send(files.fds[0], "x", 1, MSG_NOSIGNAL) != 1)
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, files.fds.data()) != 0) {
+    if (no_descriptor_left(errno)) return from_errno(errno);
     return false;
+  }
+  if (::send(files.fds[0], "x", 1, MSG_NOSIGNAL) != 1) return false;
   io_uring_sqe request{};
   ::io_uring_prep_recv_multishot(&request, files.fds[1], nullptr, 0, 0);
   request.flags |= IOSQE_BUFFER_SELECT;
@@ -115,15 +124,19 @@ bool receives_many(SmallRing& ring, io_uring_buf_ring* buffers) noexcept {
 
 }  // namespace
 
-RingFeatures examine_ring() noexcept {
+Result<RingFeatures> examine_ring() noexcept {
   RingFeatures features;
   SmallRing ring;
-  if (!ring.open()) return features;
+  if (!ring.open()) {
+    if (no_descriptor_left(ring.error())) return from_errno(ring.error());
+    return features;
+  }
   if (io_uring_probe* probe = ::io_uring_get_probe_ring(&ring.raw())) {
     features.send_zero_copy = ::io_uring_opcode_supported(probe, IORING_OP_SENDMSG_ZC) != 0;
     features.ring_messages = ::io_uring_opcode_supported(probe, IORING_OP_MSG_RING) != 0;
     ::io_uring_free_probe(probe);
   }
+  Result<bool> receives = false;
   void* memory = ::mmap(nullptr, buffer_ring_bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory != MAP_FAILED) {
@@ -133,11 +146,15 @@ RingFeatures examine_ring() noexcept {
     request.bgid = 0;
     features.buffer_rings = ::io_uring_register_buf_ring(&ring.raw(), &request, 0) == 0;
     if (features.buffer_rings)
-      features.multishot_receive = receives_many(ring, static_cast<io_uring_buf_ring*>(memory));
+      receives = receives_many(ring, static_cast<io_uring_buf_ring*>(memory));
     if (features.buffer_rings) (void)::io_uring_unregister_buf_ring(&ring.raw(), 0);
     ::munmap(memory, buffer_ring_bytes);
   }
-  features.multishot_accept = accepts_many(ring);
+  const Result<bool> accepts = accepts_many(ring);
+  if (!receives) return receives.error();
+  if (!accepts) return accepts.error();
+  features.multishot_receive = *receives;
+  features.multishot_accept = *accepts;
   return features;
 }
 

@@ -2,6 +2,8 @@
 // What this kernel's io_uring can do, found out by doing it: a flag that the kernel ignores would not tell.
 #pragma once
 
+#include "transport/base/error.h"
+
 namespace twinwire::real {
 
 struct RingFeatures {
@@ -13,6 +15,7 @@ struct RingFeatures {
 };
 
 // On a small ring of its own, which is gone afterwards. All false where there is none to be had.
-RingFeatures examine_ring() noexcept;
+// Errors     no_resources: descriptors ran out meanwhile, so nothing is known
+Result<RingFeatures> examine_ring() noexcept;
 
 }  // namespace twinwire::real

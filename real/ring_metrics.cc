@@ -33,6 +33,8 @@ constexpr Counted counted[] = {
      "Connections that this side dropped by a reset."},
     {"twinwire_short_writes_total", &Counters::short_writes,
      "Writes of which the kernel took a part: the peer reads more slowly than we write."},
+    {"twinwire_direct_writes_total", &Counters::direct_writes,
+     "Writes made by sendmsg(2) at once, where the ring had nothing else to submit."},
     {"twinwire_receive_buffers_short_total", &Counters::buffers_short,
      "Receives that found every receive buffer in use, and were repeated."},
     {"twinwire_loop_turns_total", &Counters::turns, "Turns of the event loop."},

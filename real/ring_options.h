@@ -34,7 +34,7 @@ struct RingOptions {
   // gives no addresses, and of a peer that has reset its connection by the time it is asked for there is none left.
   bool multishot_accept = false;
   // A write is handed over by a sendmsg(2) of its own where no other fiber is ready and nothing is queued for the ring:
-  // it costs one system call and saves one, and the fiber goes on at once.
+  // the fiber goes on at once, at one system call more where it then waits.
   bool direct_writes = true;
   // Writes of at least so many bytes are sent without a copy (SEND_ZC, Linux 6.1; 0: none). Such a write ends when the
   // peer's kernel has acknowledged the bytes, one round trip later, so it pays for large batches over a network whose

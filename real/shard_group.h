@@ -14,6 +14,9 @@
 
 namespace twinwire::real {
 
+// What a shard is made of, and may fail to get.
+enum class ShardPart : std::uint8_t { memory, processor, ring, bell, thread };
+
 struct ShardGroup {
   struct alignas(64) Cell {
     std::atomic<bool> over{false};  // its body has returned
@@ -21,7 +24,8 @@ struct ShardGroup {
     int ring = -1;                  // io_uring(7); known to all before the first body runs
     Error error{};                  // why it could not begin
     bool failed = false;
-    ShardCounters counters;  // once it has ended
+    ShardPart lacks = ShardPart::ring;  // where it failed
+    ShardCounters counters;             // once it has ended
     Counters ring_counters;
   };
 

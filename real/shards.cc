@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <system_error>
 
+#include "real/probe.h"
 #include "real/shard_group.h"
 #include "transport/base/check.h"
 
@@ -35,6 +37,28 @@ int pin_to(int processor) noexcept {
   CPU_ZERO(&one);
   CPU_SET(processor, &one);
   return ::pthread_setaffinity_np(::pthread_self(), sizeof one, &one);
+}
+
+std::string explain(ShardPart lacks, const Error& error, std::uint32_t count) {
+  if (lacks == ShardPart::ring) return explain_no_ring(error);
+  const char* name = error.os_errno != 0 ? ::strerrorname_np(error.os_errno) : nullptr;
+  const std::string because = name != nullptr ? std::string(" (") + name + ")" : "";
+  const bool descriptors = error.os_errno == EMFILE || error.os_errno == ENFILE;
+  switch (lacks) {
+    case ShardPart::thread:
+      return "cannot start a thread for each of " + std::to_string(count) + " shards" + because +
+             ": raise RLIMIT_NPROC (ulimit -u) or the container's limit of processes, or take "
+             "fewer shards";
+    case ShardPart::bell:
+      return "a shard's eventfd(2) cannot be had" + because +
+             (descriptors
+                  ? ": there are no file descriptors left; raise RLIMIT_NOFILE (ulimit -n)"
+                  : ": a filter denies it, such as a container's seccomp profile; allow it there");
+    case ShardPart::processor:
+      return "a shard cannot be kept on one processor" + because +
+             ": allow sched_setaffinity and sched_getaffinity, or take one shard";
+    default: return "shards cannot be started: " + to_string(error);
+  }
 }
 
 }  // namespace
@@ -84,14 +108,15 @@ void ShardGroup::run_shard(std::uint32_t index) {
   Cell& cell = cells[index];
   std::unique_ptr<Ring> ring;
   DescriptorRef bell;  // goes before its ring
-  const auto fail = [&](Error error) {
+  const auto fail = [&](ShardPart lacks, Error error) {
+    cell.lacks = lacks;
     cell.error = error;
     cell.failed = true;
   };
   if (options.pin) {
     const std::vector<int> all = processors();
     const int error = all.empty() ? EINVAL : pin_to(all[index % all.size()]);
-    if (error != 0) fail(from_errno(error));
+    if (error != 0) fail(ShardPart::processor, from_errno(error));
   }
   if (!cell.failed) {
     auto created = Ring::create(options.ring);
@@ -101,11 +126,11 @@ void ShardGroup::run_shard(std::uint32_t index) {
       // Of its own: the group's stays for whoever rings after this shard has gone.
       const int fd = ::fcntl(cell.bell, F_DUPFD_CLOEXEC, 0);
       if (fd < 0)
-        fail(from_errno(errno));
+        fail(ShardPart::bell, from_errno(errno));
       else if (bell = ring->core().adopt(fd); !bell)
-        fail({Errc::no_resources, ENOMEM});
+        fail(ShardPart::memory, {Errc::no_resources, ENOMEM});
     } else {
-      fail(created.error());
+      fail(ShardPart::ring, created.error());
     }
   }
   opened.count_down();
@@ -124,30 +149,35 @@ void ShardGroup::run_shard(std::uint32_t index) {
 Shards::Shards(std::unique_ptr<ShardGroup> group) noexcept : group_(std::move(group)) {}
 
 Result<std::unique_ptr<Shards>> Shards::start(const ShardsOptions& options,
-                                              std::function<void(Shard&)> body) {
+                                              std::function<void(Shard&)> body, std::string* why) {
+  const auto refuse = [&](ShardPart lacks, Error error) {
+    if (why != nullptr) *why = explain(lacks, error, options.count);
+    return std::unexpected(error);
+  };
   const auto in_range = [](std::uint32_t n) { return n >= 1 && n <= queue_max; };
   if (options.count < 1 || options.count > shards_max || !in_range(options.mail_max) ||
       !in_range(options.loans_max))
-    return Errc::invalid;
+    return refuse(ShardPart::memory, {Errc::invalid, 0});
   std::unique_ptr<Shards> shards;
   try {
     shards.reset(new Shards(std::make_unique<ShardGroup>(options, std::move(body))));
   } catch (const std::bad_alloc&) {
-    return Errc::no_resources;
+    return refuse(ShardPart::memory, {Errc::no_resources, 0});
   }
   ShardGroup& group = *shards->group_;
   Error error{};
+  ShardPart lacks = ShardPart::thread;
   bool failed = false;
   for (ShardGroup::Cell& cell : group.cells) {
     cell.bell = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (cell.bell < 0) return from_errno(errno);
+    if (cell.bell < 0) return refuse(ShardPart::bell, from_errno(errno));
   }
   std::uint32_t started = 0;
   try {
     group.threads.reserve(options.count);
     for (; started < options.count; ++started)
       group.threads.emplace_back([&group, started] { group.run_shard(started); });
-  } catch (const std::exception&) {
+  } catch (const std::exception&) {  // of pthread_create(3)
     failed = true;
     error = {Errc::no_resources, EAGAIN};
     group.opened.count_down(options.count - started);
@@ -157,12 +187,13 @@ Result<std::unique_ptr<Shards>> Shards::start(const ShardsOptions& options,
     if (cell.failed && !failed) {
       failed = true;
       error = cell.error;
+      lacks = cell.lacks;
     }
   group.begins = !failed;
   group.may_begin.count_down();
   if (!failed) return shards;
   shards->join_threads();
-  return error;
+  return refuse(lacks, error);
 }
 
 Shards::~Shards() {

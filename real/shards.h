@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Shards: a number of threads, each with a ring of its own, that share nothing and tell each other things.
 //
+//   std::string why;
 //   auto shards = Shards::start({.count = 2}, [&](Shard& shard) {
 //     auto acceptor = shard.network().listen(address, {.reuse_port = true});
 //     ...                                                    // until canceled, or done
-//   });
-//   if (!shards) return fail(explain_no_ring(shards.error()));
+//   }, &why);
+//   if (!shards) return fail(why);
 //   (*shards)->join();                                       // rethrows what left a body first
 //
 // Where to read on: docs/shards.md (what may cross), shard.h, handed_over.h, shard_port.h.
@@ -13,6 +14,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "real/ring_options.h"
 #include "real/shard.h"
@@ -37,10 +39,12 @@ class Shards {
   //
   // Promise    A body that has returned leaves its shard to the fibers of its scope(); every thread stays until all
   //            bodies have returned, so that what is on its way has somebody to take it.
-  // Errors     unsupported · no_resources (of a ring; explain_no_ring() says it) · invalid (a count or maximum out of
-  //            range) · the errno of pthread_setaffinity_np(3). Then no body has run, and no thread is left.
+  //            `why`, where given, becomes one sentence for a person: what could not be had, and the remedy.
+  // Errors     unsupported · no_resources (of a ring, a thread or memory) · invalid (a count or maximum out of range) ·
+  //            the errno of eventfd(2) or pthread_setaffinity_np(3). Then no body has run, and no thread is left.
   static Result<std::unique_ptr<Shards>> start(const ShardsOptions& options,
-                                               std::function<void(Shard&)> body);
+                                               std::function<void(Shard&)> body,
+                                               std::string* why = nullptr);
   Shards(const Shards&) = delete;
   Shards& operator=(const Shards&) = delete;
   // stop(), and join() without its exception.
