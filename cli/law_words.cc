@@ -67,6 +67,11 @@ constexpr LawInWords laws_in_words[] = {
     {"bus_mesh", "after the faults all replicas are connected, and hear each other"},
     {"bus_served", "where nothing goes wrong, a client is served"},
     {"bus_left", "what has lost its place in the bus soon ends, and leaves nothing"},
+    {"bus_forward",
+     "what one shard sends to a peer of another comes in order, or comes back, and goes no "
+     "further"},
+    {"bus_owner", "of several shards exactly one has a replica, and all know which"},
+    {"bus_lanes", "after the shutdown nothing is left between shards"},
     {"bus_drain", "a shutdown sends what is queued to those who read, and ends in time"},
 };
 

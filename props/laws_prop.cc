@@ -46,6 +46,7 @@ std::vector<Cell> cells() {
                                           {"sharing", 2000},
                                           {"handshake", 2000},
                                           {"bus", 200},
+                                          {"bus_shards", 200},
                                           {"ping_pong", 200}}) {
       if (registry.find(scenario)->bodies[transport] == nullptr) continue;
       all.push_back({scenario, transport, static_cast<int>(props::seed_count(seeds / share, 10))});

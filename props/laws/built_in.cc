@@ -2,6 +2,7 @@
 #include "props/laws/registry.h"
 #include "props/laws/scenarios/accepting.h"
 #include "props/laws/scenarios/bus.h"
+#include "props/laws/scenarios/bus_shards.h"
 #include "props/laws/scenarios/crowd.h"
 #include "props/laws/scenarios/exchange.h"
 #include "props/laws/scenarios/farewell.h"
@@ -41,6 +42,7 @@ Registry built_in_scenarios() {
   registry.add<Sharing>();
   registry.add<Handshake>();
   registry.add<BusUnderTest>();
+  registry.add<BusShards>();
   return registry;
 }
 

@@ -134,6 +134,13 @@ constexpr SometimesEntry entries[] = {
      "a connection was cleaned up when a newer one of its peer was there", "bus", any_transport},
     {S::bus_forced_drain, "bus_forced_drain", "a peer did not end within a shutdown's bound", "bus",
      any_transport, often_seeds},
+    {S::bus_forward_met_loss, "bus_forward_met_loss",
+     "a message came from another shard, and its connection was gone", "bus_shards", any_transport,
+     often_seeds},
+    {S::bus_forward_refused, "bus_forward_refused", "the lane to another shard was full",
+     "bus_shards", any_transport, often_seeds},
+    {S::bus_claimed_elsewhere, "bus_claimed_elsewhere", "a replica came that another shard had",
+     "bus_shards", any_transport, often_seeds},
 };
 
 constexpr bool is_in_order() {

@@ -77,9 +77,12 @@ enum class Sometimes : std::uint8_t {
   bus_duplicate_rejected,
   bus_late_cleanup,
   bus_forced_drain,
+  bus_forward_met_loss,
+  bus_forward_refused,
+  bus_claimed_elsewhere,
 };
 inline constexpr std::size_t sometimes_count =
-    static_cast<std::size_t>(Sometimes::bus_forced_drain) + 1;
+    static_cast<std::size_t>(Sometimes::bus_claimed_elsewhere) + 1;
 static_assert(sometimes_count <= sometimes_max);
 
 }  // namespace twinwire
