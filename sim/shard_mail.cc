@@ -13,7 +13,6 @@
 namespace twinwire::sim {
 namespace {
 
-constexpr Duration mail_latency = std::chrono::nanoseconds(500);
 constexpr std::uint64_t lanes_from = std::uint64_t{6} << 32;  // children of a node
 
 }  // namespace
@@ -166,7 +165,7 @@ class SimShards::Office final : public BlockOwner, public std::enable_shared_fro
   TimePoint due_on(Lane& lane, TimePoint& latest) noexcept {
     TimePoint due = now();
     if (world_ != nullptr) {
-      due = due + mail_latency;
+      due = due + options_.latency;
       if (const std::uint64_t c =
               world_->choose(Site::mail_delay, place_, lane.entity, lane.sent++, delay_max);
           c != 0) {

@@ -20,8 +20,9 @@ namespace twinwire::sim {
 
 struct SimShardsOptions {
   std::uint16_t count = 1;
-  std::size_t mail_max = 1024;   // on its way from one shard to one other
-  std::size_t loans_max = 4096;  // messages of one shard that one other holds
+  std::size_t mail_max = 1024;                       // on its way from one shard to one other
+  std::size_t loans_max = 4096;                      // messages of one shard that one other holds
+  Duration latency = std::chrono::nanoseconds(500);  // of everything, before any fault
 };
 
 class SimShards {

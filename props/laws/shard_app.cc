@@ -82,6 +82,9 @@ void ShardApp::on_forward_refused(const bus::PeerId& to, Message message, Error 
   const bool known =
       why == Errc::not_connected || why == Errc::backpressure || why == Errc::shutting_down;
   judge().check(known, "bus_forward", [&] { return "a message came back as " + to_string(why); });
+  judge().check(why != Errc::shutting_down || was_killed(*network_), "bus_drain", [&] {
+    return name_ + ": what it sent to " + name_of(to) + " in time was refused by a shutdown";
+  });
   book_->came_back(message);
 }
 

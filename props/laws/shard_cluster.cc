@@ -82,6 +82,8 @@ ShardCluster::ShardCluster(Env& env, std::size_t count, OpenClients open_clients
   queue_max = queues[env.draw(std::size(queues))];
   constexpr std::size_t lanes[] = {32, 8, 256};
   mail_max = lanes[env.draw(std::size(lanes))];
+  // In some runs so long that a connection may end, and another one begin, meanwhile.
+  if (env.simulated() && env.draw(3) == 1) mail_latency = std::chrono::milliseconds(20);
   pace_us_ = 10'000 + env.draw(std::uint64_t{1} << env.draw(19));
   for (std::size_t i = 1; i <= count; ++i) {
     nodes.push_back(
@@ -130,8 +132,9 @@ void ShardCluster::live(ShardNode& node, Network& network) {
   ++node.starts;
   const std::uint32_t ordinal =
       env_->simulated() ? sim::node_number(env_->bind_address(node.name)) : 0;
-  sim::SimShards mails(*scheduler_, env_->world(), Env::key_of(node.name) + node.starts, ordinal,
-                       {.count = static_cast<std::uint16_t>(shards), .mail_max = mail_max});
+  sim::SimShards mails(
+      *scheduler_, env_->world(), Env::key_of(node.name) + node.starts, ordinal,
+      {.count = static_cast<std::uint16_t>(shards), .mail_max = mail_max, .latency = mail_latency});
   Incarnation here(*scheduler_, mails);
   here.board.apps.resize(shards);
   node.routers.assign(shards, nullptr);
@@ -354,6 +357,32 @@ void ShardCluster::judge_left(std::string_view after) {
                std::to_string(bus.clients() + bus.replicas()) + " have a place";
       });
     }
+}
+
+void ShardCluster::judge_dials() {
+  for (const auto& node : nodes)
+    for (std::size_t shard = 0; node->up() && shard < shards; ++shard) {
+      const bool may_dial = std::ranges::any_of(nodes, [&](const auto& other) {
+        return other->id > node->id && other->id % shards == shard;
+      });
+      judge().check(may_dial || node->app(shard).bus().counters().dials == 0, "bus_duplicate", [&] {
+        return node->app(shard).name() + " has dialed a replica that another shard is to dial";
+      });
+    }
+}
+
+void ShardCluster::sleeper(ShardNode& at, std::size_t shard, bus::ReplicaId as, Duration stays) {
+  Network& network = env_->node("twin");
+  const Deadline deadline = network.clock().in(stays);
+  auto conn = Tcp::dial(network, *at.replicas[shard], env_->dial_options<Tcp>(), deadline);
+  if (!conn) return;
+  auto [reader, writer] = split(std::move(*conn));
+  const bus::KeyedHandshake who(handshake_of(as, visitors_));
+  if (!who.dial(network, reader, writer, at.id, {}, deadline)) return;
+  BusBook::Hearing hearing;
+  hearing.sessions_max = shards + 1;
+  while (auto message = reader.read_message(default_max_message, deadline))
+    if (message->header().command() != Command::reserved) book.heard(hearing, *message);
 }
 
 std::optional<Duration> ShardCluster::twin(ShardNode& at, std::size_t shard, bus::ReplicaId as) {

@@ -77,6 +77,11 @@ class ShardCluster {
     }
     return true;
   }
+  // Law bus_duplicate: no shard has dialed whom another one is to dial.
+  void judge_dials();
+  // Takes the place of `as` on that shard, and says nothing; until the time is over. What it hears is held against the
+  // book.
+  void sleeper(ShardNode& at, std::size_t shard, bus::ReplicaId as, Duration stays);
   // Proves to be `as` on that shard. Whether it was dropped, and after how long; law bus_duplicate where it is heard.
   std::optional<Duration> twin(ShardNode& at, std::size_t shard, bus::ReplicaId as);
 
@@ -91,6 +96,7 @@ class ShardCluster {
   bool storm = true;
   std::size_t mail_max;
   std::size_t queue_max;
+  Duration mail_latency{500};
 
  private:
   struct Incarnation;

@@ -183,8 +183,9 @@ namespace twinwire::plant {
     "bus_prefix")                                                                                  \
   X(bus_forward_waits, "bus: a send waits for room on the way to another shard", "bus_suspends")   \
   X(bus_forward_overtakes, "bus: what waits for room on that way is overtaken by what comes next", \
-    "bus_prefix")                                                                                  \
-  X(bus_forward_leaks, "bus: what was forwarded to a peer that is gone is kept for ever", "leak")  \
+    "bus_forward")                                                                                 \
+  X(bus_forward_leaks, "bus: what was forwarded to a peer that is gone is kept for ever",          \
+    "bus_forward")                                                                                 \
   X(bus_forward_refusal_untold, "bus: nobody is told that what was forwarded could not be queued", \
     "bus_forward")                                                                                 \
   X(bus_forwards_lost_when_stopping, "bus: a shutdown takes nothing that is on its way to it",     \
