@@ -244,10 +244,12 @@ ExitCode bench_bus(const BusArguments& asked) {
     throw Failure(ExitCode::environment, "two shards need two processors, and there is 1");
   if (asked.connections < 2) bad_usage("--connections: at least one for each shard");
   std::vector<CallTimes> calls;
+  calls.reserve(asked.rounds);
   for (unsigned round = 0; round < asked.rounds; ++round)
     calls.push_back(measure_calls(asked.calls));
   const auto of = [&](double CallTimes::* what) {
     std::vector<double> all;
+    all.reserve(calls.size());
     for (const CallTimes& one : calls) all.push_back(one.*what);
     const auto [least, most] = std::ranges::minmax(all);
     return std::vector<std::string>{decimal(median(all), 1), decimal(least, 1), decimal(most, 1)};

@@ -48,9 +48,9 @@ Result<void> RingShardMail::hand_over(std::uint16_t to, std::unique_ptr<ByteStre
   auto taken = HandedOver::take(stream, deadline);
   if (!taken) return taken.error();
   RingMailRoom::MovingStream moving{std::move(*taken), &room_->inlet(shard_->index(), to)};
-  const Result<void> posted = shard_->post(to, std::move(moving));
+  // Moved from where it succeeds alone: as post() promises.
+  const Result<void> posted = shard_->post(to, static_cast<RingMailRoom::MovingStream&&>(moving));
   if (posted) return posted;
-  // It was not moved from.
   auto own = std::move(moving.connection).adopt(shard_->ring());
   if (own) stream = std::move(*own);
   return posted;

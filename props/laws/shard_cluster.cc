@@ -141,9 +141,10 @@ void ShardCluster::live(ShardNode& node, Network& network) {
   node.board = &here.board;
   node.mails = &mails;
   run_scope(*scheduler_, [&](Scope& scope) {
-    for (std::uint16_t shard = 0; shard < shards; ++shard)
-      scope.spawn(node.name + ".s" + std::to_string(shard),
-                  [&, shard] { live_shard(node, network, here, shard); });
+    for (std::size_t shard = 0; shard < shards; ++shard)
+      scope.spawn(node.name + ".s" + std::to_string(shard), [&, shard] {
+        live_shard(node, network, here, static_cast<std::uint16_t>(shard));
+      });
   });
   node.board = nullptr;
   const bool orderly = !was_killed(network);
@@ -246,6 +247,7 @@ bool ShardCluster::open_planes(ShardNode& node, bus::Bus& bus, bus::ShardRouter&
 
 Result<void> ShardCluster::join(ShardNode&, bus::Bus& bus, const OverheardHandshake& who) {
   std::vector<bus::Member> members;
+  members.reserve(nodes.size());
   for (const auto& node : nodes) members.push_back({node->id, *node->replicas.front()});
   return bus.join(std::make_unique<DialerInTurn>(
                       std::make_unique<bus::detail::DialerOf<Tcp, OverheardHandshake>>(
