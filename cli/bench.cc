@@ -221,6 +221,7 @@ void add_bench(CLI::App& app, const Tool& tool, ExitCode& code) {
   add_bench_real(*verb, code);
   add_bench_idle(*verb, code);
   add_bench_shards(*verb, code);
+  add_bench_bus(*verb, code);
   sim->callback([&tool, &code, options] { code = bench_sim(tool, *options); });
 }
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "cli/bench_echo.h"
 #include "cli/bench_ends.h"
 #include "cli/bench_figures.h"
 #include "cli/bench_processes.h"
@@ -38,23 +39,10 @@ struct ShardsArguments {
   std::uint64_t size = 256;
 };
 
-struct ShardsWork {
-  std::size_t connections;  // over all clients
-  std::size_t depth;        // messages under way on each
-  std::size_t size;
-  std::uint64_t time_ns;
-};
-
-ConnOptions shards_options() {
-  ConnOptions options;
-  options.stream.congestion = bench_congestion;
-  return options;
-}
-
 // --- The server -----------------------------------------------------------------------------------------------------
 
 void echo_all(Network& network, std::unique_ptr<ByteStream> stream) {
-  auto conn = FramedConn::over(network, std::move(stream), shards_options());
+  auto conn = FramedConn::over(network, std::move(stream), echo_options());
   require_result(conn, "no memory for a connection");
   auto [reader, writer] = split(std::move(*conn));
   Batch batch(batch_messages_max);
@@ -126,111 +114,7 @@ void serve_shards(std::uint32_t count, std::size_t connections, int out) {
   (*shards)->join();
 }
 
-// --- A client -------------------------------------------------------------------------------------------------------
-
-class EchoClient {
- public:
-  EchoClient(Network& network, const ShardsWork& work) : network_(&network), work_(work) {
-    for (std::size_t i = 0; i < work.depth; ++i) {
-      auto message =
-          MutableMessage::create(network.buffers(), peers::data_command, work.size - header_size);
-      require_result(message, "no memory for the messages");
-      peers::write_message(message->bytes(), peers::data_command, i);
-      messages_.push_back(std::move(*message).freeze());
-    }
-  }
-
-  void dial(std::uint16_t port, std::size_t connections) {
-    for (std::size_t c = 0; c < connections; ++c) {
-      auto conn = Tcp::dial(*network_, Address::v4(127, 0, 0, 1, port), shards_options(),
-                            network_->clock().in(std::chrono::seconds(10)));
-      require_result(conn, "cannot connect");
-      auto [reader, writer] = split(std::move(*conn));
-      ends_.push_back({std::move(reader), std::move(writer)});
-    }
-  }
-
-  // Echoes for the time of the work, after a third of it that is not counted.
-  std::uint64_t run() {
-    measured_from_ = peers::wall_ns() + work_.time_ns / 3;
-    until_ = measured_from_ + work_.time_ns;
-    run_scope(network_->scheduler(), [&](Scope& scope) {
-      for (End& end : ends_) scope.spawn("echo", [&] { echo(end); });
-    });
-    for (End& end : ends_) (void)end.writer.close(bench_grace);
-    return counted_;
-  }
-
- private:
-  struct End {
-    FramedReader reader;
-    FramedWriter writer;
-  };
-
-  void echo(End& end) {
-    Batch batch(work_.depth);
-    peers::Totals sent;
-    peers::Totals received;
-    for (;;) {
-      for (const Message& message : messages_) {
-        batch.push(message);
-        sent.add(message.bytes().data(), message.size());
-      }
-      require_result(end.writer.send_batch(batch, no_deadline), "a batch was not taken");
-      while (batch.size() < work_.depth)
-        require_result(end.reader.read_batch(batch, default_max_message, no_deadline),
-                       "an echo did not come");
-      for (const Message& message : batch.messages())
-        received.add(message.bytes().data(), message.size());
-      batch.clear();
-      const std::uint64_t now = peers::wall_ns();
-      if (now >= until_) break;
-      if (now >= measured_from_) counted_ += work_.depth;
-    }
-    if (!received.same_messages(sent)) throw peers::Miscounted();
-  }
-
-  Network* network_;
-  ShardsWork work_;
-  std::vector<Message> messages_;
-  std::vector<End> ends_;
-  std::uint64_t measured_from_ = 0;
-  std::uint64_t until_ = 0;
-  std::uint64_t counted_ = 0;
-};
-
 // --- The verb -------------------------------------------------------------------------------------------------------
-
-// Messages per second, each there and back, with so many shards.
-double measure_shards(std::uint32_t count, const std::vector<int>& cores, const ShardsWork& work) {
-  Talker server([&](int out) { serve_shards(count, work.connections, out); });
-  const std::string said = server.line(Duration::zero());
-  unsigned port = 0;
-  if (std::sscanf(said.c_str(), "port %u", &port) != 1)
-    throw Failure(ExitCode::environment, "the server said '" + said + "'");
-  std::vector<std::unique_ptr<Talker>> clients;
-  clients.reserve(count);
-  for (std::uint32_t i = 0; i < count; ++i)
-    clients.push_back(std::make_unique<Talker>([&, i](int out) {
-      stay_on(cores[i]);
-      in_bench_ring([&](real::Ring&, Network& network, Scope&) {
-        EchoClient client(network, work);
-        client.dial(static_cast<std::uint16_t>(port), (work.connections + count - 1 - i) / count);
-        ::dprintf(out, "%llu\n", static_cast<unsigned long long>(client.run()));
-      });
-    }));
-  double messages = 0;
-  for (const auto& client : clients) {
-    const std::string line = client->line(Duration(static_cast<std::int64_t>(2 * work.time_ns)));
-    unsigned long long counted = 0;
-    if (std::sscanf(line.c_str(), "%llu", &counted) != 1 || counted == 0)
-      throw Failure(ExitCode::environment, "a client said '" + line + "'");
-    messages += static_cast<double>(counted);
-  }
-  for (const auto& client : clients) client->finish();
-  server.finish();
-  return messages * 1e9 / static_cast<double>(work.time_ns);
-}
 
 ExitCode bench_shards(const ShardsArguments& asked) {
   const auto time = parse_duration(asked.time);
@@ -243,31 +127,9 @@ ExitCode bench_shards(const ShardsArguments& asked) {
                                              std::string(cores.size() == 1 ? "is " : "are ") +
                                              std::to_string(cores.size()));
   if (asked.connections < count) bad_usage("--connections: at least one for each shard");
-  const ShardsWork work{asked.connections, asked.depth, asked.size,
-                        static_cast<std::uint64_t>(time->count())};
-  std::vector<double> one;
-  std::vector<double> all;
-  std::vector<double> ratios;
-  for (unsigned round = 0; round < asked.rounds; ++round) {
-    one.push_back(measure_shards(1, cores, work));
-    all.push_back(measure_shards(count, cores, work));
-    ratios.push_back(all.back() / one.back());
-  }
-  const auto [least, most] = std::ranges::minmax(ratios);
-  std::printf(
-      "echo over %s connections, %s messages of %s bytes under way on each; %u rounds in "
-      "turn\n",
-      with_commas(asked.connections).c_str(), with_commas(asked.depth).c_str(),
-      with_commas(asked.size).c_str(), asked.rounds);
-  std::vector<std::vector<std::string>> table = {
-      {"shards", "processors", "messages/s", "to one", "least", "most"},
-      {"1", "1", whole(median(one)), "1.00", "", ""},
-      {std::to_string(count), std::to_string(count), whole(median(all)), decimal(median(ratios), 2),
-       decimal(least, 2), decimal(most, 2)}};
-  std::printf("%s", format_table(table, true).c_str());
-  std::printf(
-      "messages/s: there and back, medians. to one: the median of the ratios within each "
-      "round.\n");
+  const EchoWork work{asked.connections, asked.depth, asked.size,
+                      static_cast<std::uint64_t>(time->count())};
+  print_echo_shards(count, asked.rounds, cores, work, serve_shards);
   return ExitCode::pass;
 }
 

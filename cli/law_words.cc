@@ -67,6 +67,11 @@ constexpr LawInWords laws_in_words[] = {
     {"bus_mesh", "after the faults all replicas are connected, and hear each other"},
     {"bus_served", "where nothing goes wrong, a client is served"},
     {"bus_left", "what has lost its place in the bus soon ends, and leaves nothing"},
+    {"bus_forward",
+     "what one shard sends to a peer of another comes in order, or comes back, and goes no "
+     "further"},
+    {"bus_owner", "of several shards exactly one has a replica, and all know which"},
+    {"bus_lanes", "after the shutdown nothing is left between shards"},
     {"log_majority", "what a client was told is in the log stands on a majority of the disks"},
     {"log_prefix", "the log of every replica is the beginning of the primary's"},
     {"log_answer", "a request is answered with what its own application has made of it"},

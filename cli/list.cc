@@ -92,6 +92,9 @@ constexpr Meaning meanings[] = {
     {sim::Site::ring_old_kernel, "the kernel lacks something; bound: 63"},
     {sim::Site::ring_accept, "an accept fails, or no descriptor is left (2); bound: 1 or 2"},
     {sim::Site::ring_reset, "both sides see a reset at a byte; bound: the latest byte"},
+    {sim::Site::mail_delay,
+     "what one shard of a node sends to another comes later; bound in ns; of nodes that have "
+     "several shards"},
 };
 static_assert(std::size(meanings) == sim::site_count);
 

@@ -25,6 +25,7 @@ void add_bench(CLI::App& app, const Tool& tool, ExitCode& code);
 void add_bench_transports(CLI::App& bench, ExitCode& code);  // a verb of bench
 void add_bench_real(CLI::App& bench, ExitCode& code);        // others
 void add_bench_idle(CLI::App& bench, ExitCode& code);
+void add_bench_bus(CLI::App& bench, ExitCode& code);
 void add_bench_shards(CLI::App& bench, ExitCode& code);
 void add_serve(CLI::App& app, const Tool& tool, ExitCode& code);
 void add_load(CLI::App& app, const Tool& tool, ExitCode& code);

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "props/laws/plain_authenticator.h"
 #include "props/sim_rig.h"
+#include "transport/bus/handshake/handshake.h"
 #include "transport/bus/planes.h"
 #include "transport/tcp/tcp.h"
 
@@ -17,7 +17,6 @@ namespace twinwire::bus {
 namespace {
 
 using namespace std::chrono_literals;
-using laws::PlainAuthenticator;
 
 constexpr Duration forever = 10s;
 
@@ -270,9 +269,9 @@ TEST(Bus, options_that_cannot_be_are_refused_in_a_sentence) {
 
 // One node of a cluster: a bus with a replica plane over TCP.
 struct Replica {
-  Replica(sim::SimNetwork& n, ReplicaId id, std::uint64_t word = 7,
+  Replica(sim::SimNetwork& n, ReplicaId id, int key = 7,
           const std::function<void(BusOptions&)>& change = {})
-      : network(n), authenticator{id, word} {
+      : network(n), authenticator(handshake_options(id, key)) {
     BusOptions options = options_of(id);
     if (change) change(options);
     bus = std::move(*Bus::create(network, options, handler));
@@ -284,8 +283,18 @@ struct Replica {
     EXPECT_TRUE(join_mesh<Tcp>(*bus, members, {}, authenticator).has_value());
   }
 
+  HandshakeOptions handshake_options(ReplicaId id, int key) {
+    HandshakeOptions options;
+    options.cluster = {1, 2};
+    options.id = id;
+    options.keys.current.bytes.fill(static_cast<std::byte>(key));
+    options.memory = &memory;
+    return options;
+  }
+
   sim::SimNetwork& network;
-  PlainAuthenticator authenticator;
+  HandshakeMemory memory;
+  KeyedHandshake authenticator;
   Recorder handler;
   std::unique_ptr<Bus> bus;
 };
@@ -322,7 +331,7 @@ TEST(Bus, replicas_that_all_listen_and_dial_end_with_one_connection_each) {
   });
 }
 
-TEST(Bus, a_replica_with_another_word_reaches_no_handler) {
+TEST(Bus, a_replica_with_another_key_reaches_no_handler) {
   with_nodes([](sim::World& world, sim::SimNetwork& a, sim::SimNetwork& b, sim::SimNetwork&) {
     Replica one(a, 1, 8), two(b, 2, 7);
     one.join({two.member()});

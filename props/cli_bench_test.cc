@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <sstream>
 #include <utility>
 #include <vector>
@@ -208,6 +210,29 @@ TEST(CliBench, two_shards_serve_what_is_dealt_out_to_them) {
     EXPECT_GT(first_digits, 0U) << line;
   }
   EXPECT_EQ(rows, (std::vector<std::pair<unsigned, unsigned>>{{1, 1}, {2, 2}})) << ended.out;
+}
+
+TEST(CliBench, the_bus_is_called_refuses_and_answers_over_two_shards) {
+  cpu_set_t set;
+  ASSERT_EQ(::sched_getaffinity(0, sizeof set, &set), 0);
+  const TemporaryFolder folder;
+  const Ended ended =
+      run_tool_in(folder.path(), tool_path(),
+                  "bench bus --rounds 1 --calls 2000 --time 100ms --connections 5 --depth 3");
+  if (CPU_COUNT(&set) < 2) {
+    EXPECT_EQ(ended.exit_code, 6) << ended.out << ended.err;
+    return;
+  }
+  EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+  for (const char* row :
+       {"  send_to_client ", "  send_to_replica ", "  send_to_client, other shard ",
+        "  send_to_replica, other shard ", "  send_to_client, queue full "}) {
+    const std::size_t at = ended.out.find(row);
+    ASSERT_NE(at, std::string::npos) << row << "\n" << ended.out;
+    EXPECT_GT(std::strtod(ended.out.c_str() + at + std::strlen(row), nullptr), 0) << row;
+  }
+  EXPECT_NE(ended.out.find("to a full queue: 2,000 of 2,000 refused"), std::string::npos)
+      << ended.out;
 }
 
 TEST(CliBench, without_its_peers_it_says_how_to_build_them) {

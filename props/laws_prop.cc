@@ -46,6 +46,7 @@ std::vector<Cell> cells() {
                                           {"sharing", 2000},
                                           {"handshake", 2000},
                                           {"bus", 200},
+                                          {"bus_shards", 200},
                                           {"log", 400},
                                           {"ping_pong", 200}}) {
       if (registry.find(scenario)->bodies[transport] == nullptr) continue;

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t taken_at_once = 64;
 constexpr Duration going_home_max = std::chrono::seconds(10);
+constexpr Duration letting_go_max = std::chrono::seconds(2);
 constexpr const char* held_too_long =
     "a lent message was still held after the body of the shard that held it had returned";
 
@@ -151,6 +152,7 @@ Message Shard::borrow(Loan& loan) noexcept {
 void Shard::reclaim(Block* block) noexcept {
   auto* const loan = static_cast<Loan*>(block);
   --borrowed_;
+  if (!accepting_) phase_.wake_all(scheduler());
   const std::uint32_t home = loan->lender;
   // There is room for every loan of its lender.
   const bool pushed = out_[home].lane->returns.push(loan);
@@ -265,6 +267,10 @@ void Shard::wind_up() {
   wait_until([&] { return group_->bodies.load() == 0; }, "the bodies of the other shards");
   // Nobody posts any more, so this is all that was.
   take_everything();
+  // What a transport's own fibers hold of a connection that is gone they let go soon.
+  const Deadline let_go = ring_->clock().in(letting_go_max);
+  while (borrowed_ > lent_ &&
+         phase_.wait(scheduler(), let_go, "messages of other shards") != Wake::timed_out) {}
   // One that was borrowed may have been lent on; what is on its way home is there soon.
   TWINWIRE_CHECK(borrowed_ <= lent_, held_too_long);
   const Deadline soon = ring_->clock().in(going_home_max);

@@ -74,6 +74,7 @@ constexpr SwarmRange swarm_ranges[] = {
     {Site::ring_old_kernel, 40, 1'000'000, 1'000'000, 63, 63},
     {Site::ring_accept, 20, 20'000, 300'000, 2, 2},
     {Site::ring_reset, 20, 50'000, 500'000, 1, 200'000},
+    {Site::mail_delay, 70, 20'000, 1'000'000, 1'000, 100'000'000},
 };
 
 class Draw {

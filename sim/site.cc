@@ -59,7 +59,8 @@ constexpr std::array<std::string_view, site_count> names{"wake_order",
                                                          "ring_completion_queue",
                                                          "ring_old_kernel",
                                                          "ring_accept",
-                                                         "ring_reset"};
+                                                         "ring_reset",
+                                                         "mail_delay"};
 
 }  // namespace
 

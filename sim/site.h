@@ -72,11 +72,15 @@ enum class Site : std::uint8_t {
   ring_old_kernel,        // bits of c: what the kernel has not: see FakeRing
   ring_accept,  // an accept fails: the connection died (c = 1), no descriptor is left (c = 2)
   ring_reset,   // both sides of a connection see a reset when byte c - 1 of a direction is sent
+
+  mail_delay,  // what one shard of a node sends to another comes c ns later; entity: the lane; occurrence: nth sent
 };
-inline constexpr std::size_t site_count = static_cast<std::size_t>(Site::ring_reset) + 1;
+inline constexpr std::size_t site_count = static_cast<std::size_t>(Site::mail_delay) + 1;
 
 // Those of a kernel that a scenario plays.
-constexpr bool is_of_ring(Site site) noexcept { return site >= Site::ring_delay; }
+constexpr bool is_of_ring(Site site) noexcept {
+  return site >= Site::ring_delay && site <= Site::ring_reset;
+}
 
 // What a choice concerns: all, one node, two nodes, or what one sends to another. So narrow may a rule be; in the order
 // of FaultRule::Scope.
@@ -113,6 +117,7 @@ constexpr Reach reach_of(Site site) noexcept {
     case Site::timer_drift:
     case Site::short_backlog:
     case Site::short_datagram_queue:
+    case Site::mail_delay:
     case Site::no_descriptors: return Reach::node;
     case Site::partition: return Reach::link;
     default: return Reach::direction;

@@ -116,7 +116,7 @@ class MemoryNetwork final : public Network, private Host, private Clock, private
 
  private:
   TimePoint now() noexcept override { return {}; }  // the host's and the clock's
-  bool turn(TimePoint, bool) override { return false; }
+  bool turn(TimePoint, bool idle) override { return !idle; }
   std::int64_t unix_now_ns() noexcept override { return 0; }
   void fill(std::span<std::byte> out) noexcept override { std::ranges::fill(out, std::byte{}); }
   std::uint64_t next() noexcept override { return 0; }

@@ -16,10 +16,11 @@ import tempfile
 SIZE = 256
 
 
-def count(program, what, batch, rounds):
+def count(program, what, batch, rounds, inside=None):
     with tempfile.TemporaryDirectory() as folder:
+        only = [f"--toggle-collect={inside}"] if inside else []
         run = subprocess.run(
-            ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out", program, what,
+            ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out", *only, program, what,
              str(batch), str(SIZE), str(rounds)],
             capture_output=True, text=True, check=False)
     collected = re.search(r"Collected : (\d+)", run.stderr)
@@ -29,10 +30,10 @@ def count(program, what, batch, rounds):
     return int(collected.group(1)), int(blocks.group(1))
 
 
-def a_message(program, what, batch):
-    """Instructions, and blocks of the pool."""
+def a_message(program, what, batch, inside=None):
+    """Instructions, those in calls of `inside` alone where it is given, and blocks of the pool."""
     few, many = (100, 300) if batch > 16 else (2000, 6000)
-    first, last = count(program, what, batch, few), count(program, what, batch, many)
+    first, last = count(program, what, batch, few, inside), count(program, what, batch, many, inside)
     messages = (many - few) * batch
     return (last[0] - first[0]) / messages, (last[1] - first[1]) / messages
 
@@ -63,6 +64,14 @@ def main():
         share = [100 * e / figures["send", batch][0] for e, batch in zip(extra, (256, 1))]
         print(f"{'virtual over ' + base[5:]:>24} {extra[0]:10.2f} {extra[1]:10.2f}")
         print(f"{'of what sending takes':>24} {share[0]:8.2f} % {share[1]:8.2f} %")
+
+
+    print("\na call over the bus, in the caller's time; so many between two turns of the writer\n")
+    for what, call, words in (("bus_client", "client", "send_to_client"),
+                              ("bus_replica", "replica", "send_to_replica"),
+                              ("bus_refused", "client", "send_to_client, full")):
+        calls = [a_message(program, what, batch, f"*Bus::send_to_{call}*") for batch in (256, 1)]
+        print(f"{words:>24} {calls[0][0]:10.2f} {calls[1][0]:10.2f}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@
 #include <string_view>
 
 #include "props/cost/memory_network.h"
+#include "props/cost/still_stream.h"
+#include "transport/bus/dealt_plane.h"
 #include "transport/tcp/tcp.h"
 
 namespace twinwire::cost {
@@ -142,6 +144,64 @@ void seam(MemoryNetwork& network, FramedConn, const Work& work) {
   }
 }
 
+// --- The bus: what a call of send_to_* costs, apart from what its peer's writer does afterwards --------------------
+
+class Silent final : public bus::BusHandler {
+ public:
+  void on_client_messages(bus::ClientId, std::span<const Message>) override {}
+  void on_replica_messages(bus::ReplicaId, std::span<const Message>) override {}
+};
+
+// Calls send(bus, message) that often, `batch` times between two turns of the writer. No time passes here, so that
+// nothing could end in order: the process ends instead.
+template <class Send>
+void call_bus(MemoryNetwork& network, const Work& work, bool takes, bool succeeds, Send&& send) {
+  Silent handler;
+  bus::BusOptions options;
+  options.replica = 9;
+  options.members = {1};
+  options.queue_max = work.batch;
+  options.silence_max = options.heartbeat_every = Duration::zero();
+  auto made = bus::Bus::create(network, options, handler);
+  require(made.has_value());
+  bus::Bus& bus = **made;
+  auto link = bus::tcp_link(network, std::make_unique<StillStream>(network.scheduler(), takes), {});
+  require(link.has_value() && bus.adopt(std::move(*link), {}).has_value());
+  require(bus.open(std::make_unique<StillReplica>(network, 1)).has_value());
+  while (bus.clients() + bus.replicas() != 2) network.scheduler().yield();
+  const Message one = message(network.buffers(), work.size);
+  for (std::uint64_t i = 0; !succeeds && i < 4 * work.batch; ++i) {
+    Message filler = one;
+    (void)send(bus, filler);
+    network.scheduler().yield();
+  }
+  for (std::uint64_t i = 0; i < work.rounds; ++i) {
+    for (std::size_t n = 0; n < work.batch; ++n) {
+      Message next = one;
+      require(send(bus, next).has_value() == succeeds);
+    }
+    while (succeeds && bus.counters().sent != bus.counters().queued) network.scheduler().yield();
+  }
+  std::printf("%llu blocks taken from the pool\n",
+              static_cast<unsigned long long>(network.buffers().allocations()));
+  std::fflush(stdout);
+  std::_Exit(0);
+}
+
+Result<void> to_client(bus::Bus& bus, Message& message) {
+  return bus.send_to_client(bus::ClientId::of(0, 1), message);
+}
+void bus_client(MemoryNetwork& network, FramedConn, const Work& work) {
+  call_bus(network, work, true, true, to_client);
+}
+void bus_replica(MemoryNetwork& network, FramedConn, const Work& work) {
+  call_bus(network, work, true, true,
+           [](bus::Bus& bus, Message& message) { return bus.send_to_replica(1, message); });
+}
+void bus_refused(MemoryNetwork& network, FramedConn, const Work& work) {
+  call_bus(network, work, false, false, to_client);
+}
+
 struct Kind {
   std::string_view name;
   void (*run)(MemoryNetwork&, FramedConn, const Work&);
@@ -154,6 +214,9 @@ constexpr Kind kinds[] = {
     {"seam_virtual", &seam<VirtualStream>},
     {"seam_direct", &seam<DirectStream>},
     {"seam_inlined", &seam<InlinedStream>},
+    {"bus_client", &bus_client},
+    {"bus_replica", &bus_replica},
+    {"bus_refused", &bus_refused},
 };
 
 int main_of(int argc, char** argv) {

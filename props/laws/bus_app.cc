@@ -147,7 +147,7 @@ bool BusApp::idle() const {
 
 std::optional<bus::ClientId> BusApp::client_of(BusBook::Session session) const {
   for (const auto& [id, peer] : clients_)
-    if (peer.connected && peer.hearings.back()->session == session) return id;
+    if (peer.connected && peer.hearings.back()->is_of(session)) return id;
   return std::nullopt;
 }
 

@@ -5,9 +5,9 @@
 // Who sends over a connection begins a session: a number that its messages carry, with their own number in it.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,10 +22,14 @@ enum class BusAsk : std::uint32_t { nothing, echo, fail, doze, stall };
 class BusBook {
  public:
   using Session = std::uint64_t;
-  // The receiving end of one connection.
+  // The receiving end of one connection. Who sends over it is one, or of a node of several shards each of these.
   struct Hearing {
-    std::optional<Session> session;
-    std::uint64_t next = 0;
+    std::size_t sessions_max = 1;
+    std::vector<Session> sessions;
+
+    bool is_of(Session session) const {
+      return std::ranges::find(sessions, session) != sessions.end();
+    }
   };
 
   BusBook(Judge& judge, std::uint64_t seed) : judge_(&judge), seed_(seed) {}
@@ -39,10 +43,20 @@ class BusBook {
   void queued(Session session) { ++sessions_[session].queued; }
   void heard(Hearing& hearing, const Message& message);
 
+  // What another shard could not queue came back to whoever sent it. Law: bus_forward.
+  void came_back(const Message& message);
+  // Its sender has been told of all that came back.
+  void told_all(Session session) { sessions_[session].told_all = true; }
+  // Of what was not heard between two that were, its sender was told. Law: bus_forward.
+  void judge_gaps();
+
   std::uint64_t queued_of(Session session) const { return sessions_[session].queued; }
   std::uint64_t heard_of(Session session) const { return sessions_[session].heard; }
-  // What was queued and not heard.
-  std::uint64_t owed(Session session) const { return queued_of(session) - heard_of(session); }
+  std::uint64_t back_of(Session session) const { return sessions_[session].back.size(); }
+  // What was queued and not heard, and did not come back.
+  std::uint64_t owed(Session session) const {
+    return queued_of(session) - heard_of(session) - back_of(session);
+  }
   const std::string& label_of(Session session) const { return sessions_[session].label; }
   Judge& judge() noexcept { return *judge_; }
 
@@ -52,7 +66,11 @@ class BusBook {
     std::string law_if_heard;
     std::uint64_t queued = 0;
     std::uint64_t heard = 0;
-    const Hearing* hearer = nullptr;
+    bool has_hearer = false;
+    std::uint64_t next = 0;              // to be heard
+    std::vector<std::uint64_t> missing;  // that later ones have overtaken
+    std::vector<std::uint64_t> back;
+    bool told_all = false;
   };
   std::byte filling(Session session, std::uint64_t number) const noexcept;
 

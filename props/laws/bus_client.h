@@ -64,6 +64,9 @@ class BusClient {
     }
   }
 
+  // Of a node with so many shards, each of which may send to it.
+  void hears(std::size_t shards) { hearing_.sessions_max = shards; }
+
   bool close(Duration grace) { return writer_->close(grace).has_value(); }
 
  private:

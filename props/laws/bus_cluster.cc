@@ -11,7 +11,14 @@
 namespace twinwire::laws {
 namespace {
 
-constexpr std::uint64_t bus_word = 0x7477696e77697265;
+// What all replicas have and nobody else; by another number, what somebody else has.
+bus::HandshakeKey bus_key(std::uint64_t number) {
+  bus::HandshakeKey key;
+  for (std::size_t i = 0; i < key.bytes.size(); ++i)
+    key.bytes[i] = static_cast<std::byte>(scramble(mix(number, i)));
+  return key;
+}
+constexpr std::uint64_t our_key = 1, another_key = 2;
 
 }  // namespace
 
@@ -50,6 +57,19 @@ bus::BusOptions BusCluster::options_of(const BusNode& node) const {
   return options;
 }
 
+bus::HandshakeOptions BusCluster::handshake_of(bus::ReplicaId id,
+                                               bus::HandshakeMemory& memory) const {
+  bus::HandshakeOptions options;
+  options.cluster = {.low = 0x7477696e, .high = 0x77697265};
+  options.id = id;
+  options.keys.current = bus_key(our_key);
+  options.admitted.reset();
+  for (const auto& one : nodes) options.admitted.set(one->id);
+  options.channel_needed = tls_;
+  options.memory = &memory;
+  return options;
+}
+
 // --- A node's program ----------------------------------------------------------------------------------------------
 
 void BusCluster::run(BusNode& node) {
@@ -60,6 +80,9 @@ void BusCluster::run(BusNode& node) {
 void BusCluster::live(BusNode& node, Network& network) {
   ++node.starts;
   BusApp app(*env_, book, network, node.name, times);
+  // Of this process: who starts again remembers no nonce.
+  bus::HandshakeMemory memory;
+  const OverheardHandshake who(handshake_of(node.id, memory), overheard_);
   Result<std::unique_ptr<bus::Bus>> made = Errc::no_resources;
   while (!made) {
     made = bus::Bus::create(network, options_of(node), app);
@@ -68,12 +91,11 @@ void BusCluster::live(BusNode& node, Network& network) {
   bus::Bus& bus = **made;
   app.serve(bus);
   node.app = &app;
-  if (open_planes(node, bus)) {
+  if (open_planes(node, bus, who)) {
     if (std::ranges::all_of(nodes, [](const auto& n) { return n->replicas && n->clients; }))
       all_listen_.set();
     if (all_listen_.wait(Deadline::never(), "all nodes to listen")) {
-      while (!join(bus, {node.id, bus_word}) &&
-             scheduler_->sleep_for(std::chrono::milliseconds(10))) {}
+      while (!join(bus, who) && scheduler_->sleep_for(std::chrono::milliseconds(10))) {}
       run_scope(*scheduler_, [&](Scope& scope) {
         scope.spawn(node.name + ".chatter", [&] { chatter(node, app); });
         (void)node.stop.wait(Deadline::never(), "the end of the scenario");
@@ -89,7 +111,7 @@ void BusCluster::live(BusNode& node, Network& network) {
 }
 
 // False: it was told to stop.
-bool BusCluster::open_planes(BusNode& node, bus::Bus& bus) {
+bool BusCluster::open_planes(BusNode& node, bus::Bus& bus, const OverheardHandshake& who) {
   const auto try_until_open = [&](std::optional<Address>& at, auto&& open) {
     for (;;) {
       const auto opened = open(at.value_or(env_->bind_address(node.name)));
@@ -101,16 +123,16 @@ bool BusCluster::open_planes(BusNode& node, bus::Bus& bus) {
     }
   };
   return try_until_open(node.clients, [&](const Address& at) { return open_clients_(bus, at); }) &&
-         try_until_open(node.replicas,
-                        [&](const Address& at) { return listen(bus, at, {node.id, bus_word}); });
+         try_until_open(node.replicas, [&](const Address& at) { return listen(bus, at, who); });
 }
 
-Result<Address> BusCluster::listen(bus::Bus& bus, const Address& address, PlainAuthenticator who) {
+Result<Address> BusCluster::listen(bus::Bus& bus, const Address& address,
+                                   const OverheardHandshake& who) {
   if (tls_) return bus::open_replica_plane<Tls>(bus, address, env_->listen_options<Tls>(), who);
   return bus::open_replica_plane<Tcp>(bus, address, env_->listen_options<Tcp>(), who);
 }
 
-Result<void> BusCluster::join(bus::Bus& bus, PlainAuthenticator who) {
+Result<void> BusCluster::join(bus::Bus& bus, const OverheardHandshake& who) {
   std::vector<bus::Member> members;
   members.reserve(nodes.size());
   for (const auto& node : nodes) members.push_back({node->id, *node->replicas});
@@ -223,8 +245,9 @@ BusCluster::Visit visit(BusCluster& cluster, Network& network, const Address& ad
   const Deadline deadline{begun + patience};
   auto conn = T::dial(network, address, options, deadline);
   if (!conn) return told;
+  const auto binding = conn->channel_binding();
   auto [reader, writer] = split(std::move(*conn));
-  if (!greet(reader, writer, deadline)) return told;
+  if (!greet(reader, writer, bus::bytes_of(binding), deadline)) return told;
   told.authenticated = true;
   const TimePoint from = network.clock().now();
   told.until_authenticated = from - begun;
@@ -264,9 +287,9 @@ BusCluster::Visit BusCluster::sleeper(BusNode& at, bus::ReplicaId as) {
 BusCluster::Visit BusCluster::come_as(BusNode& at, bus::ReplicaId as,
                                       std::optional<BusBook::Session> session, Duration patience) {
   Network& network = env_->node("twin");
-  const PlainAuthenticator who{as, bus_word};
-  const auto greet = [&](auto& reader, auto& writer, Deadline deadline) {
-    return who.dial(network, reader, writer, at.id, {}, deadline).has_value();
+  const bus::KeyedHandshake who(handshake_of(as, visitors_));
+  const auto greet = [&](auto& reader, auto& writer, auto binding, Deadline deadline) {
+    return who.dial(network, reader, writer, at.id, binding, deadline).has_value();
   };
   if (tls_)
     return visit<Tls>(*this, network, *at.replicas, env_->dial_options<Tls>(), session, patience,
@@ -279,13 +302,42 @@ void BusCluster::stranger(BusNode& at) {
   if (!at.replicas) return;
   Network& network = env_->node("stranger");
   const auto session = book.begin("a stranger", "bus_identity");
-  const auto greet = [&](auto&, auto& writer, Deadline deadline) {
-    auto made = MutableMessage::create(network.buffers(), Command::ping, 0);
-    if (!made) return false;
-    made->set_replica(1);
+  const std::uint64_t nth = strangers_++;
+  const auto claimed = static_cast<bus::ReplicaId>(at.id == 1 ? 2 : 1);
+  const auto say = [&](auto& writer, Result<Message> message, Deadline deadline) {
     Batch batch(1);
-    batch.push(std::move(*made).freeze());
+    if (!message) return false;
+    batch.push(std::move(*message));
     return writer.send_batch(batch, deadline).has_value();
+  };
+  const auto greet = [&](auto& reader, auto& writer, auto binding, Deadline deadline) {
+    switch (nth / nodes.size() % 4) {
+      case 0: {
+        // With another key. It goes on as one that was verified would.
+        bus::HandshakeOptions options = handshake_of(claimed, visitors_);
+        options.keys.current = bus_key(another_key);
+        (void)bus::KeyedHandshake(options).dial(network, reader, writer, at.id, binding, deadline);
+        return true;
+      }
+      case 1: {
+        // With no key at all.
+        auto made = MutableMessage::create(network.buffers(), Command::ping, 0);
+        if (!made) return false;
+        made->set_replica(claimed);
+        return say(writer, std::move(*made).freeze(), deadline);
+      }
+      default: {
+        // With the words of another one.
+        const Overheard::Dial* const dial = overheard_.meant_for(at.id, nth);
+        if (dial == nullptr) return false;
+        const Overheard::Dial words = *dial;
+        for (const bus::HandshakeFrame& frame : words) {
+          if (!say(writer, bus::message_of(frame, network.buffers(), false), deadline)) return true;
+          (void)reader.read_message(default_max_message, deadline);
+        }
+        return true;
+      }
+    }
   };
   const Duration patience = 5 * times.unit;
   if (tls_)

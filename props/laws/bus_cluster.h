@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "props/laws/bus_app.h"
-#include "props/laws/plain_authenticator.h"
+#include "props/laws/overheard.h"
 
 namespace twinwire::laws {
 
@@ -70,11 +70,11 @@ class BusCluster {
     Duration until_dropped{0};  // from then on
     bool dropped = false;
   };
-  // Knows the word, and says that it is `as`; then sends. Law: bus_duplicate, where a handler hears it.
+  // Has the key, and proves to be `as`; then sends. Law: bus_duplicate, where a handler hears it.
   Visit twin(BusNode& at, bus::ReplicaId as);
   // The same, but then says nothing, as one that is gone without a word.
   Visit sleeper(BusNode& at, bus::ReplicaId as);
-  // Does not know it, and sends all the same. Law: bus_identity.
+  // Has no key, or another one, or what true replicas were overheard to say; and sends all the same. Law: bus_identity.
   void stranger(BusNode& at);
   // Says nothing, until it is dropped or the time is over. Whether it was dropped.
   bool mute(BusNode& at, Duration patience);
@@ -93,11 +93,12 @@ class BusCluster {
   Visit come_as(BusNode& at, bus::ReplicaId as, std::optional<BusBook::Session> session,
                 Duration patience);
   void live(BusNode& node, Network& network);
-  bool open_planes(BusNode& node, bus::Bus& bus);
+  bool open_planes(BusNode& node, bus::Bus& bus, const OverheardHandshake& who);
   void chatter(BusNode& node, BusApp& app);
-  Result<Address> listen(bus::Bus& bus, const Address& address, PlainAuthenticator who);
-  Result<void> join(bus::Bus& bus, PlainAuthenticator who);
+  Result<Address> listen(bus::Bus& bus, const Address& address, const OverheardHandshake& who);
+  Result<void> join(bus::Bus& bus, const OverheardHandshake& who);
   bus::BusOptions options_of(const BusNode& node) const;
+  bus::HandshakeOptions handshake_of(bus::ReplicaId id, bus::HandshakeMemory& memory) const;
 
   Env* env_;
   Scheduler* scheduler_;
@@ -106,6 +107,9 @@ class BusCluster {
   std::size_t queue_max_;
   std::uint64_t pace_us_;
   Event all_listen_;
+  Overheard overheard_;
+  bus::HandshakeMemory visitors_;  // of those who come and are no node
+  std::uint64_t strangers_ = 0;
 };
 
 }  // namespace twinwire::laws

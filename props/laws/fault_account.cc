@@ -21,7 +21,8 @@ constexpr Meets what_it_meets(sim::Site site) noexcept {
     case Site::pause:
     case Site::unsynced_kept:
     case Site::timer_drift: return Meets::nodes;
-    case Site::cancel: return Meets::who_asks;  // in no swarm
+    case Site::cancel:                              // in no swarm
+    case Site::mail_delay: return Meets::who_asks;  // in the swarms of who has shards
     case Site::datagram_delay:
     case Site::datagram_loss:
     case Site::datagram_duplicate:

@@ -11,7 +11,8 @@
 //   };
 //
 // It may also have `static void limit_faults(sim::FaultPlan&)`; `static constexpr bool starts_nodes`, true where it
-// runs programs on nodes; the same of `plays_kernel`, true where it plays the kernel of a ring; and
+// runs programs on nodes; the same of `plays_kernel`, true where it plays the kernel of a ring, and of `has_shards`,
+// true where its nodes have several shards; and
 // `template <class T> static constexpr bool runs_over`, false for the transports that cannot do what it is about.
 // `registry.add<PingPong>()` makes it known to every verb of the tool.
 #pragma once
@@ -63,6 +64,7 @@ struct ScenarioEntry {
   void (*limit_faults)(sim::FaultPlan&) = nullptr;
   bool starts_nodes = false;  // it runs programs on nodes (Env::run_node), which may crash
   bool plays_kernel = false;  // it meets the faults of a ring's kernel, and no others
+  bool has_shards = false;    // its nodes have several shards, whose mail may be late
 };
 
 class Registry {
@@ -79,6 +81,7 @@ class Registry {
       entry.limit_faults = &S::limit_faults;
     if constexpr (requires { S::starts_nodes; }) entry.starts_nodes = S::starts_nodes;
     if constexpr (requires { S::plays_kernel; }) entry.plays_kernel = S::plays_kernel;
+    if constexpr (requires { S::has_shards; }) entry.has_shards = S::has_shards;
     add_entry(entry);
   }
 

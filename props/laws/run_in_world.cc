@@ -87,6 +87,7 @@ sim::FaultPlan plan_of(const WorldRun& run) {
   if (!run.scenario->plays_kernel)
     for (std::size_t i = 0; i < sim::site_count; ++i)
       if (const auto site = static_cast<sim::Site>(i); sim::is_of_ring(site)) plan[site].ppm = 0;
+  if (!run.scenario->has_shards) plan.off(sim::Site::mail_delay);
   if (run.scenario->limit_faults != nullptr) run.scenario->limit_faults(plan);
   return plan;
 }

@@ -24,10 +24,11 @@ constexpr Entry entries[] = {
                         TWINWIRE_RING_PLANT_LIST(TWINWIRE_PLANT_ENTRY)
                             TWINWIRE_HANDSHAKE_PLANT_LIST(TWINWIRE_PLANT_ENTRY)
                                 TWINWIRE_BUS_PLANT_LIST(TWINWIRE_PLANT_ENTRY)
-                                    TWINWIRE_LOG_PLANT_LIST(TWINWIRE_PLANT_ENTRY)
+                                    TWINWIRE_BUS_SHARDS_PLANT_LIST(TWINWIRE_PLANT_ENTRY)
+                                        TWINWIRE_LOG_PLANT_LIST(TWINWIRE_PLANT_ENTRY)
 #undef TWINWIRE_PLANT_ENTRY
 #define TWINWIRE_PLANT_ENTRY(name, what, law) {Id::name, #name, what, law, "tls"},
-                                        TWINWIRE_HANDSHAKE_TLS_PLANT_LIST(TWINWIRE_PLANT_ENTRY)
+                                            TWINWIRE_HANDSHAKE_TLS_PLANT_LIST(TWINWIRE_PLANT_ENTRY)
 #undef TWINWIRE_PLANT_ENTRY
 };
 

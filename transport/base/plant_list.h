@@ -175,6 +175,31 @@ namespace twinwire::plant {
   X(bus_client_id_reused, "bus: the id of a client that is gone is given again", "bus_notify")     \
   X(bus_refusal_takes_message, "bus: a send that is refused takes the message", "bus_refusal")
 
+// In the bus over several shards.
+#define TWINWIRE_BUS_SHARDS_PLANT_LIST(X)                                                          \
+  X(bus_self_forward, "bus: what was forwarded to a peer that is gone is forwarded once more",     \
+    "bus_forward")                                                                                 \
+  X(bus_forward_to_newer, "bus: what was forwarded for a connection goes over the next one",       \
+    "bus_prefix")                                                                                  \
+  X(bus_forward_waits, "bus: a send waits for room on the way to another shard", "bus_suspends")   \
+  X(bus_forward_overtakes, "bus: what waits for room on that way is overtaken by what comes next", \
+    "bus_forward")                                                                                 \
+  X(bus_forward_leaks, "bus: what was forwarded to a peer that is gone is kept for ever",          \
+    "bus_forward")                                                                                 \
+  X(bus_forward_refusal_untold, "bus: nobody is told that what was forwarded could not be queued", \
+    "bus_forward")                                                                                 \
+  X(bus_forwards_lost_when_stopping, "bus: a shutdown takes nothing that is on its way to it",     \
+    "bus_drain")                                                                                   \
+  X(bus_shards_do_not_wait, "bus: each shard shuts down without regard to the others",             \
+    "bus_drain")                                                                                   \
+  X(bus_claim_overwrites, "bus: of two shards that claim a replica the last one has it",           \
+    "bus_owner")                                                                                   \
+  X(bus_release_unchecked, "bus: a late clean-up frees the newer claim of the same replica",       \
+    "bus_owner")                                                                                   \
+  X(bus_owner_not_cleared, "bus: a replica that is lost stays claimed", "bus_owner")               \
+  X(bus_every_shard_dials, "bus: each shard dials all members", "bus_duplicate")                   \
+  X(bus_handed_over_leaks, "bus: a connection handed over during a shutdown stays open", "leak")
+
 // In the replicated log above the bus.
 #define TWINWIRE_LOG_PLANT_LIST(X)                                                              \
   X(log_told_before_sync, "log: a replica says that it has what it has not synced yet",         \
@@ -289,8 +314,9 @@ enum class Id : std::uint16_t {
           TWINWIRE_QUIC_PLANT_LIST(TWINWIRE_PLANT_ID) TWINWIRE_RING_PLANT_LIST(TWINWIRE_PLANT_ID)
               TWINWIRE_HANDSHAKE_PLANT_LIST(TWINWIRE_PLANT_ID)
                   TWINWIRE_BUS_PLANT_LIST(TWINWIRE_PLANT_ID)
-                      TWINWIRE_LOG_PLANT_LIST(TWINWIRE_PLANT_ID)
-                          TWINWIRE_HANDSHAKE_TLS_PLANT_LIST(TWINWIRE_PLANT_ID)
+                      TWINWIRE_BUS_SHARDS_PLANT_LIST(TWINWIRE_PLANT_ID)
+                          TWINWIRE_LOG_PLANT_LIST(TWINWIRE_PLANT_ID)
+                              TWINWIRE_HANDSHAKE_TLS_PLANT_LIST(TWINWIRE_PLANT_ID)
 #undef TWINWIRE_PLANT_ID
 };
 

@@ -77,6 +77,9 @@ enum class Sometimes : std::uint8_t {
   bus_duplicate_rejected,
   bus_late_cleanup,
   bus_forced_drain,
+  bus_forward_met_loss,
+  bus_forward_refused,
+  bus_claimed_elsewhere,
   // --- The replicated log --------------------------------------------------------------------------------------------
   log_sent_again,
   log_answered_again,

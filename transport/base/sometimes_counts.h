@@ -11,7 +11,7 @@ namespace twinwire {
 
 enum class Sometimes : std::uint8_t;
 
-inline constexpr std::size_t sometimes_max = 64;
+inline constexpr std::size_t sometimes_max = 96;
 using SometimesCounts = std::array<std::uint32_t, sometimes_max>;
 
 }  // namespace twinwire

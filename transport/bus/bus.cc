@@ -53,6 +53,7 @@ Bus::Bus(Network& network, const BusOptions& options, BusHandler& handler, Messa
 
 Result<void> Bus::send_to_client(ClientId to, Message& message) noexcept {
   if (to.shard() == options_.shard) return queue(clients_.find(to), message);
+  TWINWIRE_CHECK(!message.empty(), "there is no message to send");
   if (stopping_) return Errc::shutting_down;
   if (forwarder_ == nullptr) return Errc::unreachable;
   return forwarder_->forward(to, message);
@@ -60,17 +61,19 @@ Result<void> Bus::send_to_client(ClientId to, Message& message) noexcept {
 
 Result<void> Bus::send_to_replica(ReplicaId to, Message& message) noexcept {
   if (!members_.test(to)) return Errc::unreachable;
-  return queue(replicas_.find(to), message);
+  Connection* const here = replicas_.find(to);
+  if (here == nullptr && owners_ != nullptr) return send_elsewhere(to, message);
+  return queue(here, message);
 }
 
-Result<void> Bus::deliver_forwarded(ClientId to, Message& message) noexcept {
-  return queue(clients_.find(to), message);
-}
-
-// What follows is in connection.cc: the writer wakes, and hands the queue to send_batch.
 Result<void> Bus::queue(Connection* connection, Message& message) noexcept {
   TWINWIRE_CHECK(!message.empty(), "there is no message to send");
   if (stopping_ && !PLANT(bus_takes_when_stopping)) return Errc::shutting_down;
+  return queue_now(connection, message);
+}
+
+// What follows is in connection.cc: the writer wakes, and hands the queue to send_batch.
+Result<void> Bus::queue_now(Connection* connection, Message& message) noexcept {
   if (connection == nullptr) return Errc::not_connected;
   const Result<void> queued = connection->queue(message);
   if (queued) {
@@ -105,10 +108,12 @@ bool Bus::enroll(Connection& connection) noexcept {
     refuse(id.plane, "no memory for its queue", {Errc::no_resources, 0});
     return false;
   }
+  if (!claim(connection)) return PLANT(bus_duplicate_is_served);
   connection.token = ++tokens_;
   const Result<bool> inserted = id.plane == Plane::replicas
                                     ? replicas_.insert(id.replica, connection, connection.token)
                                     : clients_.insert(id.client, connection, connection.token);
+  if (!inserted || !*inserted) unclaim(connection);
   if (!inserted) {
     refuse(id.plane, "no memory for its place", inserted.error());
     return false;
@@ -142,7 +147,10 @@ void Bus::leave(Connection& connection, Error why) noexcept {
   const bool newer = connection.id().plane == Plane::replicas && !is_enrolled(connection) &&
                      is_connected(connection.id().replica);
   if (newer) scheduler_->reached(Sometimes::bus_late_cleanup);
-  if (!remove(connection) && !PLANT(bus_double_notify)) return;
+  const bool removed = remove(connection);
+  // Of two that come here the later finds that the claim is another's, or nobody's.
+  if (!PLANT(bus_owner_not_cleared)) unclaim(connection);
+  if (!removed && !PLANT(bus_double_notify)) return;
   ++counters_.ended;
   if (connection.draining) why = {Errc::shutting_down, 0};
   const PeerId& id = connection.id();

@@ -11,7 +11,7 @@
 //   const ShutdownOutcome outcome = bus.shut_down();                  // always, before it is destroyed
 //
 // Where to read on: the path of a message is bus.cc -> connection.cc -> link.h; who connects is in bus_accept.cc and
-// bus_mesh.cc, the end in bus_shutdown.cc. The contract, and every knob: docs/bus.md.
+// bus_mesh.cc, the end in bus_shutdown.cc, several shards in shard_router.h. The contract, and every knob: docs/bus.md.
 #pragma once
 
 #include <bitset>
@@ -29,6 +29,7 @@
 #include "transport/bus/door.h"
 #include "transport/bus/forwarder.h"
 #include "transport/bus/handshake_gate.h"
+#include "transport/bus/owner_table.h"
 #include "transport/bus/peer_tables.h"
 #include "transport/fiber/scope.h"
 #include "transport/net/network.h"
@@ -67,18 +68,34 @@ class Bus {
     return send_to_replica(to, m);
   }
 
-  // What another shard's Forwarder brought: for a client here, or for nobody. It is never forwarded again.
-  // Errors     as send_to_client; not_connected, too, where the client is of another shard
-  Result<void> deliver_forwarded(ClientId to, Message& message) noexcept;
-  // Borrowed; nullptr: there are no other shards.
-  void forward_by(Forwarder* forwarder) noexcept { forwarder_ = forwarder; }
-
   bool is_connected(ReplicaId id) const noexcept { return replicas_.find(id) != nullptr; }
   bool is_connected(ClientId id) const noexcept { return clients_.find(id) != nullptr; }
 
   // Drops a connection. Its *_lost comes soon, from its own fibers. Nothing where there is none. Never suspends.
   void disconnect(ClientId id) noexcept;
   void disconnect(ReplicaId id) noexcept;
+
+  // --- Where a node has several shards: what ShardRouter (shard_router.h) does with it, bus_shards.cc ---------------
+
+  // What another shard's Forwarder brought: for a client here, or for nobody. It is never forwarded again. A shutdown
+  // takes it as long as others may have sent it before they knew.
+  // Errors     as send_to_client; not_connected, too, where the client is of another shard
+  Result<void> deliver_forwarded(ClientId to, Message& message) noexcept;
+  // The same for that connection of a replica, and for no other one of it.
+  Result<void> deliver_forwarded(ReplicaId to, OwnerClaim claim, Message& message) noexcept;
+  // What this shard forwarded came back: for the handler.
+  void forward_refused(const PeerId& to, Message message, Error why) noexcept {
+    handler_->on_forward_refused(to, std::move(message), why);
+  }
+  // Borrowed, before planes are opened; nullptr: there are no other shards.
+  void forward_by(Forwarder* forwarder) noexcept { forwarder_ = forwarder; }
+  void owned_by(OwnerTable* owners) noexcept { owners_ = owners; }
+  // Which connection to that replica the node has, on whichever shard; none where it has none.
+  // Requires   owned_by()
+  OwnerClaim owner_of(ReplicaId id) const noexcept { return owners_->owner(id); }
+  // Serves a client whose connection was accepted elsewhere.
+  // Errors     no_resources · shutting_down; then it is dropped
+  Result<void> adopt(std::unique_ptr<Link> link, const Address& peer);
 
   // --- Connecting: see planes.h, which makes doors and dialers of a transport ----------------------------------------
 
@@ -126,7 +143,10 @@ class Bus {
   // drain_limit. What is queued is sent first, where the peer takes it; what does not end is dropped.
   //
   // Promise    Afterwards no fiber, connection or listener of this bus is left. A second call returns the same.
-  // Suspends   At most three times drain_limit. A fiber that was told to stop forces everything at once.
+  //            Of several shards each is shut down (ShardRouter::shut_down_all): what one has forwarded is queued
+  //            before clients are drained, and none drains its replicas before all have drained their clients.
+  // Suspends   At most three times drain_limit; of several shards as long as the slowest, and six times drain_limit
+  //            more where one does not come along. A fiber that was told to stop forces everything at once.
   ShutdownOutcome shut_down();
 
   const BusCounters& counters() const noexcept { return counters_; }
@@ -155,6 +175,18 @@ class Bus {
   Message heartbeat() const noexcept { return heartbeat_; }
 
   Result<void> queue(Connection* connection, Message& message) noexcept;
+  Result<void> queue_now(Connection* connection, Message& message) noexcept;
+
+  // --- bus_shards.cc -------------------------------------------------------------------------------------------------
+  Result<void> send_elsewhere(ReplicaId to, Message& message) noexcept;
+  Result<void> queue_forwarded(Connection* connection, Message& message) noexcept;
+  bool claim(Connection& connection) noexcept;
+  void unclaim(Connection& connection) noexcept;
+  bool has_connection(ReplicaId id) const noexcept {
+    return owners_ == nullptr ? is_connected(id) : bool(owners_->owner(id));
+  }
+  bool dials(ReplicaId id) const noexcept;
+  void await_shards(ShutdownPhase phase);
 
   // --- bus_accept.cc -------------------------------------------------------------------------------------------------
   void accept_clients(Door<Link>& door);
@@ -185,6 +217,7 @@ class Bus {
   BusOptions options_;
   BusHandler* handler_;
   Forwarder* forwarder_ = nullptr;
+  OwnerTable* owners_ = nullptr;
   const Message heartbeat_;
   std::bitset<replicas_max> members_;
 
@@ -197,6 +230,7 @@ class Bus {
   HandshakeGate dials_;       // and to which we go
 
   bool stopping_ = false;
+  bool forwards_over_ = false;  // other shards send nothing any more
   Event token_;
   WaitQueue ended_;           // the shutdown, until something has
   std::size_t writing_ = 0;   // fibers inside send_batch

@@ -25,9 +25,10 @@ struct BusCounters {
   std::uint64_t dials = 0;  // attempts
   std::uint64_t dials_failed = 0;
   std::uint64_t accept_errors = 0;
-  std::uint64_t handler_failures = 0;  // exceptions that left a handler
-  std::uint64_t silent = 0;            // replicas dropped for having said nothing
-  std::uint64_t heartbeats = 0;        // that were sent
+  std::uint64_t handler_failures = 0;   // exceptions that left a handler
+  std::uint64_t silent = 0;             // replicas dropped for having said nothing
+  std::uint64_t heartbeats = 0;         // that were sent
+  std::uint64_t claimed_elsewhere = 0;  // of the duplicates, those that another shard has
 };
 
 struct ShutdownOutcome {

@@ -32,6 +32,12 @@ class BusHandler {
   virtual void on_client_lost(ClientId, Error /*why*/) noexcept {}
   virtual void on_replica_lost(ReplicaId, Error /*why*/) noexcept {}
 
+  // A message that this shard sent to a peer of another one, and that was taken, could not be queued over there: it was
+  // for a connection that is gone (not_connected), its queue was full (backpressure), or it is being shut down. Told in
+  // the order of sending for each peer; `message` is whole, and may be sent again. Does not suspend.
+  virtual void on_forward_refused(const PeerId& /*to*/, Message /*message*/,
+                                  Error /*why*/) noexcept {}
+
   // For the log: what did not become a connection, and why. Peers choose how often: whoever prints must bound it.
   virtual void on_refused(Plane, std::string_view /*what*/, Error) noexcept {}
 

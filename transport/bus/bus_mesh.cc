@@ -12,7 +12,8 @@ Result<void> Bus::join(std::unique_ptr<Dialer> dialer, std::span<const Member> m
   std::vector<Member> higher;
   try {
     for (const Member& member : members)
-      if (member.id > options_.replica && members_.test(member.id)) higher.push_back(member);
+      if (member.id > options_.replica && members_.test(member.id) && dials(member.id))
+        higher.push_back(member);
   } catch (const std::bad_alloc&) {
     return Errc::no_resources;
   }
@@ -23,7 +24,7 @@ Result<void> Bus::join(std::unique_ptr<Dialer> dialer, std::span<const Member> m
 void Bus::keep_mesh(Dialer& dialer, std::span<const Member> members) {
   do {
     for (const Member& member : members)
-      if ((!is_connected(member.id) || PLANT(bus_dials_connected)) && !dialing_.test(member.id))
+      if ((!has_connection(member.id) || PLANT(bus_dials_connected)) && !dialing_.test(member.id))
         start_dial(dialer, member);
     if (PLANT(bus_dials_once)) (void)token_.wait(Deadline::never());
   } while (!token_.wait(network_->clock().in(until_redial()), "the next look at the mesh") &&

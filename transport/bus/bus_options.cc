@@ -5,6 +5,9 @@ namespace twinwire::bus {
 
 std::string_view problem_with(const BusOptions& options) noexcept {
   const auto positive = [](Duration d) { return d > Duration::zero(); };
+  if (options.shards == 0) return "shards is 0: a node has at least one";
+  if (options.shards > 1 && options.shard >= options.shards)
+    return "shard is not under shards: they are numbered from 0";
   if (options.max_batch == 0) return "max_batch is 0: a batch needs at least one message";
   if (options.max_batch > batch_messages_max)
     return "max_batch is over 512, which is the most that send_batch takes";

@@ -17,7 +17,9 @@ namespace twinwire::bus {
 struct BusOptions {
   // --- Who we are ----------------------------------------------------------------------------------------------------
   std::uint16_t shard = 0;  // the owner in the ids of clients that connect here
-  ReplicaId replica = 0;    // our own id
+  std::uint16_t shards =
+      1;  // of this node; this one dials the members whose id modulo that is its own number
+  ReplicaId replica = 0;  // our own id
   std::vector<ReplicaId>
       members;  // all replicas of the cluster; others have no route, and are not admitted
 

@@ -19,11 +19,16 @@ ShutdownOutcome Bus::shut_down() {
   if (shut_) return outcome_;
   trigger_shutdown();
   accepting_.join();
+  await_shards(ShutdownPhase::sends_over);
+  forwards_over_ = true;
   drain(clients_, client_fibers_);
+  await_shards(ShutdownPhase::clients_drained);
   drain(replicas_, replica_fibers_);
+  await_shards(ShutdownPhase::replicas_drained);
   drain_background();
   listening_.cancel();
   listening_.join();
+  if (forwarder_ != nullptr) forwarder_->end();
   shut_ = true;
   return outcome_;
 }

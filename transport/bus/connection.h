@@ -9,6 +9,7 @@
 
 #include "transport/bus/link.h"
 #include "transport/bus/outbox.h"
+#include "transport/bus/owner_table.h"
 #include "transport/bus/peer_tables.h"
 #include "transport/fiber/wait_queue.h"
 #include "transport/net/address.h"
@@ -42,6 +43,7 @@ class Connection {
   const PeerId& id() const noexcept { return id_; }
   const Address& peer() const noexcept { return peer_; }
   Token token = 0;        // of its place in the tables
+  OwnerClaim claim;       // of its place among the shards, of a replica where there are several
   bool draining = false;  // by a shutdown
   // It took what was queued and said good-bye.
   bool ended_well() const noexcept { return ended_well_; }

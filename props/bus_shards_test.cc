@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bus over several shards by example: the owner table between threads; and in the World what is forwarded, refused
+// and given back.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "props/sim_rig.h"
+#include "sim/shard_mail.h"
+#include "transport/bus/dealt_plane.h"
+#include "transport/bus/planes.h"
+#include "transport/tcp/tcp.h"
+
+namespace twinwire::bus {
+namespace {
+
+using namespace std::chrono_literals;
+
+// --- Who owns a replica --------------------------------------------------------------------------------------------
+
+TEST(OwnerTable, the_first_claim_has_it_until_it_gives_it_back) {
+  OwnerTable owners;
+  const OwnerClaim first = owners.claim(7, 0);
+  ASSERT_TRUE(first);
+  EXPECT_FALSE(owners.claim(7, 1));
+  EXPECT_EQ(owners.owner(7), first);
+  EXPECT_FALSE(owners.owner(8));
+  EXPECT_TRUE(owners.release(7, first));
+  EXPECT_FALSE(owners.owner(7));
+}
+
+TEST(OwnerTable, a_late_release_never_frees_a_newer_claim) {
+  OwnerTable owners;
+  const OwnerClaim first = owners.claim(7, 3);
+  EXPECT_TRUE(owners.release(7, first));
+  const OwnerClaim second = owners.claim(7, 3);
+  EXPECT_NE(first, second);
+  EXPECT_FALSE(owners.release(7, first));
+  EXPECT_EQ(owners.owner(7), second);
+  EXPECT_EQ(second.shard(), 3);
+  EXPECT_FALSE(owners.release(7, OwnerClaim()));
+}
+
+TEST(OwnerTable, of_threads_that_race_one_has_it_at_a_time) {
+  OwnerTable owners;
+  std::atomic<int> holders{0};
+  std::atomic<std::size_t> there{0};
+  std::vector<std::thread> threads;
+  std::array<int, 3> won{};
+  for (std::uint16_t shard = 0; shard < won.size(); ++shard)
+    threads.emplace_back([&, shard] {
+      ++there;
+      while (there != won.size()) std::this_thread::yield();
+      for (int i = 0; i < 200'000; ++i) {
+        const OwnerClaim mine = owners.claim(1, shard);
+        if (!mine) continue;
+        ++won[shard];
+        EXPECT_EQ(holders.fetch_add(1), 0);
+        EXPECT_EQ(owners.owner(1), mine);
+        holders.fetch_sub(1);
+        EXPECT_TRUE(owners.release(1, mine));
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_FALSE(owners.owner(1));
+  for (const int times : won) EXPECT_GT(times, 0);
+}
+
+// --- What is forwarded, in the World -------------------------------------------------------------------------------
+
+class ShardRecorder final : public BusHandler {
+ public:
+  void on_client_messages(ClientId, std::span<const Message>) override {}
+  void on_replica_messages(ReplicaId, std::span<const Message>) override {}
+  void on_client_connected(ClientId id, const Address&) noexcept override { clients.push_back(id); }
+  void on_forward_refused(const PeerId& to, Message message, Error why) noexcept override {
+    back.push_back({to.client, message.header().view(), why});
+  }
+  struct Back {
+    ClientId to;
+    std::uint32_t view;
+    Error why;
+  };
+  std::vector<ClientId> clients;
+  std::vector<Back> back;
+};
+
+struct TwoShards {
+  sim::World& world;
+  sim::SimNetwork& server;
+  sim::SimNetwork& client;
+  sim::SimShards& mails;
+  ShardRecorder* handlers;
+  Bus* bus[2];
+  ShardRouter* router[2];
+  Address dealt;
+
+  void sleep(Duration d) const { (void)world.scheduler().sleep_for(d); }
+  Message message(std::uint32_t view) const {
+    auto made = MutableMessage::create(server.buffers(), Command::reply, 0);
+    made->set_view(view);
+    return std::move(*made).freeze();
+  }
+};
+
+// Runs body(TwoShards&) on two buses that deal their clients out; then shuts both down.
+template <class F>
+void with_two_shards(const sim::SimShardsOptions& lanes, std::size_t queue_max, F&& body) {
+  sim::expect_clean(sim::run_nodes({}, [&](sim::World& world, sim::SimNetwork& server,
+                                           sim::SimNetwork& client, Scope& scope) {
+    sim::SimShards mails(world.scheduler(), &world, 99, 0, lanes);
+    OwnerTable owners;
+    ShardRecorder handlers[2];
+    std::unique_ptr<Bus> buses[2];
+    std::unique_ptr<ShardRouter> routers[2];
+    for (std::uint16_t shard = 0; shard < 2; ++shard) {
+      BusOptions options;
+      options.shard = shard;
+      options.shards = 2;
+      options.queue_max = queue_max;
+      buses[shard] = std::move(*Bus::create(server, options, handlers[shard]));
+      routers[shard] = std::move(*ShardRouter::join(*buses[shard], mails.mail(shard), owners));
+    }
+    const auto dealt = open_dealt_client_plane(*buses[0], *routers[0], server.address(sim::port));
+    ASSERT_TRUE(dealt.has_value());
+    TwoShards two{world,
+                  server,
+                  client,
+                  mails,
+                  handlers,
+                  {buses[0].get(), buses[1].get()},
+                  {routers[0].get(), routers[1].get()},
+                  *dealt};
+    body(two);
+    routers[1]->shut_down_all();
+    scope.spawn("other", [&] { (void)buses[1]->shut_down(); });
+    (void)buses[0]->shut_down();
+    scope.join();
+    EXPECT_EQ(mails.lent(), 0u);
+    EXPECT_EQ(mails.on_the_way(), 0u);
+    EXPECT_EQ(routers[0]->waiting() + routers[1]->waiting(), 0u);
+    mails.close();
+  }));
+}
+
+TEST(BusShards, clients_are_dealt_out_and_sent_to_from_both_shards) {
+  with_two_shards({.count = 2}, 256, [](TwoShards& two) {
+    auto first = split(std::move(*Tcp::dial(two.client, two.dealt, {}, {})));
+    auto second = split(std::move(*Tcp::dial(two.client, two.dealt, {}, {})));
+    two.sleep(1ms);
+    ASSERT_EQ(two.handlers[0].clients, std::vector{ClientId::of(0, 1)});
+    ASSERT_EQ(two.handlers[1].clients, std::vector{ClientId::of(1, 1)});
+    for (Bus* bus : two.bus)
+      for (std::uint16_t shard = 0; shard < 2; ++shard)
+        for (std::uint32_t n = 0; n < 3; ++n)
+          EXPECT_TRUE(bus->send_to_client(ClientId::of(shard, 1), two.message(n)).has_value());
+    for (auto* halves : {&first, &second})
+      for (int n = 0; n < 6; ++n)
+        EXPECT_TRUE(halves->first.read_message(default_max_message, {}).has_value());
+    EXPECT_EQ(two.router[0]->counters().forwarded, 3u);
+    EXPECT_EQ(two.router[1]->counters().arrived, 3u);
+    EXPECT_EQ(two.router[0]->counters().streams_given, 1u);
+  });
+}
+
+TEST(BusShards, a_full_lane_refuses_and_leaves_the_message_to_the_caller) {
+  with_two_shards({.count = 2, .mail_max = 4}, 256, [](TwoShards& two) {
+    auto a = Tcp::dial(two.client, two.dealt, {}, {});
+    auto b = Tcp::dial(two.client, two.dealt, {}, {});
+    two.sleep(1ms);
+    const std::uint64_t runs = two.world.scheduler().runs();
+    for (std::uint32_t n = 0; n < 4; ++n)
+      EXPECT_TRUE(two.bus[0]->send_to_client(ClientId::of(1, 1), two.message(n)).has_value());
+    Message fifth = two.message(5);
+    EXPECT_EQ(two.bus[0]->send_to_client(ClientId::of(1, 1), fifth).error(), Errc::backpressure);
+    EXPECT_EQ(fifth.header().view(), 5u);
+    EXPECT_EQ(two.world.scheduler().runs(), runs);
+    EXPECT_EQ(two.router[0]->counters().forward_refused, 1u);
+  });
+}
+
+TEST(BusShards, what_cannot_be_queued_over_there_comes_back_in_order) {
+  with_two_shards({.count = 2}, 2, [](TwoShards& two) {
+    auto a = Tcp::dial(two.client, two.dealt, {}, {});
+    auto b = Tcp::dial(two.client, two.dealt, {}, {});
+    two.sleep(1ms);
+    for (std::uint32_t n = 0; n < 5; ++n)
+      EXPECT_TRUE(two.bus[0]->send_to_client(ClientId::of(1, 1), two.message(n)).has_value());
+    two.bus[0]->disconnect(ClientId::of(1, 1));  // another's: nothing happens
+    EXPECT_TRUE(two.bus[0]->send_to_client(ClientId::of(1, 9), two.message(9)).has_value());
+    two.sleep(1ms);
+    const auto& back = two.handlers[0].back;
+    ASSERT_EQ(back.size(), 4u);
+    for (std::uint32_t n = 0; n < 3; ++n) {
+      EXPECT_EQ(back[n].view, n + 2);
+      EXPECT_EQ(back[n].why, Errc::backpressure);
+      EXPECT_EQ(back[n].to, ClientId::of(1, 1));
+    }
+    EXPECT_EQ(back[3].why, Errc::not_connected);
+    EXPECT_EQ(two.router[1]->counters().arrived_refused, 4u);
+    EXPECT_EQ(two.router[0]->counters().came_back, 4u);
+  });
+}
+
+TEST(BusShards, an_id_that_was_never_given_is_nobodys) {
+  with_two_shards({.count = 2}, 2, [](TwoShards& two) {
+    ClientId forged = ClientId::of(1, 1);
+    forged.high |= 1;
+    EXPECT_EQ(two.bus[0]->send_to_client(forged, two.message(0)).error(), Errc::not_connected);
+    forged = ClientId::of(1, (std::uint64_t{1} << 48) | 1);
+    EXPECT_EQ(two.bus[0]->send_to_client(forged, two.message(0)).error(), Errc::not_connected);
+    EXPECT_EQ(two.bus[0]->send_to_client(ClientId::of(2, 1), two.message(0)).error(),
+              Errc::unreachable);
+    EXPECT_EQ(two.bus[0]->send_to_client(ClientId::of(0, 1), two.message(0)).error(),
+              Errc::not_connected);
+  });
+}
+
+TEST(BusShards, a_shard_of_another_number_cannot_join) {
+  sim::expect_clean(
+      sim::run_nodes({}, [](sim::World& world, sim::SimNetwork& server, sim::SimNetwork&, Scope&) {
+        sim::SimShards mails(world.scheduler(), &world, 99, 0, {.count = 2});
+        OwnerTable owners;
+        ShardRecorder handler;
+        BusOptions options;
+        options.shards = 2;
+        options.shard = 2;
+        std::string_view why;
+        EXPECT_EQ(Bus::create(server, options, handler, &why).error(), Errc::invalid);
+        EXPECT_TRUE(why.starts_with("shard is not under shards")) << why;
+        options.shard = 1;
+        auto bus = Bus::create(server, options, handler);
+        ASSERT_TRUE(bus.has_value());
+        EXPECT_EQ(ShardRouter::join(**bus, mails.mail(0), owners).error(), Errc::invalid);
+        (void)(*bus)->shut_down();
+        mails.close();
+      }));
+}
+
+}  // namespace
+}  // namespace twinwire::bus
