@@ -38,21 +38,17 @@ void NonceCache::record(std::uint8_t dialer, const HandshakeNonce& nonce, std::i
     if (entry.made_ns != unused && is_past(entry.made_ns, now_ns, window)) entry.made_ns = unused;
   // A free place is the smallest of all.
   Entry& place = *std::ranges::min_element(places, {}, &Entry::made_ns);
-#ifdef TWINWIRE_PLANTS
-  if (PLANT(handshake_nonces_without_bound) && place.made_ns != unused) beyond_.push_back(place);
-#endif
+  const Entry forgotten = place;
   floor_[dialer] = std::max(floor_[dialer], place.made_ns);
   // What is not younger than the floor counts as seen without a place.
   if (made_ns > floor_[dialer]) place = {nonce, made_ns};
+  if (PLANT(handshake_nonces_without_bound) && forgotten.made_ns != unused)
+    entries_.push_back(forgotten);  // behind all places
 }
 
 std::size_t NonceCache::size() const noexcept {
-  std::size_t used = static_cast<std::size_t>(
+  return static_cast<std::size_t>(
       std::ranges::count_if(entries_, [](const Entry& e) { return e.made_ns != unused; }));
-#ifdef TWINWIRE_PLANTS
-  used += beyond_.size();
-#endif
-  return used;
 }
 
 }  // namespace twinwire::bus

@@ -48,9 +48,6 @@ class NonceCache {
   std::size_t per_dialer_;
   std::vector<Entry> entries_;
   std::array<std::int64_t, dialers> floor_;  // of each dialer: what is not younger counts as seen
-#ifdef TWINWIRE_PLANTS
-  std::vector<Entry> beyond_;  // PLANT(handshake_nonces_without_bound)
-#endif
 };
 
 }  // namespace twinwire::bus
