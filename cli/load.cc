@@ -65,6 +65,16 @@ void run_clients(Network& network, const Endpoint& server, LoadArguments& option
   });
 }
 
+void print_head(const LoadArguments& options) {
+  std::printf("%s to %s: %s connections, messages of %s bytes in batches of %zu, %s\n",
+              options.transport.c_str(), options.connect.c_str(),
+              with_commas(options.connections).c_str(), with_commas(options.size).c_str(),
+              options.batch,
+              options.one_way ? "one way"
+                              : (std::to_string(options.in_flight) + " batches in flight").c_str());
+  std::fflush(stdout);
+}
+
 ExitCode print_results(const LoadArguments& options, const std::vector<LoadResult>& results,
                        Duration took) {
   LoadTotals total;
@@ -117,16 +127,6 @@ void require_sense(LoadArguments& options) {
     bad_usage("'" + options.time_text + "' is no duration; write 30s or 5m");
   options.time = *time;
   options.messages = UINT64_MAX / 2;
-}
-
-void print_head(const LoadArguments& options) {
-  std::printf("%s to %s: %s connections, messages of %s bytes in batches of %zu, %s\n",
-              options.transport.c_str(), options.connect.c_str(),
-              with_commas(options.connections).c_str(), with_commas(options.size).c_str(),
-              options.batch,
-              options.one_way ? "one way"
-                              : (std::to_string(options.in_flight) + " batches in flight").c_str());
-  std::fflush(stdout);
 }
 
 ExitCode run_load(LoadArguments& options) {
