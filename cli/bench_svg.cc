@@ -6,8 +6,6 @@
 #include <cstdarg>
 #include <cstdio>
 
-#include "cli/exit_code.h"
-
 namespace twinwire::cli {
 namespace {
 

@@ -69,6 +69,16 @@ void run_clients(Network& network, const Endpoint& server, LoadArguments& option
   });
 }
 
+void print_head(const LoadArguments& options) {
+  std::printf("%s to %s: %s connections, messages of %s bytes in batches of %zu, %s\n",
+              options.transport.c_str(), options.connect.c_str(),
+              with_commas(options.connections).c_str(), with_commas(options.size).c_str(),
+              options.batch,
+              options.one_way ? "one way"
+                              : (std::to_string(options.in_flight) + " batches in flight").c_str());
+  std::fflush(stdout);
+}
+
 ExitCode print_results(const LoadArguments& options, const std::vector<LoadResult>& results,
                        Duration took) {
   LoadTotals total;
@@ -154,16 +164,6 @@ ExitCode run_load_bus(const LoadArguments& options) {
     root.rethrow_failure();
   });
   return print_bus_load(state, real_now() - start);
-}
-
-void print_head(const LoadArguments& options) {
-  std::printf("%s to %s: %s connections, messages of %s bytes in batches of %zu, %s\n",
-              options.transport.c_str(), options.connect.c_str(),
-              with_commas(options.connections).c_str(), with_commas(options.size).c_str(),
-              options.batch,
-              options.one_way ? "one way"
-                              : (std::to_string(options.in_flight) + " batches in flight").c_str());
-  std::fflush(stdout);
 }
 
 ExitCode run_load(LoadArguments& options) {

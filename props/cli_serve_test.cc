@@ -87,7 +87,7 @@ TEST_F(CliServe, told_to_stop_load_says_so_and_what_it_has_so_far) {
       Process load(folder_.path(), {tool_path(), "load", "--connect", address_, end,
                                     end[2] == 't' ? "1h" : "1000000000000"});
       ASSERT_TRUE(load.says("connections"));
-      std::this_thread::sleep_for(300ms);
+      std::this_thread::sleep_for(500ms);
       load.signal(number);
       const Ended ended = load.wait();
       expect_one_sentence(ended, 6, "told to stop before everything was sent");
@@ -105,8 +105,9 @@ TEST_F(CliServe, told_to_stop_load_does_not_wait_for_ever) {
   Process load(folder_.path(),
                {tool_path(), "load", "--connect", address_, "--time", "1h", "--patience", "10m"});
   ASSERT_TRUE(load.says("connections"));
-  std::this_thread::sleep_for(300ms);
+  std::this_thread::sleep_for(500ms);
   server_->signal(SIGSTOP);
+  std::this_thread::sleep_for(200ms);
   load.signal(SIGTERM);
   load.signal(SIGINT);
   const Ended ended = load.wait();
