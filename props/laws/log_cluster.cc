@@ -58,6 +58,7 @@ LogCluster::LogCluster(Env& env, OpenClients open_clients)
     disks.push_back(&env.disk(nodes.back()->name));
     draw_failures(*nodes.back());
   }
+  sessions_max_ = env.draw(8) == 1 ? 2 : 10'000;
   book = std::make_unique<LogBook>(env.judge(), std::move(disks));
 }
 
@@ -95,6 +96,7 @@ log::LogOptions LogCluster::log_options(const LogNode& node) const {
   options.batch_max = batch_max_;
   options.cache_bytes = cache_bytes_;
   options.uncommitted_max = 64;
+  options.sessions_max = sessions_max_;
   return options;
 }
 

@@ -43,6 +43,8 @@ class LogCluster {
   // Until every node has everything, and has applied it. Law: log_delivered.
   void await_caught_up(TimePoint until);
   void judge_end();
+  // There is room for fewer sessions than clients may have: some are forgotten.
+  bool forgets_sessions() const noexcept { return sessions_max_ < 10; }
 
   Scheduler& scheduler() noexcept { return *scheduler_; }
   TimePoint now() noexcept { return env_->node("main").clock().now(); }
@@ -76,6 +78,7 @@ class LogCluster {
   std::size_t window_;
   std::size_t batch_max_;
   std::size_t cache_bytes_;
+  std::size_t sessions_max_;
 };
 
 }  // namespace twinwire::laws

@@ -120,6 +120,11 @@ struct ReplicatedLog {
                cluster_.scheduler().sleep_for(std::chrono::milliseconds(5)))
           answer = client.in_doubt() ? client.resume({until_}) : client.submit(body, {until_});
         if (!answer && answer.error() == Errc::timed_out) return late(who, n - 1);
+        if (!answer && answer.error() == Errc::refused && cluster_.forgets_sessions()) {
+          env_->tell(who, [] { return std::string("is forgotten by the log, and begins anew"); });
+          client.forget();  // whether it was applied nobody can say; not twice, say the laws
+          continue;
+        }
         if (!env_->judge().check(answer.has_value(), "log_answer", [&] {
               return who + " is refused its request " + std::to_string(n) + ": " +
                      to_string(answer.error());
