@@ -72,7 +72,7 @@ TEST(SimTrace, tells_of_every_fault_that_bit) {
     for (const auto& [scenario, seeds] : {std::pair<std::string_view, int>{"traffic", 150},
                                           {"restarts", 40},
                                           {"crowd", 10},
-                                          {"bus_shards", 10},
+                                          {"bus_shards", 30},
                                           {"ring", 60}})
       if (built_in_scenarios().find(scenario)->bodies[transport] != nullptr)
         hear(bit, scenario, transport, props::seed_count(seeds, 10));
