@@ -54,7 +54,7 @@ TEST(OwnerTable, of_threads_that_race_one_has_it_at_a_time) {
     threads.emplace_back([&, shard] {
       ++there;
       while (there != won.size()) std::this_thread::yield();
-      for (int i = 0; i < 200'000; ++i) {
+      while (won[shard] < 2'000) {
         const OwnerClaim mine = owners.claim(1, shard);
         if (!mine) continue;
         ++won[shard];
@@ -66,7 +66,6 @@ TEST(OwnerTable, of_threads_that_race_one_has_it_at_a_time) {
     });
   for (std::thread& thread : threads) thread.join();
   EXPECT_FALSE(owners.owner(1));
-  for (const int times : won) EXPECT_GT(times, 0);
 }
 
 // --- What is forwarded, in the World -------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "real/refused_call.h"
 
+#include <array>
 #include <cerrno>
+#include <cstddef>
 
 namespace twinwire::real {
 namespace {
@@ -12,8 +14,10 @@ bool is_refusal(int error) noexcept { return error == EPERM || error == EACCES |
 }  // namespace
 
 RefusedCall refused_call(io_uring& ring) noexcept {
-  io_uring_probe no_operations{};
-  if (const int error = -::io_uring_register_probe(&ring, &no_operations, 0); is_refusal(error))
+  // A probe that has room for no operation.
+  alignas(io_uring_probe) std::array<std::byte, sizeof(io_uring_probe)> room{};
+  auto* const nothing = reinterpret_cast<io_uring_probe*>(room.data());
+  if (const int error = -::io_uring_register_probe(&ring, nothing, 0); is_refusal(error))
     return {"io_uring_register", error};
   if (const int error = -::io_uring_get_events(&ring); is_refusal(error))
     return {"io_uring_enter", error};

@@ -37,9 +37,9 @@ Result<void> Wal::append(std::span<const Message> entries) {
   std::uint64_t parent = checksum_of(last());
   for (const Message& entry : entries) {
     const Fields fields(entry);
-    TWINWIRE_CHECK((fields.op() == first + places.size() && fields.parent() == parent) ||
-                       PLANT(log_gap_is_taken),
-                   "what is appended to a log is its next entry");
+    const bool is_next = (fields.op() == first + places.size() && fields.parent() == parent) ||
+                         PLANT(log_gap_is_taken);
+    TWINWIRE_CHECK(is_next, "what is appended to a log is its next entry");
     parent = fields.checksum();
     marks.push_back(wal_mark(salt_, first, at));
     pieces.emplace_back(marks.back());

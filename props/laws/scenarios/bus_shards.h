@@ -11,6 +11,7 @@
 #include "props/laws/shard_cluster.h"
 #include "sim/fault_plan.h"
 #include "transport/bus/planes.h"
+#include "transport/tcp/tcp.h"
 
 namespace twinwire::laws {
 
@@ -157,13 +158,14 @@ struct BusShards {
         scope.spawn("dropped client", [&] { stay(dropped, *target().clients[shards() - 1]); });
         mute.hears(shards());
         bool there = mute.connect(*target().clients[0], 5 * unit_);
-        there = there && cluster_.await(5 * unit_, [&] {
+        const auto all_have_come = [&] {
           bool all = home_of(dropped.session) != nullptr && home_of(mute.session) != nullptr;
           for (std::size_t i = 0; i < shards(); ++i)
             all = all && home_of(steady[i].session) != nullptr &&
                   home_of(dealt[i].session) != nullptr;
           return all;
-        });
+        };
+        there = there && cluster_.await(5 * unit_, all_have_come);
         if (judge().check(there, "bus_served",
                           "a client was not served though nothing goes wrong")) {
           cluster_.judge_dials();
