@@ -105,14 +105,14 @@ struct BusShards {
       while (!scheduler().cancel_pending()) {
         const ShardNode& node = *cluster_.nodes[draw(cluster_.nodes.size())];
         const std::size_t door = draw(shards());
-        const std::string name = "client" + std::to_string(number);
+        const std::string client_name = "client" + std::to_string(number);
         if (draw(3) == 0) {
-          BusClient<Tcp> dealt(*env_, cluster_.book, name);
+          BusClient<Tcp> dealt(*env_, cluster_.book, client_name);
           dealt.hears(shards());
           if (node.dealt && dealt.connect(*node.dealt, unit_, BusAsk::echo))
             dealt.read({cluster_.now() + Duration(static_cast<std::int64_t>(draw(400'000'000)))});
         }
-        Client client(*env_, cluster_.book, name);
+        Client client(*env_, cluster_.book, client_name);
         if (come(client, node, door)) {
           for (std::uint64_t n = draw(10); n > 0 && !client.end; --n) {
             const BusAsk ask = draw(30) == 0  ? BusAsk::fail
