@@ -145,6 +145,9 @@ TEST_F(ReplicaTest, what_may_not_come_now_is_refused_and_not_applied) {
     EXPECT_EQ(status_of(request(0, 0, "a body")), Status::invalid);
     EXPECT_EQ(status_of(request(session, 1, "good")), Status::ok);
     EXPECT_EQ(echo_->all, "good");
+    EXPECT_EQ(status_of(request(session, 1, "again, and larger")), Status::ok)
+        << "what was answered is answered again";
+    EXPECT_EQ(echo_->all, "good");
     // What is no request at all costs its sender the connection.
     EXPECT_FALSE(ask(make_commit(client_network_->buffers(), replica_cluster, 1, 0, 0)));
     EXPECT_EQ(replica_->counters().bad, 1U);

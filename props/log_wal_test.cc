@@ -31,8 +31,9 @@ void in_world(const std::function<void(Network&)>& body) {
 }
 
 struct Opened {
-  Opened(Network& network, MemoryStorage& storage, U128 cluster = wal_cluster)
-      : wal(storage, network.buffers(), network.scheduler(), {cluster, 10'000}) {
+  Opened(Network& network, MemoryStorage& storage, U128 cluster = wal_cluster,
+         std::size_t body_max = 10'000)
+      : wal(storage, network.buffers(), network.scheduler(), {cluster, body_max}) {
     recovered = wal.recover(
         network.random(), [&](const std::byte* frame) { ops.push_back(Fields(frame).op()); }, why);
   }
@@ -178,6 +179,31 @@ TEST(Wal, what_a_client_writes_is_taken_for_no_record) {
     Opened again(network, storage);
     ASSERT_TRUE(again.recovered.has_value()) << again.why;
     EXPECT_EQ(again.wal.last(), 0U);
+  });
+}
+
+TEST(Wal, an_entry_that_is_larger_than_this_replica_takes_is_refused_and_kept) {
+  in_world([](Network& network) {
+    MemoryStorage storage;
+    Opened first(network, storage);
+    write(network, first.wal, storage, {1});
+    write(network, first.wal, storage, {1}, std::vector<std::byte>(5'000, std::byte{'a'}));
+    const auto before = storage.bytes;
+    for (const std::size_t body_max : {std::size_t{100}, std::size_t{4'999}}) {
+      Opened small(network, storage, wal_cluster, body_max);
+      ASSERT_FALSE(small.recovered.has_value()) << body_max;
+      EXPECT_EQ(small.recovered.error(), Errc::invalid);
+      EXPECT_NE(small.why.find("entry 2 of the log has a body of 5000 bytes"), std::string::npos)
+          << small.why;
+      EXPECT_EQ(storage.bytes, before);
+      EXPECT_EQ(storage.cuts, 0);
+    }
+    EXPECT_EQ(Opened(network, storage, wal_cluster, 5'000).wal.last(), 2U);
+    // Torn, it is a torn end, however little this replica takes.
+    storage.bytes.resize(storage.bytes.size() - wal_alignment);
+    Opened torn(network, storage, wal_cluster, 100);
+    ASSERT_TRUE(torn.recovered.has_value()) << torn.why;
+    EXPECT_EQ(torn.wal.last(), 1U);
   });
 }
 

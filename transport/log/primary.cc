@@ -38,7 +38,6 @@ void Replica::take_request(bus::ClientId from, const Message& message) {
   const Fields request(message);
   ++counters_.requests;
   if (!is_primary()) return refuse(from, request, Status::not_primary);
-  if (message.body().size() > options_.body_max) return refuse(from, request, Status::too_large);
   if (request.session() == 0) {
     if (request.request() != 0 || request.client() == U128{} || !message.body().empty())
       return refuse(from, request, Status::invalid);
@@ -57,6 +56,8 @@ void Replica::take_request(bus::ClientId from, const Message& message) {
     case SessionTable::Verdict::old: return;  // and whoever asked waits for a later one
     case SessionTable::Verdict::again: return answer_again(from, request.session(), *state);
     case SessionTable::Verdict::next:
+      if (message.body().size() > options_.body_max)
+        return refuse(from, request, Status::too_large);
       // One request at a time: the answer to the one before would be lost.
       if (state != nullptr && !state->applied && !PLANT(log_retry_is_new))
         return refuse(from, request, Status::busy);

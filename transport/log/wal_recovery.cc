@@ -115,8 +115,7 @@ class WalRecovery {
     const HeaderView header(bytes->data() + wal_mark_size);
     const std::uint64_t size = header.size();
     if (!batch || header.command_byte() != static_cast<std::uint8_t>(Command::prepare) ||
-        size < header_size || size > header_size + wal_->options_.body_max ||
-        wal_record_size(size) > end_ - at)
+        size < header_size || size > default_max_message || wal_record_size(size) > end_ - at)
       return none;
     bytes = look(at, wal_mark_size + size);
     if (!bytes) return bytes.error();
@@ -126,6 +125,12 @@ class WalRecovery {
     const Op next = wal_->last() + 1;
     if (*batch > next || fields.op() != next || fields.parent() != wal_->checksum_of(next - 1))
       return none;
+    // Whole, and so perhaps acknowledged: that this replica was told to take less makes no torn end of it.
+    if (size > header_size + wal_->options_.body_max)
+      return refuse("entry " + std::to_string(next) + " of the log has a body of " +
+                    std::to_string(size - header_size) + " bytes, and this replica takes " +
+                    std::to_string(wal_->options_.body_max) +
+                    "; nothing was changed: give all replicas a larger body_max");
     if (*batch != batch_) batch_at_ = at;
     batch_ = *batch;
     return frame;
