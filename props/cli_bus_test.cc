@@ -146,6 +146,10 @@ TEST_F(CliBus, a_log_of_another_cluster_or_none_is_refused) {
   expect_one_sentence(tool(alone("--cluster 2")), 2, "the log belongs to another cluster");
   write_file(folder_.path() / "a.log", std::string(1000, 'x'));
   expect_one_sentence(tool(alone()), 2, "this is no log of twinwire");
+  std::string over_key = alone();
+  over_key.replace(over_key.find("a.log"), 5, "key");
+  expect_one_sentence(tool(over_key), 2, "this is no log of twinwire");
+  EXPECT_EQ(read_file(folder_.path() / "key"), cluster_key);
 }
 
 TEST_F(CliBus, a_backup_says_who_is_the_primary) {

@@ -226,6 +226,37 @@ TEST(Wal, another_cluster_s_log_and_what_is_none_are_refused_untouched) {
   });
 }
 
+// As short as a head, or shorter: a key, or the note of somebody.
+TEST(Wal, a_short_file_that_is_no_log_is_refused_untouched) {
+  in_world([](Network& network) {
+    for (const std::size_t size : {1, 7, 8, 10, 64}) {
+      MemoryStorage text;
+      text.bytes.assign(size, std::byte{'x'});
+      const auto before = text.bytes;
+      Opened none(network, text);
+      ASSERT_FALSE(none.recovered.has_value()) << size;
+      EXPECT_EQ(none.recovered.error(), Errc::invalid) << size;
+      EXPECT_NE(none.why.find("this is no log of twinwire"), std::string::npos) << none.why;
+      EXPECT_EQ(text.bytes, before) << size;
+      EXPECT_EQ(text.cuts, 0) << size;
+    }
+  });
+}
+
+// Of what a crash interrupted a file system may keep the length alone, or a part.
+TEST(Wal, a_head_of_which_only_the_length_or_a_part_is_there_begins_a_new_log) {
+  in_world([](Network& network) {
+    for (const std::size_t lost : {0, 3, 8, 40}) {
+      MemoryStorage storage;
+      Opened first(network, storage);
+      std::fill(storage.bytes.begin() + static_cast<std::ptrdiff_t>(lost), storage.bytes.end(),
+                std::byte{});
+      Opened again(network, storage);
+      ASSERT_TRUE(again.recovered && again.recovered->fresh) << lost << ": " << again.why;
+    }
+  });
+}
+
 TEST(Wal, a_head_that_was_never_whole_begins_a_new_log) {
   in_world([](Network& network) {
     for (std::size_t left = 1; left < wal_head_size; ++left) {
