@@ -98,6 +98,28 @@ TEST(Wal, finds_every_entry_again) {
   });
 }
 
+// What was never synced by the process before, or on which its sync failed: the last batch, and where there is none the
+// head.
+TEST(Wal, what_no_sync_may_have_reached_is_settled) {
+  in_world([](Network& network) {
+    MemoryStorage storage;
+    Opened first(network, storage);
+    EXPECT_EQ(storage.settled_from, std::vector<std::uint64_t>{}) << "a new log was synced";
+    Opened empty(network, storage);
+    EXPECT_EQ(storage.settled_from, std::vector<std::uint64_t>{0});
+    const auto begins = write(network, empty.wal, storage, {2, 3, 2});
+    Opened full(network, storage);
+    EXPECT_EQ(storage.settled_from.back(), begins[5]);
+    storage.bytes.resize(begins[4]);
+    Opened torn(network, storage);
+    EXPECT_EQ(storage.settled_from.back(), begins[2]);
+    storage.bytes.resize(begins[0] + wal_alignment);
+    Opened head_alone(network, storage);
+    EXPECT_EQ(head_alone.recovered->bytes_cut, wal_alignment);
+    EXPECT_EQ(storage.settled_from.back(), 0U);
+  });
+}
+
 TEST(Wal, whatever_is_left_of_the_last_batch_is_cut_behind_its_last_whole_entry) {
   in_world([](Network& network) {
     MemoryStorage whole;

@@ -31,8 +31,9 @@ class WalRecovery {
     }
     if (at_ < end_)
       if (auto cut = cut_torn_end(); !cut) return cut.error();
-    // A process that died may have left what no sync has reached yet, or, which looks the same, what one has failed on.
-    if (auto settled = storage().settle(batch_at_); !settled)
+    // A process that died may have left what no sync has reached yet, or, which looks the same, what one has failed on:
+    // the last batch, or, where there is none, the head.
+    if (auto settled = storage().settle(wal_->last() == 0 ? 0 : batch_at_); !settled)
       return failed("synced", settled.error());
     wal_->synced_ = wal_->last();
     recovered_.last = wal_->last();
@@ -178,7 +179,7 @@ class WalRecovery {
   std::uint64_t at_ = 0;
   std::uint64_t end_ = 0;
   Op batch_ = 0;
-  std::uint64_t batch_at_ = wal_head_size;  // where the last batch begins
+  std::uint64_t batch_at_ = 0;  // where the last batch begins, if there is one
   std::vector<std::byte> window_;
   std::uint64_t window_at_ = 0;
 };
