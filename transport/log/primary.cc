@@ -29,7 +29,7 @@ void Replica::on_client_messages(bus::ClientId from, std::span<const Message> me
     try {
       take_request(from, message);
     } catch (const std::bad_alloc&) {
-      fail("there is no memory for the sessions of clients");
+      fail([this] { return no_memory_; });
     }
   }
 }
@@ -130,10 +130,11 @@ void Replica::answer(Session session, SessionTable::State& state) {
 void Replica::heard_from(Backup& backup, const Fields& prepare_ok) {
   const Op op = prepare_ok.op();
   if (op > durable_)
-    return fail(
-        "replica " + std::to_string(backup.id) + " has entry " + std::to_string(op) +
-        " of the log, and the primary's own ends with entry " + std::to_string(durable_) +
-        ": the primary's file was cut, or is an old one; give it a copy of the longest log");
+    return fail([&] {
+      return "replica " + std::to_string(backup.id) + " has entry " + std::to_string(op) +
+             " of the log, and the primary's own ends with entry " + std::to_string(durable_) +
+             ": the primary's file was cut, or is an old one; give it a copy of the longest log";
+    });
   if (prepare_ok.parent() != wal_.checksum_of(op)) {
     application_->on_note("replica " + std::to_string(backup.id) + " has another entry " +
                           std::to_string(op) + " than the primary, and is sent nothing");
@@ -202,9 +203,7 @@ Replica::Sent Replica::send_entry(Backup& backup) {
   auto next = entry(op);
   if (!next) {
     if (next.error() == Errc::no_resources) return Sent::refused;
-    if (next.error() != Errc::canceled)
-      fail("entry " + std::to_string(op) +
-           " of the log cannot be read back: " + to_string(next.error()));
+    if (next.error() != Errc::canceled) fail([&] { return no_entry(op, next.error()); });
     return Sent::nothing;
   }
   // While it was read the connection may have ended, or a newer one have said where to go on.
