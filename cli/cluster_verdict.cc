@@ -108,9 +108,10 @@ class Judgement {
     const auto& tally = evidence_->tallies[i];
     if (!tally) return check(false, who + " did not say at its end what it has applied");
     const auto with_it = std::ranges::lower_bound(log, tally->applied, {}, &LogFileEntry::applied);
-    const std::uint64_t sum = tally->applied == 0 || with_it == log.end() ? 0 : with_it->sum;
-    check(with_it != log.end() || tally->applied == 0,
-          who + " has applied " + with_commas(tally->applied) + " requests, more than its log has");
+    if (with_it == log.end() && tally->applied != 0)
+      return check(false, who + " has applied " + with_commas(tally->applied) +
+                              " requests, more than its log has");
+    const std::uint64_t sum = tally->applied == 0 ? 0 : with_it->sum;
     check(tally->sum == sum, who + " has applied " + tally_text(tally->applied, tally->sum) +
                                  ", and of as many its log gives the sum " + hex16(sum));
     const std::uint64_t least =
