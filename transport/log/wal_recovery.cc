@@ -33,8 +33,12 @@ class WalRecovery {
       if (auto cut = cut_torn_end(); !cut) return cut.error();
     // A process that died may have left what no sync has reached yet, or, which looks the same, what one has failed on:
     // the last batch, or, where there is none, the head.
-    if (auto settled = storage().settle(wal_->last() == 0 ? 0 : batch_at_); !settled)
-      return failed("synced", settled.error());
+    const std::uint64_t from = wal_->last() == 0 ? 0
+                               : PLANT(log_settles_too_little)
+                                   ? wal_->entries_.back().at - wal_mark_size
+                                   : batch_at_;
+    auto settled = PLANT(log_recovery_only_syncs) ? storage().sync() : storage().settle(from);
+    if (!settled) return failed("synced", settled.error());
     wal_->synced_ = wal_->last();
     recovered_.last = wal_->last();
     return recovered_;
