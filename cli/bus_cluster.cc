@@ -2,6 +2,7 @@
 #include "cli/bus_cluster.h"
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -9,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "cli/cluster_verdict.h"
 #include "cli/log_file.h"
 #include "cli/node_process.h"
 #include "cli/ring.h"
@@ -25,6 +27,18 @@ namespace {
 constexpr Duration start_patience = std::chrono::seconds(20);
 constexpr Duration end_patience = std::chrono::seconds(20);
 constexpr Duration look_every = std::chrono::milliseconds(10);
+// For a backup, between the last entry and SIGTERM: to hear that it is committed, and to apply it.
+constexpr Duration last_news = std::chrono::milliseconds(100);
+
+// What it says of a cluster that one of its replicas has ended so, unasked. Whether that is what the whole is to find
+// comes first: a law that the replica itself has found broken, or its log, damaged by a kill.
+ExitCode meaning_of_end(int code) noexcept {
+  if (code >= 128) return ExitCode::crash;
+  if (code == static_cast<int>(ExitCode::no_progress)) return ExitCode::no_progress;
+  if (code <= 0 || code == static_cast<int>(ExitCode::environment) || code == 127)
+    return ExitCode::environment;
+  return ExitCode::law_broken;
+}
 
 // Where the cluster's files are; what we have made goes with us.
 class ClusterFolder {
@@ -113,6 +127,7 @@ class Cluster {
   // Waits until all have the same, stops them, and looks that they ended well.
   void stop() {
     await_equal();
+    (void)scheduler().sleep_for(last_news);
     for (ClusterNode& node : nodes_) node.process->terminate();
     for (ClusterNode& node : nodes_) {
       const TimePoint until = real_now() + end_patience;
@@ -126,7 +141,15 @@ class Cluster {
     }
   }
 
-  ExitCode compare(const BusLoadState& state) const;
+  // Where stop() was not reached.
+  void kill_all() noexcept {
+    for (ClusterNode& node : nodes_)
+      if (node.process) (void)node.process->kill();
+  }
+
+  ExitCode compare(const BusLoadState& state, bool settled) const;
+  // Whether each was killed that was to be.
+  bool did_all() const noexcept { return !cut_short_; }
   Scheduler& scheduler() noexcept { return network_.scheduler(); }
 
  private:
@@ -168,22 +191,27 @@ class Cluster {
     }
   }
 
+  // Nobody ends but whom we kill.
+  void look_for_deaths(const ClusterNode* killed = nullptr) {
+    for (ClusterNode& node : nodes_)
+      if (&node != killed && node.process && node.process->ended()) throw_death(node);
+  }
+
   [[noreturn]] void throw_death(ClusterNode& node) {
     std::string said = node.process->said();
     while (!said.empty() && said.back() == '\n') said.pop_back();
     const std::size_t line = said.rfind('\n');
-    throw Failure(ExitCode::environment, "replica " + std::to_string(node.id) + " ended with " +
-                                             std::to_string(node.process->ended().value_or(-1)) +
-                                             ": " +
-                                             said.substr(line == std::string::npos ? 0 : line + 1));
+    const int code = node.process->ended().value_or(-1);
+    throw Failure(meaning_of_end(code), "replica " + std::to_string(node.id) + " ended with " +
+                                            std::to_string(code) + ": " +
+                                            said.substr(line == std::string::npos ? 0 : line + 1));
   }
 
   void await_more(BusLoadState& state, std::uint64_t more, const std::string& when) {
     const std::uint64_t enough = state.acknowledged + more;
     const TimePoint until = real_now() + load_->patience;
     while (state.acknowledged < enough && !clients_over_) {
-      for (ClusterNode& node : nodes_)
-        if (node.process && node.process->ended() && !node_is_down_) throw_death(node);
+      look_for_deaths(down_);
       if (real_now() >= until)
         throw Failure(ExitCode::no_progress, "nothing more is acknowledged " + when);
       (void)scheduler().sleep_for(look_every);
@@ -201,16 +229,21 @@ class Cluster {
       const bool is_primary = &node == &nodes_.front();
       const bool all_wait = is_primary || nodes_.size() < 3;  // without it there is no majority
       await_more(state, some, "before " + name + " is killed");
+      if (clients_over_) {
+        cut_short_ = true;
+        std::fprintf(stderr, "twinwire: the clients ended before %s was killed\n", name.c_str());
+        return;
+      }
       const std::uint64_t before = state.acknowledged;
-      node_is_down_ = true;
-      node.process->kill();
+      down_ = &node;
+      if (node.process->kill() != 128 + SIGKILL) throw_death(node);  // it had ended by itself
       if (all_wait)
         (void)scheduler().sleep_for(std::chrono::milliseconds(200));
       else
         await_more(state, some, "while " + name + " is down");
       const std::uint64_t meanwhile = state.acknowledged - before;
       start(node);
-      node_is_down_ = false;
+      down_ = nullptr;
       await_start(node);
       await_more(state, some, "after " + name + " came back");
       std::printf("killed       %s%s, with %s acknowledged; %s more until it was started again\n",
@@ -220,16 +253,30 @@ class Cluster {
     }
   }
 
+  // For as long as something is still written.
   void await_equal() {
-    const TimePoint until = real_now() + end_patience;
     const auto size_of = [](const ClusterNode& node) {
       std::error_code error;
       return std::filesystem::file_size(node.log, error);
     };
-    while (real_now() < until && !std::ranges::all_of(nodes_, [&](const ClusterNode& node) {
-             return size_of(node) == size_of(nodes_.front());
-           }))
+    std::vector<std::uintmax_t> before;
+    TimePoint until{};
+    for (;;) {
+      std::vector<std::uintmax_t> sizes;
+      for (const ClusterNode& node : nodes_) sizes.push_back(size_of(node));
+      const auto other =
+          std::ranges::find_if(sizes, [&](auto size) { return size != sizes.front(); });
+      if (other == sizes.end()) return;
+      look_for_deaths();
+      if (sizes != before) until = real_now() + load_->patience;
+      if (real_now() >= until)
+        throw Failure(ExitCode::no_progress,
+                      "replica " + std::to_string(other - sizes.begin() + 1) +
+                          " does not catch up: its log has " + with_commas(*other) +
+                          " bytes, and that of the primary " + with_commas(sizes.front()));
+      before = std::move(sizes);
       (void)scheduler().sleep_for(look_every);
+    }
   }
 
   const BusClusterOptions* options_;
@@ -237,68 +284,43 @@ class Cluster {
   real::RingNetwork network_;
   ClusterFolder folder_;
   std::vector<ClusterNode> nodes_;
-  bool node_is_down_ = false;
+  const ClusterNode* down_ = nullptr;
   bool clients_over_ = false;
+  bool cut_short_ = false;
 };
 
-// What was acknowledged, against what stands in the files.
-ExitCode Cluster::compare(const BusLoadState& state) const {
-  std::vector<std::vector<LogFileEntry>> logs;
-  logs.reserve(nodes_.size());
-  for (const ClusterNode& node : nodes_) logs.push_back(read_log_file(node.log));
-  std::vector<std::string> wrong;
-  const auto check = [&](bool ok, const std::string& sentence) {
-    if (!ok) wrong.push_back(sentence);
-  };
-  const auto longest =
-      std::ranges::max_element(logs, {}, [](const auto& log) { return log.size(); });
-  for (std::size_t i = 0; i < logs.size(); ++i) {
-    std::size_t n = 0;
-    while (n < logs[i].size() && logs[i][n].checksum == (*longest)[n].checksum) ++n;
-    check(n == logs[i].size(), "the log of replica " + std::to_string(i + 1) +
-                                   " differs at entry " + std::to_string(n + 1));
-  }
-  // Of each client: request 1 to the last that was acknowledged, once, in order; and what is in doubt, if at all.
-  std::vector<std::uint64_t> seen(state.results.size());
-  std::vector<std::uint64_t> copies_of(logs.size() + 1);
-  std::uint64_t applied = 0;
-  std::uint64_t beyond = 0;
-  for (std::size_t op = 0; op < longest->size(); ++op) {
-    const LogFileEntry& entry = (*longest)[op];
-    if (!entry.is_request) continue;
-    const std::uint64_t client = entry.client - load_->first_client;
-    if (client >= seen.size()) {
-      check(false, "entry " + std::to_string(op + 1) + " is of nobody who asked");
-      continue;
+// What was acknowledged, against what stands in the files. `settled`: stop() has returned.
+ExitCode Cluster::compare(const BusLoadState& state, bool settled) const {
+  ClusterEvidence evidence;
+  evidence.results = state.results;
+  evidence.first_client = load_->first_client;
+  evidence.settled = settled;
+  std::vector<std::string> unread;
+  for (const ClusterNode& node : nodes_) {
+    evidence.logs.emplace_back();
+    evidence.tallies.push_back(node.process ? last_tally_in(node.process->said()) : std::nullopt);
+    try {
+      evidence.logs.back() = read_log_file(node.log);
+    } catch (const Failure& failure) {  // and so it has nothing; a majority may be whole without it
+      unread.emplace_back(failure.what());
     }
-    check(entry.number == seen[client] + 1,
-          "request " + std::to_string(entry.number) + " of client " + std::to_string(client + 1) +
-              " stands where number " + std::to_string(seen[client] + 1) + " is due");
-    seen[client] = entry.number;
-    if (entry.number > state.results[client].acknowledged) {
-      ++beyond;
-      continue;
-    }
-    ++applied;
-    const auto copies = static_cast<std::size_t>(
-        std::ranges::count_if(logs, [&](const auto& log) { return log.size() > op; }));
-    ++copies_of[copies];
-    check(copies > logs.size() / 2, "entry " + std::to_string(op + 1) +
-                                        " was acknowledged, and stands on " +
-                                        std::to_string(copies) + " replicas");
   }
-  check(applied == state.acknowledged, with_commas(state.acknowledged) +
-                                           " requests were acknowledged, and " +
-                                           with_commas(applied) + " of them stand in the log");
+  ClusterVerdict verdict = judge_cluster(evidence);
+  if (settled) verdict.wrong.insert(verdict.wrong.begin(), unread.begin(), unread.end());
   std::printf("in the logs  %s of the acknowledged requests, each once and in order:",
-              with_commas(applied).c_str());
-  for (std::size_t copies = logs.size(); copies > 0; --copies)
-    if (copies_of[copies] != 0 || copies == logs.size())
+              with_commas(verdict.applied).c_str());
+  const auto& copies_of = verdict.copies_of;
+  for (std::size_t copies = nodes_.size(); copies > 0; --copies)
+    if (copies_of[copies] != 0 || copies == nodes_.size())
       std::printf(" %s on %zu replicas", with_commas(copies_of[copies]).c_str(), copies);
-  std::printf("; %s that nobody was told of\n", with_commas(beyond).c_str());
+  std::printf("; %s that nobody was told of\n", with_commas(verdict.beyond).c_str());
+  const auto& wrong = verdict.wrong;
   for (std::size_t i = 0; i < std::min<std::size_t>(wrong.size(), 5); ++i)
     std::fprintf(stderr, "twinwire: %s\n", wrong[i].c_str());
-  if (wrong.empty()) std::printf("acknowledged == applied on a majority, exactly once\n");
+  if (wrong.size() > 5) std::fprintf(stderr, "twinwire: and %zu more\n", wrong.size() - 5);
+  if (wrong.empty())
+    std::printf("acknowledged == applied on %s, exactly once\n",
+                settled ? "every replica" : "a majority");
   return wrong.empty() ? ExitCode::pass : ExitCode::law_broken;
 }
 
@@ -309,9 +331,11 @@ ExitCode run_bus_cluster(const BusClusterOptions& options, BusLoadOptions load) 
   const auto ring = open_ring();
   load.first_client = ring->random().next() >> 1;
   if (options.kill_each) load.messages = UINT64_MAX / 2;
+  load.keep_answers = true;
   Cluster cluster(options, load, *ring);
   BusLoadState state;
   ExitCode code = ExitCode::pass;
+  std::optional<Failure> failure;
   const TimePoint start = real_now();
   with_transport(transport, [&]<class T>() {
     Scope root(ring->scheduler());
@@ -321,9 +345,21 @@ ExitCode run_bus_cluster(const BusClusterOptions& options, BusLoadOptions load) 
       cluster.stop();
     });
     (void)ring->scheduler().run();
-    root.rethrow_failure();
+    try {
+      root.rethrow_failure();
+    } catch (const Failure& why) {
+      failure = why;
+    }
   });
-  return graver(code, cluster.compare(state));
+  // What it is for comes first, however the rest ended.
+  if (failure) {
+    cluster.kill_all();
+    if (state.acknowledged == 0 || cluster.compare(state, false) == ExitCode::pass) throw *failure;
+    std::fprintf(stderr, "twinwire: %s\n", failure->what());
+    return ExitCode::law_broken;
+  }
+  if (const ExitCode found = cluster.compare(state, true); found != ExitCode::pass) return found;
+  return code == ExitCode::pass && !cluster.did_all() ? ExitCode::untested : code;
 }
 
 }  // namespace twinwire::cli

@@ -236,10 +236,10 @@ void add_load(CLI::App& app, const Tool&, ExitCode& code) {
       ->check(whole_number(1, 10'000))
       ->capture_default_str();
   verb->add_flag("--one-way", options->one_way, "no echoes; the server's own count ends it");
-  verb->add_option("--time", options->time_text,
-                   "send for so long (30s, 5m) instead of a number of messages")
-      ->check(not_empty())
-      ->excludes(messages);
+  auto* time = verb->add_option("--time", options->time_text,
+                                "send for so long (30s, 5m) instead of a number of messages")
+                   ->check(not_empty())
+                   ->excludes(messages);
   verb->add_option("--patience", options->patience_text, "how long the server may be silent")
       ->capture_default_str();
   add_dialer_socket_options(*verb, options->sockets);
@@ -250,10 +250,13 @@ void add_load(CLI::App& app, const Tool&, ExitCode& code) {
   verb->add_option("--cluster", options->cluster.replicas,
                    "with --bus: start so many processes of one, and stop them at the end")
       ->check(whole_number(1, 9));
+  // It ends when each was killed, and not before.
   verb->add_flag(
-      "--kill-each", options->cluster.kill_each,
-      "with --cluster: kill each of them in turn under load, start it again, and compare "
-      "what was acknowledged with the logs");
+          "--kill-each", options->cluster.kill_each,
+          "with --cluster: kill each of them in turn under load, start it again, and compare "
+          "what was acknowledged with the logs")
+      ->excludes(messages)
+      ->excludes(time);
   verb->add_option(
           "--between", options->cluster.between,
           "with --kill-each: requests that are to be acknowledged before each kill, while a "

@@ -25,15 +25,22 @@ struct BusLoadOptions {
   Duration patience{};               // without an answer
   Duration answer_limit = std::chrono::seconds(2);
   std::uint64_t first_client = 0;  // the label of the first; the others' follow
+  bool keep_answers = false;
 };
 
 // What one client was told.
 struct BusLoadResult {
+  struct Told {
+    log::Op op = 0;
+    std::uint64_t applied = 0;
+    std::uint64_t sum = 0;
+  };
   std::uint64_t acknowledged = 0;  // requests 1 to this one
   bool in_doubt = false;           // whether the next one was applied
   log::ClientCounters counters;
   std::string problem;  // empty: everything that was sent was acknowledged
   bool damaged = false;
+  std::vector<Told> told;  // the answers to those that were acknowledged, if they are kept
 };
 
 // Of all of them, while they run.
@@ -82,6 +89,9 @@ class BusLoadClient {
         break;
       }
       applied = tally;
+      if (options_->keep_answers)
+        result_->told.push_back(
+            {answer->op, tally, load<std::uint64_t>(answer->body().data() + 8)});
       ++result_->acknowledged;
       ++state_->acknowledged;
       state_->latency.add(static_cast<std::uint64_t>((real_now() - asked).count()));

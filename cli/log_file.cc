@@ -25,6 +25,8 @@ std::vector<LogFileEntry> read_log_file(const std::string& path) {
   const auto head = log::wal_head_of(head_bytes);
   if (!head) bad_usage(path + " is no log of twinwire, or its head is damaged");
   std::vector<LogFileEntry> entries;
+  BusTally tally;
+  std::vector<std::byte> answer;
   for (std::size_t at = log::wal_head_size;
        bytes.size() - at >= log::wal_mark_size + header_size;) {
     const auto frame = bytes.subspan(at + log::wal_mark_size);
@@ -39,6 +41,10 @@ std::vector<LogFileEntry> read_log_file(const std::string& path) {
       entry.client = load<std::uint64_t>(frame.data() + header_size);
       entry.number = load<std::uint64_t>(frame.data() + header_size + 8);
     }
+    if (!fields.is_register())
+      tally.apply(entries.size() + 1, frame.first(size).subspan(header_size), answer);
+    entry.applied = tally.applied();
+    entry.sum = tally.sum();
     entries.push_back(entry);
     at += std::min<std::uint64_t>(log::wal_record_size(size), bytes.size() - at);
   }

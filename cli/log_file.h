@@ -13,6 +13,9 @@ struct LogFileEntry {
   bool is_request = false;   // else it begins a session
   std::uint64_t client = 0;  // of a request: its label
   std::uint64_t number = 0;
+  // What a tally of all requests up to this entry gives (bus_tally.h).
+  std::uint64_t applied = 0;
+  std::uint64_t sum = 0;
 };
 
 // Its entries, up to the first that is not whole. Throws Failure(bad_usage) where it is no log, or cannot be read.

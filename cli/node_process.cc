@@ -53,11 +53,13 @@ NodeProcess::NodeProcess(const std::vector<std::string>& arguments, std::string 
   ::_exit(127);
 }
 
-void NodeProcess::kill() noexcept {
-  if (pid_ <= 0 || code_) return;
-  ::kill(pid_, SIGKILL);
-  int status = 0;
-  if (::waitpid(pid_, &status, 0) == pid_) code_ = code_of(status);
+int NodeProcess::kill() noexcept {
+  if (pid_ > 0 && !code_) {
+    ::kill(pid_, SIGKILL);
+    int status = 0;
+    if (::waitpid(pid_, &status, 0) == pid_) code_ = code_of(status);
+  }
+  return code_.value_or(-1);
 }
 
 void NodeProcess::terminate() const noexcept {

@@ -16,10 +16,10 @@ class NodeProcess {
   NodeProcess(const std::vector<std::string>& arguments, std::string output);
   NodeProcess(const NodeProcess&) = delete;
   NodeProcess& operator=(const NodeProcess&) = delete;
-  ~NodeProcess() { kill(); }
+  ~NodeProcess() { (void)kill(); }
 
-  // SIGKILL, and waits until it is gone. Nothing where it has ended.
-  void kill() noexcept;
+  // SIGKILL, and waits until it is gone: what it ended with, as ended(). Where it had ended by itself, that.
+  int kill() noexcept;
   void terminate() const noexcept;  // SIGTERM
   // Its exit code, once it has ended; 128 and the signal's number where that ended it. Never blocks.
   std::optional<int> ended();

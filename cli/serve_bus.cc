@@ -164,7 +164,7 @@ class BusProcess {
       tally.log_refusals_to(nullptr);
     });
     print_state(replica, tally);
-    if (!replica.problem().empty())
+    if (replica.failed().is_set())
       throw Failure((*storage)->problem().empty() ? ExitCode::law_broken : ExitCode::environment,
                     replica.problem());
   }

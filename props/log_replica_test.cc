@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 
 #include "props/memory_storage.h"
@@ -29,11 +30,14 @@ std::string text_of_bytes(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// Answers with all that was applied so far, one after another.
+// Answers with all that was applied so far, one after another. With what it is told to throw it does so.
 class Echo final : public Application {
  public:
   void apply(Op, std::span<const std::byte> body, std::vector<std::byte>& answer) override {
-    all += text_of_bytes(body);
+    const std::string text = text_of_bytes(body);
+    if (text == "throw") throw std::out_of_range("no such account");
+    if (text == "throw a number") throw 7;
+    all += text;
     const auto so_far = bytes_of_text(all);
     answer.assign(so_far.begin(), so_far.end());
   }
@@ -135,6 +139,24 @@ TEST_F(ReplicaTest, a_request_that_comes_again_is_applied_once_and_answered_agai
   });
 }
 
+TEST_F(ReplicaTest, an_application_that_throws_ends_the_replica_with_a_sentence) {
+  for (const auto& [body, words] :
+       {std::pair{"throw", "the application threw at entry 3 of the log: no such account"},
+        std::pair{"throw a number", "the application threw at entry 3 of the log"}}) {
+    storage_.bytes.clear();
+    run([&] {
+      const Session session = begin(1);
+      EXPECT_EQ(status_of(request(session, 1, "good")), Status::ok);
+      EXPECT_FALSE(ask(request(session, 2, body)).has_value()) << "nobody is answered any more";
+      EXPECT_TRUE(replica_->failed().wait(client_network_->clock().in(1s), "its failure"));
+      EXPECT_TRUE(replica_->failed().is_set());
+      EXPECT_NE(replica_->problem().find(words), std::string::npos) << replica_->problem();
+      EXPECT_FALSE(ask(request(session, 3, "more")).has_value());
+      EXPECT_EQ(replica_->last(), 3U);
+    });
+  }
+}
+
 TEST_F(ReplicaTest, what_may_not_come_now_is_refused_and_not_applied) {
   options_.body_max = 10;
   run([&] {
@@ -144,6 +166,9 @@ TEST_F(ReplicaTest, what_may_not_come_now_is_refused_and_not_applied) {
     EXPECT_EQ(status_of(request(session, 1, "much too large")), Status::too_large);
     EXPECT_EQ(status_of(request(0, 0, "a body")), Status::invalid);
     EXPECT_EQ(status_of(request(session, 1, "good")), Status::ok);
+    EXPECT_EQ(echo_->all, "good");
+    EXPECT_EQ(status_of(request(session, 1, "again, and larger")), Status::ok)
+        << "what was answered is answered again";
     EXPECT_EQ(echo_->all, "good");
     // What is no request at all costs its sender the connection.
     EXPECT_FALSE(ask(make_commit(client_network_->buffers(), replica_cluster, 1, 0, 0)));

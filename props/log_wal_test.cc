@@ -31,8 +31,9 @@ void in_world(const std::function<void(Network&)>& body) {
 }
 
 struct Opened {
-  Opened(Network& network, MemoryStorage& storage, U128 cluster = wal_cluster)
-      : wal(storage, network.buffers(), network.scheduler(), {cluster, 10'000}) {
+  Opened(Network& network, MemoryStorage& storage, U128 cluster = wal_cluster,
+         std::size_t body_max = 10'000)
+      : wal(storage, network.buffers(), network.scheduler(), {cluster, body_max}) {
     recovered = wal.recover(
         network.random(), [&](const std::byte* frame) { ops.push_back(Fields(frame).op()); }, why);
   }
@@ -94,6 +95,28 @@ TEST(Wal, finds_every_entry_again) {
     EXPECT_EQ(fifth->body().size(), 4 * 37 % 100U);
     write(network, second.wal, storage, {2});
     EXPECT_EQ(Opened(network, storage).wal.last(), 11U);
+  });
+}
+
+// What was never synced by the process before, or on which its sync failed: the last batch, and where there is none the
+// head.
+TEST(Wal, what_no_sync_may_have_reached_is_settled) {
+  in_world([](Network& network) {
+    MemoryStorage storage;
+    Opened first(network, storage);
+    EXPECT_EQ(storage.settled_from, std::vector<std::uint64_t>{}) << "a new log was synced";
+    Opened empty(network, storage);
+    EXPECT_EQ(storage.settled_from, std::vector<std::uint64_t>{0});
+    const auto begins = write(network, empty.wal, storage, {2, 3, 2});
+    Opened full(network, storage);
+    EXPECT_EQ(storage.settled_from.back(), begins[5]);
+    storage.bytes.resize(begins[4]);
+    Opened torn(network, storage);
+    EXPECT_EQ(storage.settled_from.back(), begins[2]);
+    storage.bytes.resize(begins[0] + wal_alignment);
+    Opened head_alone(network, storage);
+    EXPECT_EQ(head_alone.recovered->bytes_cut, wal_alignment);
+    EXPECT_EQ(storage.settled_from.back(), 0U);
   });
 }
 
@@ -181,6 +204,31 @@ TEST(Wal, what_a_client_writes_is_taken_for_no_record) {
   });
 }
 
+TEST(Wal, an_entry_that_is_larger_than_this_replica_takes_is_refused_and_kept) {
+  in_world([](Network& network) {
+    MemoryStorage storage;
+    Opened first(network, storage);
+    write(network, first.wal, storage, {1});
+    write(network, first.wal, storage, {1}, std::vector<std::byte>(5'000, std::byte{'a'}));
+    const auto before = storage.bytes;
+    for (const std::size_t body_max : {std::size_t{100}, std::size_t{4'999}}) {
+      Opened small(network, storage, wal_cluster, body_max);
+      ASSERT_FALSE(small.recovered.has_value()) << body_max;
+      EXPECT_EQ(small.recovered.error(), Errc::invalid);
+      EXPECT_NE(small.why.find("entry 2 of the log has a body of 5000 bytes"), std::string::npos)
+          << small.why;
+      EXPECT_EQ(storage.bytes, before);
+      EXPECT_EQ(storage.cuts, 0);
+    }
+    EXPECT_EQ(Opened(network, storage, wal_cluster, 5'000).wal.last(), 2U);
+    // Torn, it is a torn end, however little this replica takes.
+    storage.bytes.resize(storage.bytes.size() - wal_alignment);
+    Opened torn(network, storage, wal_cluster, 100);
+    ASSERT_TRUE(torn.recovered.has_value()) << torn.why;
+    EXPECT_EQ(torn.wal.last(), 1U);
+  });
+}
+
 TEST(Wal, another_cluster_s_log_and_what_is_none_are_refused_untouched) {
   in_world([](Network& network) {
     MemoryStorage storage;
@@ -197,6 +245,37 @@ TEST(Wal, another_cluster_s_log_and_what_is_none_are_refused_untouched) {
     EXPECT_EQ(none.recovered.error(), Errc::invalid);
     EXPECT_NE(none.why.find("no log"), std::string::npos) << none.why;
     EXPECT_EQ(text.bytes.size(), 1000U);
+  });
+}
+
+// As short as a head, or shorter: a key, or the note of somebody.
+TEST(Wal, a_short_file_that_is_no_log_is_refused_untouched) {
+  in_world([](Network& network) {
+    for (const std::size_t size : {1, 7, 8, 10, 64}) {
+      MemoryStorage text;
+      text.bytes.assign(size, std::byte{'x'});
+      const auto before = text.bytes;
+      Opened none(network, text);
+      ASSERT_FALSE(none.recovered.has_value()) << size;
+      EXPECT_EQ(none.recovered.error(), Errc::invalid) << size;
+      EXPECT_NE(none.why.find("this is no log of twinwire"), std::string::npos) << none.why;
+      EXPECT_EQ(text.bytes, before) << size;
+      EXPECT_EQ(text.cuts, 0) << size;
+    }
+  });
+}
+
+// Of what a crash interrupted a file system may keep the length alone, or a part.
+TEST(Wal, a_head_of_which_only_the_length_or_a_part_is_there_begins_a_new_log) {
+  in_world([](Network& network) {
+    for (const std::size_t lost : {0, 3, 8, 40}) {
+      MemoryStorage storage;
+      Opened first(network, storage);
+      std::fill(storage.bytes.begin() + static_cast<std::ptrdiff_t>(lost), storage.bytes.end(),
+                std::byte{});
+      Opened again(network, storage);
+      ASSERT_TRUE(again.recovered && again.recovered->fresh) << lost << ": " << again.why;
+    }
   });
 }
 

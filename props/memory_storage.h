@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "transport/log/storage.h"
@@ -14,6 +15,7 @@ class MemoryStorage final : public log::Storage {
  public:
   std::vector<std::byte> bytes;
   int cuts = 0;
+  std::vector<std::uint64_t> settled_from;
 
   std::uint64_t size() const noexcept override { return bytes.size(); }
   Result<void> read(std::uint64_t at, std::span<std::byte> into) override {
@@ -25,7 +27,10 @@ class MemoryStorage final : public log::Storage {
     return {};
   }
   Result<void> sync() override { return {}; }
-  Result<void> settle(std::uint64_t) override { return {}; }
+  Result<void> settle(std::uint64_t from) override {
+    settled_from.push_back(from);
+    return {};
+  }
   Result<void> truncate(std::uint64_t size) override {
     bytes.resize(size);
     ++cuts;

@@ -2,17 +2,35 @@
 // The replicated log over real sockets and files: the scenario `log` on the Ring, and FileStorage: what is written is
 // found again, a torn end is cut, a file has one owner, and a disk that takes no more is told in a sentence.
 // ctest: slow no_tsan
+#include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <array>
 #include <csignal>
 #include <fstream>
+#include <functional>
+#include <utility>
 
 #include "props/cli_process.h"
 #include "props/laws/run_on_ring.h"
 #include "props/ring_fixture.h"
 #include "real/file_storage.h"
 #include "transport/log/wal.h"
+
+namespace {
+
+// What another process does just before we get the lock. Once.
+std::function<void()> before_the_lock;
+
+}  // namespace
+
+// In place of the C library's, for all of this executable.
+extern "C" int flock(int fd, int operation) noexcept {
+  if (before_the_lock) std::exchange(before_the_lock, nullptr)();
+  return static_cast<int>(::syscall(SYS_flock, fd, operation));
+}
 
 namespace twinwire::real {
 namespace {
@@ -95,6 +113,19 @@ TEST_F(FileStorageTest, has_one_owner) {
     ASSERT_FALSE(second.has_value());
     EXPECT_EQ(second.error(), Errc::backpressure);
     EXPECT_NE(why_.find("another process has it open"), std::string::npos) << why_;
+  });
+}
+
+// Between our open and our lock the owner before may write on, and end.
+TEST_F(FileStorageTest, sees_all_that_the_owner_before_has_written) {
+  run({}, [&](RingNetwork&, Scope&) {
+    auto before = open();
+    ASSERT_TRUE(append(*before, some(100, 1)).has_value());
+    before.reset();
+    before_the_lock = [&] { std::ofstream(path(), std::ios::app) << std::string(50, 'x'); };
+    const auto after = open();
+    EXPECT_FALSE(before_the_lock) << "the lock is not taken by flock()";
+    EXPECT_EQ(after->size(), 150U);
   });
 }
 

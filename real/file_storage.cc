@@ -52,19 +52,20 @@ Result<std::unique_ptr<FileStorage>> FileStorage::open(Ring& ring, const std::st
   };
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return refuse("cannot be opened", errno);
-  struct stat status{};
-  const bool known = ::fstat(fd, &status) == 0;
-  if (!known || !S_ISREG(status.st_mode)) {
-    const int error = known ? 0 : errno;
-    ::close(fd);
-    return refuse("is no regular file", error);
-  }
   if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
     const int error = errno;
     ::close(fd);
     if (error != EWOULDBLOCK) return refuse("cannot be locked", error);
     (void)refuse("is in use: another process has it open", 0);
     return Errc::backpressure;
+  }
+  // Not before: until it let go of the lock its owner may have written.
+  struct stat status{};
+  const bool known = ::fstat(fd, &status) == 0;
+  if (!known || !S_ISREG(status.st_mode)) {
+    const int error = known ? 0 : errno;
+    ::close(fd);
+    return refuse("is no regular file", error);
   }
   // It may have been made just now, or by a process that got no further.
   if (status.st_size == 0 && !sync_folder_of(path)) {

@@ -32,6 +32,8 @@ DiskStorage::DiskStorage(sim::Disk::File file, Scheduler& scheduler, DiskFailure
     begins_.push_back(size_);
     size_ += record.size();
   }
+  // After a loss of power all that is still there is on the disk.
+  if (file_.synced() == begins_.size()) failures_->clean_from = UINT64_MAX;
 }
 
 Result<void> DiskStorage::read(std::uint64_t at, std::span<std::byte> into) {
@@ -72,17 +74,23 @@ Result<void> DiskStorage::append(std::span<const std::span<const std::byte>> pie
 }
 
 Result<void> DiskStorage::sync() {
-  // The second one: what the first one was to write is taken for written.
-  if (sync_failed_) return {};
+  // What the one that failed was to write is taken for written.
+  if (failures_->clean_from != UINT64_MAX) return {};
   if (comes_now(failures_->syncs_until_failure)) {
-    sync_failed_ = true;
+    failures_->clean_from = file_.synced();
     problem_ = "a sync of the disk failed";
     return Error{Errc::broken, EIO};
   }
   return file_.sync(*scheduler_);
 }
 
-Result<void> DiskStorage::settle(std::uint64_t /*from*/) { return file_.sync(*scheduler_); }
+Result<void> DiskStorage::settle(std::uint64_t from) {
+  const std::uint64_t clean = failures_->clean_from;
+  if (clean != UINT64_MAX && from > begins_[clean]) return {};  // not all of it was written again
+  if (const auto synced = file_.sync(*scheduler_); !synced) return synced;
+  failures_->clean_from = UINT64_MAX;
+  return {};
+}
 
 Result<void> DiskStorage::truncate(std::uint64_t size) {
   const auto at = std::ranges::lower_bound(begins_, size);
@@ -91,6 +99,7 @@ Result<void> DiskStorage::truncate(std::uint64_t size) {
   const auto left = static_cast<std::size_t>(at - begins_.begin());
   if (const auto cut = file_.truncate(left); !cut) return cut;
   begins_.resize(left);
+  if (failures_->clean_from >= left) failures_->clean_from = UINT64_MAX;
   size_ = size;
   return {};
 }

@@ -3,7 +3,8 @@
 // pieces, so that what a crash leaves of an entry may be its beginning alone.
 //
 // And what a disk does beyond that: it may be full, and a sync may fail. After a failed sync the kernel takes what was
-// to be written for written: a second sync succeeds, and does nothing.
+// to be written for written: a second sync succeeds, and does nothing; nor does that of a next process, until it has
+// written it again (settle()).
 #pragma once
 
 #include <cstdint>
@@ -19,6 +20,9 @@ namespace twinwire::laws {
 struct DiskFailures {
   std::uint64_t appends_until_full = UINT64_MAX;
   std::uint64_t syncs_until_failure = UINT64_MAX;
+  // From this record on a failed sync has left what is taken for written, and is not on the disk; UINT64_MAX: there is
+  // none. Until it is written again, or the power fails.
+  std::uint64_t clean_from = UINT64_MAX;
 };
 
 class DiskStorage final : public log::Storage {
@@ -43,7 +47,6 @@ class DiskStorage final : public log::Storage {
   DiskFailures* failures_;
   std::vector<std::uint64_t> begins_;  // of each record of the disk
   std::uint64_t size_ = 0;
-  bool sync_failed_ = false;
   std::string problem_;
 };
 

@@ -223,6 +223,11 @@ namespace twinwire::plant {
   X(log_gap_is_taken, "log: a backup takes an entry that is not its next one", "log_prefix")    \
   X(log_failed_sync_is_retried, "log: a sync that failed is tried again, and then believed",    \
     "log_prefix")                                                                               \
+  X(log_recovery_only_syncs,                                                                    \
+    "log: what a failed sync has left is synced by recovery, and not written again",            \
+    "log_applied")                                                                              \
+  X(log_settles_too_little, "log: recovery writes the last entry again, not the last batch",    \
+    "log_applied")                                                                              \
   X(log_torn_end_is_kept, "log: what a crash has torn stays, and the log goes on behind it",    \
     "log_prefix")                                                                               \
   X(log_whole_end_is_cut, "log: after a crash the last entry is cut off, though it is whole",   \

@@ -20,6 +20,7 @@ class Application {
   // a restart from the first on. What it does and answers depends on nothing but what came so far: no clock, no chance.
   // `answer`: empty; what the client is told. Sent by the primary only, and again to a client that asks again.
   // Suspends   It must not.
+  // Errors     what it throws ends the replica, which answers nobody any more: Replica::failed()
   virtual void apply(Op op, std::span<const std::byte> body, std::vector<std::byte>& answer) = 0;
 
   // For the operator's log. Neither suspends. Of refusals peers choose how many there are: whoever prints must bound

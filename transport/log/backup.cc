@@ -19,8 +19,11 @@ void Replica::take_prepare(const Message& message) {
   const Fields entry(message);
   told_commit_ = std::max(told_commit_, entry.commit());
   const auto contradicts = [&] {
-    fail("the primary's entry " + std::to_string(entry.op()) +
-         " does not fit this replica's log: one of the two files is of another log, or an old one");
+    fail([&] {
+      return "the primary's entry " + std::to_string(entry.op()) +
+             " does not fit this replica's log: one of the two files is of another log, or an old "
+             "one";
+    });
   };
   if (entry.op() <= taken_) {
     ++counters_.duplicates;
@@ -37,8 +40,10 @@ void Replica::take_prepare(const Message& message) {
   }
   if (entry.parent() != taken_checksum_ && !PLANT(log_gap_is_taken)) return contradicts();
   if (message.body().size() > options_.body_max)
-    return fail("the primary's entry " + std::to_string(entry.op()) +
-                " is larger than this replica takes: give all replicas the same body_max");
+    return fail([&] {
+      return "the primary's entry " + std::to_string(entry.op()) +
+             " is larger than this replica takes: give all replicas the same body_max";
+    });
   taken_ = entry.op();
   taken_checksum_ = entry.checksum();
   incoming_.push_back(message);
@@ -48,8 +53,10 @@ void Replica::take_prepare(const Message& message) {
 void Replica::take_commit(const Fields& commit) {
   const Op op = commit.op();
   if (op <= wal_.last() && commit.parent() != wal_.checksum_of(op))
-    return fail("the primary has another entry " + std::to_string(op) +
-                " than this replica: one of the two files is of another log, or an old one");
+    return fail([&] {
+      return "the primary has another entry " + std::to_string(op) +
+             " than this replica: one of the two files is of another log, or an old one";
+    });
   told_commit_ = std::max(told_commit_, op);
   commit_up_to(told_commit_);
 }

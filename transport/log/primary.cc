@@ -29,7 +29,7 @@ void Replica::on_client_messages(bus::ClientId from, std::span<const Message> me
     try {
       take_request(from, message);
     } catch (const std::bad_alloc&) {
-      fail("there is no memory for the sessions of clients");
+      fail([this] { return no_memory_; });
     }
   }
 }
@@ -38,7 +38,6 @@ void Replica::take_request(bus::ClientId from, const Message& message) {
   const Fields request(message);
   ++counters_.requests;
   if (!is_primary()) return refuse(from, request, Status::not_primary);
-  if (message.body().size() > options_.body_max) return refuse(from, request, Status::too_large);
   if (request.session() == 0) {
     if (request.request() != 0 || request.client() == U128{} || !message.body().empty())
       return refuse(from, request, Status::invalid);
@@ -57,6 +56,8 @@ void Replica::take_request(bus::ClientId from, const Message& message) {
     case SessionTable::Verdict::old: return;  // and whoever asked waits for a later one
     case SessionTable::Verdict::again: return answer_again(from, request.session(), *state);
     case SessionTable::Verdict::next:
+      if (message.body().size() > options_.body_max)
+        return refuse(from, request, Status::too_large);
       // One request at a time: the answer to the one before would be lost.
       if (state != nullptr && !state->applied && !PLANT(log_retry_is_new))
         return refuse(from, request, Status::busy);
@@ -129,10 +130,11 @@ void Replica::answer(Session session, SessionTable::State& state) {
 void Replica::heard_from(Backup& backup, const Fields& prepare_ok) {
   const Op op = prepare_ok.op();
   if (op > durable_)
-    return fail(
-        "replica " + std::to_string(backup.id) + " has entry " + std::to_string(op) +
-        " of the log, and the primary's own ends with entry " + std::to_string(durable_) +
-        ": the primary's file was cut, or is an old one; give it a copy of the longest log");
+    return fail([&] {
+      return "replica " + std::to_string(backup.id) + " has entry " + std::to_string(op) +
+             " of the log, and the primary's own ends with entry " + std::to_string(durable_) +
+             ": the primary's file was cut, or is an old one; give it a copy of the longest log";
+    });
   if (prepare_ok.parent() != wal_.checksum_of(op)) {
     application_->on_note("replica " + std::to_string(backup.id) + " has another entry " +
                           std::to_string(op) + " than the primary, and is sent nothing");
@@ -201,9 +203,7 @@ Replica::Sent Replica::send_entry(Backup& backup) {
   auto next = entry(op);
   if (!next) {
     if (next.error() == Errc::no_resources) return Sent::refused;
-    if (next.error() != Errc::canceled)
-      fail("entry " + std::to_string(op) +
-           " of the log cannot be read back: " + to_string(next.error()));
+    if (next.error() != Errc::canceled) fail([&] { return no_entry(op, next.error()); });
     return Sent::nothing;
   }
   // While it was read the connection may have ended, or a newer one have said where to go on.

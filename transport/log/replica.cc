@@ -2,6 +2,7 @@
 #include "transport/log/replica.h"
 
 #include <algorithm>
+#include <exception>
 #include <new>
 #include <utility>
 
@@ -51,7 +52,16 @@ Result<void> Replica::spawn(std::string_view name, F&& work) {
     try {
       work();
     } catch (const std::bad_alloc&) {
-      fail("there is no memory for the log's work");
+      fail([this] { return no_memory_; });
+    } catch (const std::exception& thrown) {  // by nothing here but the application
+      fail([&] {
+        return "the application threw at entry " + std::to_string(applied_ + 1) +
+               " of the log: " + thrown.what();
+      });
+    } catch (...) {
+      fail([this] {
+        return "the application threw at entry " + std::to_string(applied_ + 1) + " of the log";
+      });
     }
   });
 }
@@ -81,13 +91,6 @@ void Replica::stop_with_bus() {
   (void)bus_->shutdown_token().wait(Deadline::never(), "the end of the bus");
   if (PLANT(log_deaf_to_shutdown) && !scheduler_->cancel_pending()) return;
   stopping_ = true;
-  wake_all();
-}
-
-void Replica::fail(std::string sentence) {
-  if (failed_.is_set()) return;
-  problem_ = std::move(sentence);
-  failed_.set();
   wake_all();
 }
 
@@ -128,7 +131,7 @@ void Replica::write_all() {
       for (auto& backup : backups_) backup->news.wake_all(*scheduler_);
     if (written) written = wal_.sync();
     if (!written) {
-      if (written.error() != Errc::canceled) fail(wal_.problem());
+      if (written.error() != Errc::canceled) fail([this] { return wal_.problem(); });
       return;
     }
     counters_.appended += batch.size();
@@ -155,6 +158,10 @@ Result<Message> Replica::entry(Op op) {
   return wal_.read(op);
 }
 
+std::string Replica::no_entry(Op op, Error why) {
+  return "entry " + std::to_string(op) + " of the log cannot be read back: " + to_string(why);
+}
+
 // --- Applying ------------------------------------------------------------------------------------------------------
 
 void Replica::apply_all() {
@@ -177,9 +184,7 @@ void Replica::apply_all() {
       (void)scheduler_->sleep_for(options_.retry_every);
       continue;
     }
-    if (next.error() != Errc::canceled)
-      fail("entry " + std::to_string(op) +
-           " of the log cannot be read back: " + to_string(next.error()));
+    if (next.error() != Errc::canceled) fail([&] { return no_entry(op, next.error()); });
     return;
   }
 }

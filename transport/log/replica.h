@@ -22,6 +22,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "transport/bus/bus.h"
@@ -51,9 +52,13 @@ class Replica final : public bus::BusHandler {
   Result<void> start(bus::Bus& bus);
 
   // Set once it cannot go on: its storage failed, or its log and another replica's contradict each other. It answers
-  // nobody any more; whoever runs it shuts the bus down, and tells an operator problem().
+  // nobody any more; whoever runs it shuts the bus down, and tells an operator problem(). Set as well where the
+  // application throws, or memory is out.
   Event& failed() noexcept { return failed_; }
-  const std::string& problem() const noexcept { return problem_; }
+  // Empty as long as that is not set.
+  const std::string& problem() const noexcept {
+    return failed_.is_set() && problem_.empty() ? no_memory_ : problem_;
+  }
 
   bool is_primary() const noexcept { return options_.replica == primary_; }
   Op last() const noexcept { return wal_.last(); }
@@ -95,8 +100,11 @@ class Replica final : public bus::BusHandler {
   void apply_all();
   void apply(Op op, const Message& entry);
   Result<Message> entry(Op op);
+  static std::string no_entry(Op op, Error why);
   void keep(std::span<const Message> entries);
-  void fail(std::string sentence);
+  // `sentence` makes it, and may throw: then there is no memory for it.
+  template <class Sentence>
+  void fail(Sentence&& sentence) noexcept;
   void wake_all() noexcept;
   bool is_sound(bus::ReplicaId from, const Message& message);
   template <class F>
@@ -158,7 +166,19 @@ class Replica final : public bus::BusHandler {
   bool stopping_ = false;
   Event failed_;
   std::string problem_;
+  const std::string no_memory_{"there is no memory for the log's work"};
   LogCounters counters_;
 };
+
+template <class Sentence>
+void Replica::fail(Sentence&& sentence) noexcept {
+  if (failed_.is_set()) return;
+  failed_.set();
+  try {
+    problem_ = std::forward<Sentence>(sentence)();
+  } catch (...) {  // problem() has one in store
+  }
+  wake_all();
+}
 
 }  // namespace twinwire::log

@@ -27,7 +27,7 @@ namespace twinwire::log {
 
 struct WalOptions {
   U128 cluster;
-  std::size_t body_max = 0;  // of an entry: what is larger is damage
+  std::size_t body_max = 0;  // of an entry: a log that holds a larger one is refused
 };
 
 // What recovery found, for the log.
@@ -52,7 +52,7 @@ class Wal {
   //            A torn end was cut off, for good.
   //            Failure: nothing was changed; `why` is a sentence for a person.
   // Suspends   While it reads: all of it, once.
-  // Errors     invalid (damaged; of another cluster; no log at all) · those of Storage
+  // Errors     invalid (damaged; of another cluster; with an entry over body_max; no log at all) · those of Storage
   Result<Recovered> recover(Random& random, const std::function<void(const std::byte*)>& found,
                             std::string& why);
 

@@ -36,6 +36,12 @@ bool has_magic(const WalHeadBytes& bytes) noexcept {
   return std::memcmp(bytes.data(), magic, sizeof magic) == 0;
 }
 
+bool is_torn_magic(std::span<const std::byte> bytes) noexcept {
+  for (std::size_t i = 0; i < std::min(bytes.size(), sizeof magic); ++i)
+    if (bytes[i] != std::byte{} && bytes[i] != static_cast<std::byte>(magic[i])) return false;
+  return true;
+}
+
 std::optional<WalHead> wal_head_of(const WalHeadBytes& bytes) noexcept {
   if (!has_magic(bytes) ||
       load<std::uint64_t>(bytes.data() + checksum_at) != XXH3_64bits(bytes.data(), checksum_at))

@@ -29,6 +29,8 @@ struct WalHead {
 using WalHeadBytes = std::array<std::byte, wal_head_size>;
 WalHeadBytes bytes_of(const WalHead& head) noexcept;
 bool has_magic(const WalHeadBytes& bytes) noexcept;
+// Whether a crash may have left that of a head: of its first bytes each is there, or zero.
+bool is_torn_magic(std::span<const std::byte> bytes) noexcept;
 // Nothing: damaged.
 std::optional<WalHead> wal_head_of(const WalHeadBytes& bytes) noexcept;
 

@@ -31,9 +31,14 @@ class WalRecovery {
     }
     if (at_ < end_)
       if (auto cut = cut_torn_end(); !cut) return cut.error();
-    // A process that died may have left what no sync has reached yet, or, which looks the same, what one has failed on.
-    if (auto settled = storage().settle(batch_at_); !settled)
-      return failed("synced", settled.error());
+    // A process that died may have left what no sync has reached yet, or, which looks the same, what one has failed on:
+    // the last batch, or, where there is none, the head.
+    const std::uint64_t from = wal_->last() == 0 ? 0
+                               : PLANT(log_settles_too_little)
+                                   ? wal_->entries_.back().at - wal_mark_size
+                                   : batch_at_;
+    auto settled = PLANT(log_recovery_only_syncs) ? storage().sync() : storage().settle(from);
+    if (!settled) return failed("synced", settled.error());
     wal_->synced_ = wal_->last();
     recovered_.last = wal_->last();
     return recovered_;
@@ -61,6 +66,9 @@ class WalRecovery {
     }
     // Nothing was ever written behind a head that is not whole.
     if (end_ != 0) {
+      const auto bytes = look(0, static_cast<std::size_t>(end_));
+      if (!bytes) return bytes.error();
+      if (!is_torn_magic(*bytes)) return refuse("this is no log of twinwire");
       if (auto cut = storage().truncate(0); !cut) return failed("cut", cut.error());
       recovered_.bytes_cut = end_;
     }
@@ -115,8 +123,7 @@ class WalRecovery {
     const HeaderView header(bytes->data() + wal_mark_size);
     const std::uint64_t size = header.size();
     if (!batch || header.command_byte() != static_cast<std::uint8_t>(Command::prepare) ||
-        size < header_size || size > header_size + wal_->options_.body_max ||
-        wal_record_size(size) > end_ - at)
+        size < header_size || size > default_max_message || wal_record_size(size) > end_ - at)
       return none;
     bytes = look(at, wal_mark_size + size);
     if (!bytes) return bytes.error();
@@ -126,6 +133,12 @@ class WalRecovery {
     const Op next = wal_->last() + 1;
     if (*batch > next || fields.op() != next || fields.parent() != wal_->checksum_of(next - 1))
       return none;
+    // Whole, and so perhaps acknowledged: that this replica was told to take less makes no torn end of it.
+    if (size > header_size + wal_->options_.body_max)
+      return refuse("entry " + std::to_string(next) + " of the log has a body of " +
+                    std::to_string(size - header_size) + " bytes, and this replica takes " +
+                    std::to_string(wal_->options_.body_max) +
+                    "; nothing was changed: give all replicas a larger body_max");
     if (*batch != batch_) batch_at_ = at;
     batch_ = *batch;
     return frame;
@@ -170,7 +183,7 @@ class WalRecovery {
   std::uint64_t at_ = 0;
   std::uint64_t end_ = 0;
   Op batch_ = 0;
-  std::uint64_t batch_at_ = wal_head_size;  // where the last batch begins
+  std::uint64_t batch_at_ = 0;  // where the last batch begins, if there is one
   std::vector<std::byte> window_;
   std::uint64_t window_at_ = 0;
 };
