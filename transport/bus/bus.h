@@ -128,15 +128,16 @@ class Bus {
   Result<void> spawn_background(std::string_view name, F&& work) {
     if (stopping_) return Errc::shutting_down;
     const auto fiber = background_.try_spawn(name, [this, work = std::forward<F>(work)]() mutable {
-      background_begins();
+    ++background_alive_;  // also while it is ready and has not run
       try {
         work();
       } catch (...) {  // its failure is its own
       }
       background_ended();
     });
-    if (!fiber) return fiber.error();
-    return {};
+    if (fiber) return {};
+    --background_alive_;
+    return fiber.error();
   }
 
   // Triggers, then drains: clients, then replicas, then background work; all of a kind at once, and each kind within
@@ -209,7 +210,6 @@ class Bus {
   void drain_background();
   void await_none(const std::size_t& count, Deadline deadline);
   void await_fewer(const std::size_t& count, Deadline deadline);
-  void background_begins() noexcept { ++background_alive_; }
   void background_ended() noexcept;
 
   Network* network_;
