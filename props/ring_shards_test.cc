@@ -259,6 +259,28 @@ TEST_P(ShardsBothWays, a_message_is_lent_on_and_goes_home_by_the_same_way) {
   EXPECT_GE(hops.load(), 1000u);
 }
 
+// As a transport's own fibers hold what they have of a connection that is gone.
+TEST_P(ShardsBothWays, two_shards_hold_a_message_of_each_other_when_their_bodies_return) {
+  std::array<std::unique_ptr<Scope>, 2> holders;
+  std::atomic<int> ready{0}, held{0};
+  run(of(2), [&](Shard& shard) {
+    holders[shard.index()] = std::make_unique<Scope>(shard.scheduler(), EntityId{1});
+    ++ready;
+    until(shard, [&] { return ready == 2; });
+    Message m = message(shard, 1);
+    const auto hold = [holders = &holders, held = &held](Shard& there, Message arrived) {
+      const Duration time = milliseconds(there.index() == 0 ? 300 : 50);
+      (*holders)[there.index()]->spawn("holder", [&there, time, m = std::move(arrived)] {
+        (void)there.scheduler().sleep_for(time);
+      });
+      ++*held;
+    };
+    ASSERT_TRUE(shard.post_message(1 - shard.index(), m, hold).has_value());
+    until(shard, [&] { return held == 2; });
+  });
+  EXPECT_EQ(held, 2);
+}
+
 TEST_P(ShardsBothWays, the_end_waits_for_what_is_on_its_way_and_destroys_what_comes_too_late) {
   for (int round = 0; round < 20; ++round) {
     std::atomic<int> alive{0};

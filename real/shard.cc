@@ -271,11 +271,13 @@ void Shard::wind_up() {
   const Deadline let_go = ring_->clock().in(letting_go_max);
   while (borrowed_ > lent_ &&
          phase_.wait(scheduler(), let_go, "messages of other shards") != Wake::timed_out) {}
-  // One that was borrowed may have been lent on; what is on its way home is there soon.
+  // One that was borrowed may have been lent on; what is on its way home is there soon. Or it is held here, while
+  // another shard holds one of ours: then its fiber lets go soon, as above.
   TWINWIRE_CHECK(borrowed_ <= lent_, held_too_long);
   const Deadline soon = ring_->clock().in(going_home_max);
-  while (lent_ != 0 && phase_.wait(scheduler(), soon, "messages that were lent to other shards") !=
-                           Wake::timed_out) {}
+  while ((lent_ != 0 || borrowed_ != 0) &&
+         phase_.wait(scheduler(), soon, "messages that were lent, here or to other shards") !=
+             Wake::timed_out) {}
   TWINWIRE_CHECK(lent_ == 0 && borrowed_ == 0, held_too_long);
   if (group_->unsettled.fetch_sub(1) == 1) group_->ring_all();
   wait_until([&] { return group_->unsettled.load() == 0; }, "the end of the other shards");
