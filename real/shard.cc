@@ -106,11 +106,27 @@ Loan* Shard::lend(std::uint32_t to, Message& message) noexcept {
   loan->capacity = slice.held();
   loan->end = static_cast<std::uint32_t>(slice.size());
   loan->lender = index_;
+  loan->borrower = to;
+  loan->posted_home = false;
   loan->original = slice;
   message = Message();
   ++out.loans;
   ++lent_;
   ++counters_.lent;
+  return loan;
+}
+
+// The loan that `message` is, where shard `to` lent it, it is whole, and nobody else here refers to it: it goes with
+// the post. nullptr: it is none such, and untouched. Were it lent back, a message that goes to and fro would pin one
+// loan more each way.
+Loan* Shard::post_home(std::uint32_t to, Message& message) noexcept {
+  const BlockOwner& self = *this;
+  auto* const loan = static_cast<Loan*>(message.slice().sole_block_of(self));
+  if (loan == nullptr || loan->lender != to || loan->data != message.bytes().data() ||
+      loan->end != message.size())
+    return nullptr;
+  loan->posted_home = true;
+  message = Message();  // to reclaim()
   return loan;
 }
 
@@ -152,6 +168,7 @@ Message Shard::borrow(Loan& loan) noexcept {
 void Shard::reclaim(Block* block) noexcept {
   auto* const loan = static_cast<Loan*>(block);
   --borrowed_;
+  if (loan->posted_home) return;
   if (!accepting_) phase_.wake_all(scheduler());
   const std::uint32_t home = loan->lender;
   // There is room for every loan of its lender.
@@ -168,6 +185,12 @@ void Shard::take_home(std::uint32_t borrower, Loan& loan) noexcept {
   --lent_;
   ++counters_.returned;
   if (lent_ == 0) phase_.wake_all(scheduler());
+}
+
+Message Shard::take_back(Loan& loan) noexcept {
+  Message lent(std::move(loan.original));
+  take_home(loan.borrower, loan);
+  return lent;
 }
 
 bool Shard::take_from(std::uint32_t sender) {
