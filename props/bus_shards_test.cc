@@ -141,6 +141,7 @@ void with_two_shards(const sim::SimShardsOptions& lanes, std::size_t queue_max, 
     scope.spawn("other", [&] { (void)buses[1]->shut_down(); });
     (void)buses[0]->shut_down();
     scope.join();
+    (void)world.scheduler().sleep_for(1ms);  // what one says last to another that has ended
     EXPECT_EQ(mails.lent(), 0u);
     EXPECT_EQ(mails.on_the_way(), 0u);
     EXPECT_EQ(routers[0]->waiting() + routers[1]->waiting(), 0u);
@@ -228,6 +229,18 @@ TEST(BusShards, refused_messages_that_are_sent_again_and_again_leave_the_lane_to
     EXPECT_GT(two.router[0]->counters().came_back, 1000u);
     EXPECT_EQ(two.mails.lent(), 0u) << "who was refused has its message, and no loan";
     two.handlers[0].on_back = {};
+  });
+}
+
+TEST(BusShards, what_comes_to_a_shard_that_has_shut_down_goes_back) {
+  with_two_shards({.count = 2}, 256, [](TwoShards& two) {
+    (void)two.bus[0]->shut_down();
+    EXPECT_TRUE(two.bus[1]->send_to_client(ClientId::of(0, 1), two.message(7)).has_value());
+    two.sleep(1ms);
+    ASSERT_EQ(two.handlers[1].back.size(), 1u);
+    EXPECT_EQ(two.handlers[1].back[0].view, 7u);
+    EXPECT_EQ(two.handlers[1].back[0].why, Errc::shutting_down);
+    EXPECT_EQ(two.router[0]->counters().arrived_refused, 1u);
   });
 }
 
