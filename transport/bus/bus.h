@@ -129,8 +129,8 @@ class Bus {
   template <class F>
   Result<void> spawn_background(std::string_view name, F&& work) {
     if (stopping_) return Errc::shutting_down;
-    const auto fiber = background_.try_spawn(name, [this, work = std::forward<F>(work)]() mutable {
     ++background_alive_;  // also while it is ready and has not run
+    const auto fiber = background_.try_spawn(name, [this, work = std::forward<F>(work)]() mutable {
       try {
         work();
       } catch (...) {  // its failure is its own
@@ -170,6 +170,7 @@ class Bus {
   // --- For connections -----------------------------------------------------------------------------------------------
   bool enroll(Connection& connection) noexcept;
   void leave(Connection& connection, Error why) noexcept;
+  void tell_lost(const Connection& connection, Error why) noexcept;
   bool deliver(Connection& connection, std::span<const Message> messages);
   void hand_over(const PeerId& from, std::span<const Message> messages);
   bool is_enrolled(const Connection& connection) const noexcept;
