@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -77,7 +78,9 @@ class ShardRecorder final : public BusHandler {
   void on_client_connected(ClientId id, const Address&) noexcept override { clients.push_back(id); }
   void on_forward_refused(const PeerId& to, Message message, Error why) noexcept override {
     back.push_back({to.client, message.header().view(), why});
+    if (on_back) on_back(to.client, std::move(message));
   }
+  std::function<void(ClientId, Message)> on_back;
   struct Back {
     ClientId to;
     std::uint32_t view;
@@ -138,6 +141,7 @@ void with_two_shards(const sim::SimShardsOptions& lanes, std::size_t queue_max, 
     scope.spawn("other", [&] { (void)buses[1]->shut_down(); });
     (void)buses[0]->shut_down();
     scope.join();
+    (void)world.scheduler().sleep_for(1ms);  // what one says last to another that has ended
     EXPECT_EQ(mails.lent(), 0u);
     EXPECT_EQ(mails.on_the_way(), 0u);
     EXPECT_EQ(routers[0]->waiting() + routers[1]->waiting(), 0u);
@@ -201,6 +205,42 @@ TEST(BusShards, what_cannot_be_queued_over_there_comes_back_in_order) {
     EXPECT_EQ(back[3].why, Errc::not_connected);
     EXPECT_EQ(two.router[1]->counters().arrived_refused, 4u);
     EXPECT_EQ(two.router[0]->counters().came_back, 4u);
+  });
+}
+
+TEST(BusShards, refused_messages_that_are_sent_again_and_again_leave_the_lane_to_others) {
+  with_two_shards({.count = 2, .loans_max = 8}, 256, [](TwoShards& two) {
+    auto a = Tcp::dial(two.client, two.dealt, {}, {});
+    auto b = Tcp::dial(two.client, two.dealt, {}, {});
+    two.sleep(1ms);
+    bool again = true;
+    std::vector<Message> kept;
+    two.handlers[0].on_back = [&](ClientId to, Message message) {
+      if (!again || !two.bus[0]->send_to_client(to, message)) kept.push_back(std::move(message));
+    };
+    for (std::uint32_t n = 0; n < 4; ++n)
+      EXPECT_TRUE(two.bus[0]->send_to_client(ClientId::of(1, 9), two.message(n)).has_value());
+    two.sleep(50ms);
+    EXPECT_TRUE(two.bus[0]->send_to_client(ClientId::of(1, 1), two.message(9)).has_value());
+    EXPECT_TRUE(kept.empty());
+    again = false;
+    two.sleep(1ms);
+    EXPECT_EQ(kept.size(), 4u);
+    EXPECT_GT(two.router[0]->counters().came_back, 1000u);
+    EXPECT_EQ(two.mails.lent(), 0u) << "who was refused has its message, and no loan";
+    two.handlers[0].on_back = {};
+  });
+}
+
+TEST(BusShards, what_comes_to_a_shard_that_has_shut_down_goes_back) {
+  with_two_shards({.count = 2}, 256, [](TwoShards& two) {
+    (void)two.bus[0]->shut_down();
+    EXPECT_TRUE(two.bus[1]->send_to_client(ClientId::of(0, 1), two.message(7)).has_value());
+    two.sleep(1ms);
+    ASSERT_EQ(two.handlers[1].back.size(), 1u);
+    EXPECT_EQ(two.handlers[1].back[0].view, 7u);
+    EXPECT_EQ(two.handlers[1].back[0].why, Errc::shutting_down);
+    EXPECT_EQ(two.router[0]->counters().arrived_refused, 1u);
   });
 }
 

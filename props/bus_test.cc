@@ -399,6 +399,41 @@ TEST(Bus, mute_newcomers_are_bounded_in_number_and_time) {
   });
 }
 
+// Also where it was accepted at that very instant, and its fiber is ready and has not run: the seed decides.
+TEST(Bus, a_mute_newcomer_at_the_moment_of_the_shutdown_does_not_hold_it_up) {
+  for (std::uint64_t seed = 0; seed < 20; ++seed)
+    for (int offset = 0; offset < 200; ++offset)
+      sim::expect_clean(sim::run_nodes(
+          {.seed = seed},
+          [&](sim::World& world, sim::SimNetwork& server, sim::SimNetwork& client, Scope& scope) {
+            Replica two(server, 2);
+            std::unique_ptr<ByteStream> mute;
+            scope.spawn("mute", [&] {
+              if (auto dialed = client.dial(server.address(sim::port), {}, {}))
+                mute = std::move(*dialed);
+            });
+            (void)world.scheduler().sleep_for(offset * 1us);
+            const TimePoint begun = world.now();
+            (void)two.bus->shut_down();
+            EXPECT_LE(world.now() - begun, 3 * two.bus->options().drain_limit)
+                << "seed " << seed << ", after " << offset << " us";
+            scope.join();
+          }));
+}
+
+TEST(Bus, background_work_that_has_not_run_yet_is_forced_too) {
+  sim::expect_clean(
+      sim::run_nodes({}, [](sim::World& world, sim::SimNetwork& server, sim::SimNetwork&, Scope&) {
+        Recorder handler;
+        auto bus = std::move(*Bus::create(server, options_of(1), handler));
+        const auto work = [&] { (void)world.scheduler().sleep_for(1h); };
+        EXPECT_TRUE(bus->spawn_background("just begun", work).has_value());
+        const TimePoint begun = world.now();
+        EXPECT_EQ(bus->shut_down().background_forced, 1u);
+        EXPECT_LE(world.now() - begun, 3 * bus->options().drain_limit);
+      }));
+}
+
 TEST(Bus, background_work_that_does_not_end_is_forced) {
   with_clients(options_of(1), [](Clients& c) {
     (void)c.bus.spawn_background("ends", [&] { (void)c.bus.shutdown_token().wait({}); });

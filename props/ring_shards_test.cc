@@ -259,6 +259,71 @@ TEST_P(ShardsBothWays, a_message_is_lent_on_and_goes_home_by_the_same_way) {
   EXPECT_GE(hops.load(), 1000u);
 }
 
+TEST_P(ShardsBothWays, a_message_that_is_sent_back_to_its_lender_is_lent_no_more) {
+  // To and fro more often than may be lent: each way back ends the loan of the way there. For some time over there a
+  // copy is kept; then it is lent back, and that loan ends on the next way there.
+  constexpr int rounds = 100;
+  auto options = of(2);
+  options.loans_max = 4;
+  std::array<ShardPort::Sender, 2> ports;
+  std::atomic<int> ready{0};
+  std::atomic<bool> over{false};
+  const ShardCounters counters = run(options, [&](Shard& shard) {
+    ShardPort here(shard);
+    ports[shard.index()] = here.sender();
+    ++ready;
+    until(shard, [&] { return ready == 2; });
+    if (shard.index() == 1) {
+      Message kept;
+      for (int i = 0; i < rounds; ++i) {
+        auto m = here.receive(soon(shard));
+        ASSERT_TRUE(m.has_value());
+        if (i == 10) kept = *m;
+        if (i == 20) kept = Message();
+        ASSERT_TRUE(ports[0].send(shard, *m).has_value());
+        EXPECT_TRUE(m->empty());
+      }
+      return until(shard, [&] { return over.load(); });
+    }
+    Message m = message(shard, 7);
+    const std::byte* const at = m.bytes().data();
+    for (int i = 0; i < rounds; ++i) {
+      ASSERT_TRUE(ports[1].send(shard, m).has_value());
+      auto back = here.receive(soon(shard));
+      ASSERT_TRUE(back.has_value());
+      EXPECT_EQ(back->bytes().data(), at);
+      EXPECT_EQ(request_id(*back), 7u);
+      m = std::move(*back);
+    }
+    m = Message();
+    EXPECT_EQ(shard.ring().buffers().blocks_in_use(), 0u) << "it was at home already";
+    over = true;
+  });
+  EXPECT_EQ(counters.lent, static_cast<std::uint64_t>(rounds));
+}
+
+// As a transport's own fibers hold what they have of a connection that is gone.
+TEST_P(ShardsBothWays, two_shards_hold_a_message_of_each_other_when_their_bodies_return) {
+  std::array<std::unique_ptr<Scope>, 2> holders;
+  std::atomic<int> ready{0}, held{0};
+  run(of(2), [&](Shard& shard) {
+    holders[shard.index()] = std::make_unique<Scope>(shard.scheduler(), EntityId{1});
+    ++ready;
+    until(shard, [&] { return ready == 2; });
+    Message m = message(shard, 1);
+    const auto hold = [holders = &holders, held = &held](Shard& there, Message arrived) {
+      const Duration time = milliseconds(there.index() == 0 ? 300 : 50);
+      (*holders)[there.index()]->spawn("holder", [&there, time, m = std::move(arrived)] {
+        (void)there.scheduler().sleep_for(time);
+      });
+      ++*held;
+    };
+    ASSERT_TRUE(shard.post_message(1 - shard.index(), m, hold).has_value());
+    until(shard, [&] { return held == 2; });
+  });
+  EXPECT_EQ(held, 2);
+}
+
 TEST_P(ShardsBothWays, the_end_waits_for_what_is_on_its_way_and_destroys_what_comes_too_late) {
   for (int round = 0; round < 20; ++round) {
     std::atomic<int> alive{0};

@@ -106,11 +106,27 @@ Loan* Shard::lend(std::uint32_t to, Message& message) noexcept {
   loan->capacity = slice.held();
   loan->end = static_cast<std::uint32_t>(slice.size());
   loan->lender = index_;
+  loan->borrower = to;
+  loan->posted_home = false;
   loan->original = slice;
   message = Message();
   ++out.loans;
   ++lent_;
   ++counters_.lent;
+  return loan;
+}
+
+// The loan that `message` is, where shard `to` lent it, it is whole, and nobody else here refers to it: it goes with
+// the post. nullptr: it is none such, and untouched. Were it lent back, a message that goes to and fro would pin one
+// loan more each way.
+Loan* Shard::post_home(std::uint32_t to, Message& message) noexcept {
+  const BlockOwner& self = *this;
+  auto* const loan = static_cast<Loan*>(message.slice().sole_block_of(self));
+  if (loan == nullptr || loan->lender != to || loan->data != message.bytes().data() ||
+      loan->end != message.size())
+    return nullptr;
+  loan->posted_home = true;
+  message = Message();  // to reclaim()
   return loan;
 }
 
@@ -152,6 +168,7 @@ Message Shard::borrow(Loan& loan) noexcept {
 void Shard::reclaim(Block* block) noexcept {
   auto* const loan = static_cast<Loan*>(block);
   --borrowed_;
+  if (loan->posted_home) return;
   if (!accepting_) phase_.wake_all(scheduler());
   const std::uint32_t home = loan->lender;
   // There is room for every loan of its lender.
@@ -168,6 +185,12 @@ void Shard::take_home(std::uint32_t borrower, Loan& loan) noexcept {
   --lent_;
   ++counters_.returned;
   if (lent_ == 0) phase_.wake_all(scheduler());
+}
+
+Message Shard::take_back(Loan& loan) noexcept {
+  Message lent(std::move(loan.original));
+  take_home(loan.borrower, loan);
+  return lent;
 }
 
 bool Shard::take_from(std::uint32_t sender) {
@@ -271,11 +294,13 @@ void Shard::wind_up() {
   const Deadline let_go = ring_->clock().in(letting_go_max);
   while (borrowed_ > lent_ &&
          phase_.wait(scheduler(), let_go, "messages of other shards") != Wake::timed_out) {}
-  // One that was borrowed may have been lent on; what is on its way home is there soon.
+  // One that was borrowed may have been lent on; what is on its way home is there soon. Or it is held here, while
+  // another shard holds one of ours: then its fiber lets go soon, as above.
   TWINWIRE_CHECK(borrowed_ <= lent_, held_too_long);
   const Deadline soon = ring_->clock().in(going_home_max);
-  while (lent_ != 0 && phase_.wait(scheduler(), soon, "messages that were lent to other shards") !=
-                           Wake::timed_out) {}
+  while ((lent_ != 0 || borrowed_ != 0) &&
+         phase_.wait(scheduler(), soon, "messages that were lent, here or to other shards") !=
+             Wake::timed_out) {}
   TWINWIRE_CHECK(lent_ == 0 && borrowed_ == 0, held_too_long);
   if (group_->unsettled.fetch_sub(1) == 1) group_->ring_all();
   wait_until([&] { return group_->unsettled.load() == 0; }, "the end of the other shards");

@@ -97,7 +97,9 @@ class Shard final : private BlockOwner, private RingMessageHandler {
   }
 
   // Lends `message` to shard `to`, which calls `function(Shard& there, Message message)`. The bytes are not copied: the
-  // message that arrives has counts of its own, and dropping the last sends it home, where its memory is freed.
+  // message that arrives has counts of its own, and dropping the last sends it home, where its memory is freed. One
+  // that `to` itself had lent, and to which nothing else here refers, is not lent back: that loan ends, and what
+  // arrives is the message that was lent.
   //
   // Promise    As post(). Success: `message` is empty. Failure: untouched.
   // Requires   As post(), and `function` is trivially copyable, of at most 16 bytes. What arrived is dropped on that
@@ -107,13 +109,23 @@ class Shard final : private BlockOwner, private RingMessageHandler {
   Result<void> post_message(std::uint32_t to, Message& message, F function) {
     static_assert(std::is_trivially_copyable_v<F> && sizeof(F) <= 16 && alignof(F) <= 8);
     if (auto refused = refuses(to)) return *refused;
-    Loan* const loan = lend(to, message);
-    if (loan == nullptr) return lend_error(to);
     struct Arrival {
       Loan* loan;
       F function;
     };
     Mail mail;
+    if (Loan* const own = post_home(to, message); own != nullptr) {
+      ::new (mail.storage.data()) Arrival{own, function};
+      mail.take = [](std::byte* storage, Shard& there, bool run) {
+        auto& arrival = *std::launder(reinterpret_cast<Arrival*>(storage));
+        Message lent = there.take_back(*arrival.loan);
+        if (run) arrival.function(there, std::move(lent));
+      };
+      push(to, mail);
+      return {};
+    }
+    Loan* const loan = lend(to, message);
+    if (loan == nullptr) return lend_error(to);
     ::new (mail.storage.data()) Arrival{loan, function};
     mail.take = [](std::byte* storage, Shard& there, bool run) {
       auto& arrival = *std::launder(reinterpret_cast<Arrival*>(storage));
@@ -141,6 +153,7 @@ class Shard final : private BlockOwner, private RingMessageHandler {
   void tell(std::uint32_t to) noexcept;
   Loan* lend(std::uint32_t to, Message& message) noexcept;
   Errc lend_error(std::uint32_t to) const noexcept;
+  Loan* post_home(std::uint32_t to, Message& message) noexcept;
 
   // --- Receiving
   void on_ring_message(std::uint32_t sender) noexcept override;
@@ -152,6 +165,7 @@ class Shard final : private BlockOwner, private RingMessageHandler {
   void take_everything();
   Message borrow(Loan& loan) noexcept;
   void take_home(std::uint32_t borrower, Loan& loan) noexcept;
+  Message take_back(Loan& loan) noexcept;
   void reclaim(Block* block) noexcept override;
 
   // --- From the first fiber to the last

@@ -27,6 +27,8 @@ struct Mail {
 struct Loan : Block {
   Slice original;  // the lender's; nobody else looks at it
   std::uint32_t lender = 0;
+  std::uint32_t borrower = 0;
+  bool posted_home = false;  // it goes by a post, and not by the lane of returns
 };
 
 struct ShardLane {

@@ -49,12 +49,14 @@ class SimShards::Office final : public BlockOwner, public std::enable_shared_fro
     if (lane.letters.size() >= options_.mail_max) return Errc::backpressure;
     Message lent;
     if (!message.empty()) {
+      if (comes_home(to, from, message))
+        return post(lane, to, {{}, envelope, std::move(message), nullptr, true});
       if (lane.loans >= options_.loans_max) return Errc::backpressure;
       auto* const loan = new (std::nothrow) Loan{};
       if (loan == nullptr) return Errc::no_resources;
       lent = lend(*loan, lane, from, message);
     }
-    return post(lane, to, {{}, envelope, std::move(lent), nullptr});
+    return post(lane, to, {{}, envelope, std::move(lent), nullptr, false});
   }
 
   Result<void> hand_over(std::uint16_t from, std::uint16_t to,
@@ -63,7 +65,7 @@ class SimShards::Office final : public BlockOwner, public std::enable_shared_fro
     Lane& lane = at(from, to);
     if (closed_) return Errc::shutting_down;
     if (lane.letters.size() >= options_.mail_max) return Errc::backpressure;
-    return post(lane, to, {{}, {}, {}, std::move(stream)});
+    return post(lane, to, {{}, {}, {}, std::move(stream), false});
   }
 
   // The mail's fiber of that shard.
@@ -121,12 +123,14 @@ class SimShards::Office final : public BlockOwner, public std::enable_shared_fro
     bus::Envelope envelope;
     Message message;
     std::unique_ptr<ByteStream> stream;  // a connection handed over; then there is nothing else
+    bool ends_loan = false;              // the receiver had lent the message
   };
   // A message that another shard holds, with counts of its own.
   struct Loan : Block {
     Slice original;
     Lane* lane = nullptr;
     std::uint16_t lender = 0;
+    bool is_home = false;
     std::shared_ptr<Office> office;  // where it goes
   };
   struct Homecoming {
@@ -202,9 +206,26 @@ class SimShards::Office final : public BlockOwner, public std::enable_shared_fro
     return Message(Slice(&loan, loan.data, size));
   }
 
+  // A message that `lender` lent to `borrower`, whole, and to which nobody else refers: it is not lent back.
+  bool comes_home(std::uint16_t lender, std::uint16_t borrower, const Message& message) noexcept {
+    const BlockOwner& self = *this;
+    const auto* const loan = static_cast<Loan*>(message.slice().sole_block_of(self));
+    return loan != nullptr && loan->lane == &at(lender, borrower) &&
+           loan->data == message.bytes().data() && loan->original.size() == message.size();
+  }
+  // The lender's own message, when it is there again; the loan ends.
+  Message take_back(Message& message) noexcept {
+    const BlockOwner& self = *this;
+    auto* const loan = static_cast<Loan*>(message.slice().sole_block_of(self));
+    loan->is_home = true;
+    Message lent(std::move(loan->original));
+    message = Message();  // to reclaim()
+    return lent;
+  }
+
   void reclaim(Block* block) noexcept override {
     Loan& loan = static_cast<Loan&>(*block);
-    if (closed_) return end(loan);
+    if (closed_ || loan.is_home) return end(loan);
     Lane& lane = *loan.lane;
     lane.homecoming.push_back({due_on(lane, lane.latest_home), &loan});
     desks_[loan.lender].news.wake_one(*scheduler_);
@@ -236,7 +257,8 @@ class SimShards::Office final : public BlockOwner, public std::enable_shared_fro
       if (letter.stream != nullptr)
         receiver->on_stream(from, std::move(letter.stream));
       else
-        receiver->on_mail(from, letter.envelope, std::move(letter.message));
+        receiver->on_mail(from, letter.envelope,
+                          letter.ends_loan ? take_back(letter.message) : std::move(letter.message));
     }
     TWINWIRE_CHECK(scheduler_->runs() == runs, "who received mail suspended");
   }

@@ -147,10 +147,13 @@ void Bus::leave(Connection& connection, Error why) noexcept {
   const bool newer = connection.id().plane == Plane::replicas && !is_enrolled(connection) &&
                      is_connected(connection.id().replica);
   if (newer) scheduler_->reached(Sometimes::bus_late_cleanup);
-  const bool removed = remove(connection);
-  // Of two that come here the later finds that the claim is another's, or nobody's.
+  if (remove(connection) || PLANT(bus_double_notify)) tell_lost(connection, why);
+  // Behind that, or another shard might be told that it is connected before this one that it is lost. Of two that come
+  // here the later finds that the claim is another's, or nobody's.
   if (!PLANT(bus_owner_not_cleared)) unclaim(connection);
-  if (!removed && !PLANT(bus_double_notify)) return;
+}
+
+void Bus::tell_lost(const Connection& connection, Error why) noexcept {
   ++counters_.ended;
   if (connection.draining) why = {Errc::shutting_down, 0};
   const PeerId& id = connection.id();

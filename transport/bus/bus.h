@@ -57,7 +57,9 @@ class Bus {
   //            Failure: nothing was queued; `message` is whole, and still the caller's.
   //            A peer that takes nothing fills its own queue, and delays no other.
   // Requires   A message that is not empty; to a replica, one whose command is not Reserved (those are heartbeats).
-  // Memory     No allocation and no copy: the queue was allocated with the connection.
+  // Memory     No allocation and no copy: the queue was allocated with the connection. To a peer of another shard the
+  //            first allocates that is lent while more are lent than ever before: a block of about 100 bytes, which
+  //            is kept and serves again.
   // Suspends   Never, on no path.
   // Errors     backpressure (its queue is full) · not_connected · unreachable (there is no route: a replica that is
   //            no member; a client of a shard to which no forwarder leads) · shutting_down; those of the forwarder
@@ -127,16 +129,17 @@ class Bus {
   template <class F>
   Result<void> spawn_background(std::string_view name, F&& work) {
     if (stopping_) return Errc::shutting_down;
+    ++background_alive_;  // also while it is ready and has not run
     const auto fiber = background_.try_spawn(name, [this, work = std::forward<F>(work)]() mutable {
-      background_begins();
       try {
         work();
       } catch (...) {  // its failure is its own
       }
       background_ended();
     });
-    if (!fiber) return fiber.error();
-    return {};
+    if (fiber) return {};
+    --background_alive_;
+    return fiber.error();
   }
 
   // Triggers, then drains: clients, then replicas, then background work; all of a kind at once, and each kind within
@@ -167,6 +170,7 @@ class Bus {
   // --- For connections -----------------------------------------------------------------------------------------------
   bool enroll(Connection& connection) noexcept;
   void leave(Connection& connection, Error why) noexcept;
+  void tell_lost(const Connection& connection, Error why) noexcept;
   bool deliver(Connection& connection, std::span<const Message> messages);
   void hand_over(const PeerId& from, std::span<const Message> messages);
   bool is_enrolled(const Connection& connection) const noexcept;
@@ -209,7 +213,6 @@ class Bus {
   void drain_background();
   void await_none(const std::size_t& count, Deadline deadline);
   void await_fewer(const std::size_t& count, Deadline deadline);
-  void background_begins() noexcept { ++background_alive_; }
   void background_ended() noexcept;
 
   Network* network_;

@@ -87,6 +87,8 @@ void Bus::serve_client(Link& link, const Address& peer) {
 
 // It has come, and has to prove who it is before it is anybody.
 void Bus::receive_replica(ReplicaLink& link, const Address& peer) {
+  if (stopping_)
+    return;  // the trigger came before this fiber's first step, and saw nobody in the gate
   Result<ReplicaId> proven = Errc::canceled;
   {
     const HandshakeGate::Pass inside(handshakes_);

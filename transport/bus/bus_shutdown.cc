@@ -45,10 +45,9 @@ void Bus::drain(const Table& table, Scope& connections) {
     if (PLANT(bus_drain_one_by_one)) await_fewer(alive, deadline);
   });
   await_none(alive, deadline);
-  if (alive != 0) {
-    scheduler_->reached(Sometimes::bus_forced_drain);
-    connections.cancel();
-  }
+  if (alive != 0) scheduler_->reached(Sometimes::bus_forced_drain);
+  // Those, too, that are no connection yet, and not counted.
+  connections.cancel();
   connections.join();
 }
 

@@ -111,6 +111,7 @@ void ShardRouter::deal(std::unique_ptr<ByteStream>& stream, Deadline deadline) {
 
 void ShardRouter::on_mail(std::uint16_t from, const Envelope& envelope, Message message) noexcept {
   const std::uint64_t number = envelope.number;
+  if (ended_) return on_late_mail(from, envelope, message);
   const Error why{static_cast<Errc>(envelope.why), 0};
   switch (static_cast<Envelope::Kind>(envelope.kind)) {
     case Envelope::Kind::to_client:
@@ -127,6 +128,21 @@ void ShardRouter::on_mail(std::uint16_t from, const Envelope& envelope, Message 
       phases_[from] = std::max(phases_[from], static_cast<ShutdownPhase>(number));
       phased_.wake_all(bus_->scheduler());
       return;
+  }
+}
+
+// The bus is shut down, and its handler is told nothing more.
+void ShardRouter::on_late_mail(std::uint16_t from, const Envelope& envelope,
+                               Message& message) noexcept {
+  switch (static_cast<Envelope::Kind>(envelope.kind)) {
+    case Envelope::Kind::to_client:
+    case Envelope::Kind::to_replica:
+      deliver(from, envelope, message);  // which refuses it
+      return drop_waiting();
+    case Envelope::Kind::client_refused:
+    case Envelope::Kind::replica_refused: ++counters_.came_back; return;
+    case Envelope::Kind::shut_down:
+    case Envelope::Kind::phase: return;
   }
 }
 
@@ -228,11 +244,16 @@ void ShardRouter::await_all(ShutdownPhase phase, Deadline deadline) {
   }
 }
 
+// It goes on receiving, so that what comes too late is given back.
 void ShardRouter::end() {
   ended_ = true;
-  mail_->receive_by(nullptr);
   fibers_.cancel();
   fibers_.join();
+  drop_waiting();
+}
+
+// There is nobody any more who would try again.
+void ShardRouter::drop_waiting() noexcept {
   for (auto& queue : waiting_) {
     counters_.untold += queue.size();
     queue.clear();

@@ -34,7 +34,7 @@ struct RouterCounters {
       0;                        // of those: their peer was gone, or its queue full; given back
   std::uint64_t came_back = 0;  // of the forwarded ones: so many were refused over there
   std::uint64_t untold =
-      0;  // were to be given back, and could not: no memory, or the sender has ended
+      0;  // were to be given back, and could not: no memory, the sender has ended, or this one has, and finds no room
   std::uint64_t streams_given = 0;    // connections handed over to others
   std::uint64_t streams_taken = 0;    // and by others
   std::uint64_t streams_dropped = 0;  // of those: this shard was shutting down, or had no memory
@@ -49,8 +49,9 @@ class ShardRouter final : public Forwarder, private MailReceiver {
                                                    const ConnOptions& clients = {});
   ShardRouter(const ShardRouter&) = delete;
   ShardRouter& operator=(const ShardRouter&) = delete;
-  // Aborts unless the bus was shut down.
-  ~ShardRouter() = default;
+  // Aborts unless the bus was shut down. Until then what other shards still forward is given back to them, as
+  // shutting_down; from then on it is lost.
+  ~ShardRouter() { mail_->receive_by(nullptr); }
 
   // Triggers the shutdown of this bus, and of those of all other shards. Never suspends.
   void shut_down_all() noexcept;
@@ -82,10 +83,12 @@ class ShardRouter final : public Forwarder, private MailReceiver {
   void on_stream(std::uint16_t from, std::unique_ptr<ByteStream> stream) noexcept override;
 
   Result<void> forward(std::uint16_t shard, const Envelope& envelope, Message& message) noexcept;
+  void on_late_mail(std::uint16_t from, const Envelope& envelope, Message& message) noexcept;
   void deliver(std::uint16_t from, const Envelope& envelope, Message& message) noexcept;
   void post(std::uint16_t to, const Envelope& envelope, Message message) noexcept;
   bool post_waiting() noexcept;
   void keep_posting();
+  void drop_waiting() noexcept;
   bool all_have(ShutdownPhase phase) const noexcept;
 
   Bus* bus_;

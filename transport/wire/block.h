@@ -79,6 +79,12 @@ class Slice {
   // Whether its owner can spare that memory for as long as a user keeps a part of it (BlockOwner::share).
   bool share() const noexcept { return block_ != nullptr && block_->owner->share(block_); }
 
+  // Its block, where that is one of `owner`, and this is the only reference to it; otherwise nullptr.
+  Block* sole_block_of(const BlockOwner& owner) const noexcept {
+    return block_ != nullptr && block_->owner == &owner && block_->references == 1 ? block_
+                                                                                   : nullptr;
+  }
+
   // The first `n` bytes as a slice of their own (one more reference); this one then starts after them.
   Slice take_front(std::size_t n) noexcept {
     TWINWIRE_CHECK(n <= size_, "a slice cannot give more than it has");
