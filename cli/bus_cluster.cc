@@ -263,6 +263,7 @@ class Cluster {
     TimePoint until{};
     for (;;) {
       std::vector<std::uintmax_t> sizes;
+      sizes.reserve(nodes_.size());
       for (const ClusterNode& node : nodes_) sizes.push_back(size_of(node));
       const auto other =
           std::ranges::find_if(sizes, [&](auto size) { return size != sizes.front(); });
@@ -354,7 +355,8 @@ ExitCode run_bus_cluster(const BusClusterOptions& options, BusLoadOptions load) 
   // What it is for comes first, however the rest ended.
   if (failure) {
     cluster.kill_all();
-    if (state.acknowledged == 0 || cluster.compare(state, false) == ExitCode::pass) throw *failure;
+    if (state.acknowledged == 0 || cluster.compare(state, false) == ExitCode::pass)
+      throw Failure(*failure);
     std::fprintf(stderr, "twinwire: %s\n", failure->what());
     return ExitCode::law_broken;
   }
