@@ -6,6 +6,7 @@
 #include <array>
 #include <atomic>
 #include <cstdio>
+#include <exception>
 #include <memory>
 #include <vector>
 
@@ -54,7 +55,6 @@ struct CallTimes {
   double far_replica = 0;
   double refused = 0;
   std::uint64_t refusals = 0;
-  std::uint64_t far_refused = 0;  // of the forwarded calls, for want of room
 };
 
 // One shard of the node under the measurement: a client and a replica whose streams take everything.
@@ -145,6 +145,24 @@ class CalledShard {
   std::unique_ptr<bus::ShardRouter> router_;
 };
 
+void time_calls(CalledShard& called, std::uint64_t calls, CallTimes& times) {
+  std::uint64_t refused = 0;
+  const bus::ClientId near = bus::ClientId::of(0, 1), far = bus::ClientId::of(1, 1);
+  const auto to_client = [](bus::ClientId id) {
+    return [id](bus::Bus& bus, Message& message) { return bus.send_to_client(id, message); };
+  };
+  const auto to_replica = [](bus::ReplicaId id) {
+    return [id](bus::Bus& bus, Message& message) { return bus.send_to_replica(id, message); };
+  };
+  times.client = called.time(calls, to_client(near), refused);
+  times.replica = called.time(calls, to_replica(near_replica), refused);
+  times.far_client = called.time(calls, to_client(far), refused);
+  times.far_replica = called.time(calls, to_replica(far_replica), refused);
+  // A refusal costs less: it would pass for a fast call.
+  if (refused != 0) throw Failure(ExitCode::environment, "a message was not taken");
+  times.refused = called.time_refusals(calls, times.refusals);
+}
+
 CallTimes measure_calls(std::uint64_t calls) {
   CallTimes times;
   real::RingMailRoom room(2);
@@ -152,28 +170,21 @@ CallTimes measure_calls(std::uint64_t calls) {
   std::atomic<bool> there{false};
   auto shards = real::Shards::start({.count = 2, .pin = true}, [&](real::Shard& shard) {
     CalledShard called(shard, room, owners);
+    std::exception_ptr failure;
     if (shard.index() == 1) {
       there = true;
       (void)called.bus().shutdown_token().wait(Deadline::never());
     } else {
-      while (!there) (void)shard.scheduler().sleep_for(std::chrono::milliseconds(1));
-      std::uint64_t lost = 0;
-      const bus::ClientId near = bus::ClientId::of(0, 1), far = bus::ClientId::of(1, 1);
-      const auto to_client = [](bus::ClientId id) {
-        return [id](bus::Bus& bus, Message& message) { return bus.send_to_client(id, message); };
-      };
-      const auto to_replica = [](bus::ReplicaId id) {
-        return [id](bus::Bus& bus, Message& message) { return bus.send_to_replica(id, message); };
-      };
-      times.client = called.time(calls, to_client(near), lost);
-      times.replica = called.time(calls, to_replica(near_replica), lost);
-      if (lost != 0) throw Failure(ExitCode::environment, "a message was not taken");
-      times.far_client = called.time(calls, to_client(far), times.far_refused);
-      times.far_replica = called.time(calls, to_replica(far_replica), times.far_refused);
-      times.refused = called.time_refusals(calls, times.refusals);
+      while (!there && shard.scheduler().sleep_for(std::chrono::milliseconds(1))) {}
+      try {
+        if (there) time_calls(called, calls, times);  // otherwise the other one could not begin
+      } catch (...) {
+        failure = std::current_exception();
+      }
       called.router().shut_down_all();
     }
-    (void)called.bus().shut_down();
+    (void)called.bus().shut_down();  // whatever came: the bus must not be destroyed before
+    if (failure) std::rethrow_exception(failure);
   });
   if (!shards) throw Failure(ExitCode::environment, real::explain_no_ring(shards.error()));
   (*shards)->join();

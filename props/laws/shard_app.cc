@@ -137,14 +137,23 @@ BusBook::Session ShardApp::begin(const std::string& who) {
   return begun_.back();
 }
 
-Result<void> ShardApp::say(bus::ClientId to, std::size_t body_max, BusAsk ask) {
+BusBook::Session ShardApp::session_with(bus::ClientId to) {
   const auto at = to_clients_.find(to);
-  const BusBook::Session session =
-      at != to_clients_.end() ? at->second : (to_clients_[to] = begin(name_of(to)));
-  return send(to, session, Command::reply, body_max, ask);
+  return at != to_clients_.end() ? at->second : (to_clients_[to] = begin(name_of(to)));
 }
 
 // What it sends is for the connection that the node has at that time.
+BusBook::Session ShardApp::session_with(bus::ReplicaId to) {
+  const bus::OwnerClaim claim = bus_->owner_of(to);
+  ToReplica& line = to_replicas_[to];
+  if (!line.session || line.claim != claim) line = {claim, begin(name_of(to))};
+  return *line.session;
+}
+
+Result<void> ShardApp::say(bus::ClientId to, std::size_t body_max, BusAsk ask) {
+  return send(to, session_with(to), Command::reply, body_max, ask);
+}
+
 Result<void> ShardApp::say(bus::ReplicaId to, std::size_t body_max, BusAsk ask) {
   const bus::OwnerClaim claim = bus_->owner_of(to);
   const std::optional<std::uint16_t>& told = board_->owner[to];
@@ -155,9 +164,7 @@ Result<void> ShardApp::say(bus::ReplicaId to, std::size_t body_max, BusAsk ask) 
                ", and the table says " +
                (claim ? std::to_string(claim.shard()) : std::string("nobody"));
       });
-  ToReplica& line = to_replicas_[to];
-  if (!line.session || line.claim != claim) line = {claim, begin(name_of(to))};
-  return send(to, *line.session, Command::prepare, body_max, ask);
+  return send(to, session_with(to), Command::prepare, body_max, ask);
 }
 
 template <class Id>

@@ -63,6 +63,10 @@ class ShardApp final : public bus::BusHandler {
   Result<void> say(bus::ClientId to, std::size_t body_max, BusAsk ask = BusAsk::nothing);
   Result<void> say(bus::ReplicaId to, std::size_t body_max, BusAsk ask = BusAsk::nothing);
 
+  // Over which that goes; begun where it never has.
+  BusBook::Session session_with(bus::ClientId to);
+  BusBook::Session session_with(bus::ReplicaId to);
+
   // After the shutdown: every connection that was told of was told to be lost, and nothing is left.
   void judge_end();
 

@@ -181,6 +181,8 @@ namespace twinwire::plant {
     "bus_forward")                                                                                 \
   X(bus_forward_to_newer, "bus: what was forwarded for a connection goes over the next one",       \
     "bus_prefix")                                                                                  \
+  X(bus_forward_never_arrives,                                                                     \
+    "bus: what was forwarded always comes back, as if nobody were there", "bus_forward")           \
   X(bus_forward_waits, "bus: a send waits for room on the way to another shard", "bus_suspends")   \
   X(bus_forward_overtakes, "bus: what waits for room on that way is overtaken by what comes next", \
     "bus_forward")                                                                                 \

@@ -36,6 +36,7 @@ Result<void> Bus::queue_forwarded(Connection* connection, Message& message) noex
   if (forwards_over_ || (stopping_ && forwarder_ == nullptr) ||
       (stopping_ && PLANT(bus_forwards_lost_when_stopping)))
     return Errc::shutting_down;
+  if (PLANT(bus_forward_never_arrives)) return Errc::not_connected;
   if (connection == nullptr) scheduler_->reached(Sometimes::bus_forward_met_loss);
   return queue_now(connection, message);
 }
