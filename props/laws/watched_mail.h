@@ -26,7 +26,6 @@ class WatchedMail final : public bus::ShardMail, private bus::MailReceiver {
     if (forwards(envelope)) {
       judge_->check(!arriving_, "bus_forward", "what another shard has forwarded is forwarded on");
       judge_->check(to != shard(), "bus_forward", "a shard forwards to itself");
-      ++forwarded;
     }
     return mail_->send(to, envelope, message);
   }
@@ -34,8 +33,6 @@ class WatchedMail final : public bus::ShardMail, private bus::MailReceiver {
                          Deadline deadline) override {
     return mail_->hand_over(to, stream, deadline);
   }
-
-  std::uint64_t forwarded = 0;  // asked for
 
  private:
   static bool forwards(const bus::Envelope& envelope) noexcept {

@@ -33,8 +33,7 @@ class WalRecovery {
       if (auto cut = cut_torn_end(); !cut) return cut.error();
     // A process that died may have left what no sync has reached yet, or, which looks the same, what one has failed on:
     // the last batch, or, where there is none, the head.
-    const std::uint64_t from = wal_->last() == 0 ? 0
-                               : PLANT(log_settles_too_little)
+    const std::uint64_t from = PLANT(log_settles_too_little) && wal_->last() != 0
                                    ? wal_->entries_.back().at - wal_mark_size
                                    : batch_at_;
     auto settled = PLANT(log_recovery_only_syncs) ? storage().sync() : storage().settle(from);
@@ -183,7 +182,7 @@ class WalRecovery {
   std::uint64_t at_ = 0;
   std::uint64_t end_ = 0;
   Op batch_ = 0;
-  std::uint64_t batch_at_ = 0;  // where the last batch begins, if there is one
+  std::uint64_t batch_at_ = 0;  // where the last batch begins; where there is none, the head does
   std::vector<std::byte> window_;
   std::uint64_t window_at_ = 0;
 };
