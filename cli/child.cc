@@ -109,7 +109,8 @@ std::string Death::failure_key() const {
 }
 
 std::string Death::sentence() const {
-  if (kind == Kind::hung) return "the process made no step for too long and was killed";
+  if (kind == Kind::hung)
+    return "no fiber was resumed and the time stood still for too long; the process was killed";
   if (kind == Kind::ended) return "the process ended with " + std::to_string(exit_code);
   return signal != 0 ? "the process was killed by " + signal_name(signal)
                      : "the process left with exit code " + std::to_string(exit_code);
@@ -159,7 +160,7 @@ Child::~Child() {
 
 bool Child::has_hung() {
   if (options_.hang_after == Duration::zero()) return false;
-  const std::uint64_t progress = options_.pulse->steps;
+  const std::uint64_t progress = options_.pulse->beats;
   const TimePoint now = real_now();
   if (progress != last_progress_ || !options_.pulse->running.load()) {
     last_progress_ = progress;

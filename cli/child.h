@@ -18,12 +18,12 @@ namespace twinwire::cli {
 
 // Lies in shared memory. The child moves it; the parent watches.
 struct Pulse {
-  volatile std::uint64_t steps;  // of the world (WorldOptions::progress)
-  std::atomic<bool> running;     // a run is in progress: without a step for too long it is a hang
+  volatile std::uint64_t beats;  // of the world (WorldOptions::progress)
+  std::atomic<bool> running;     // a run is in progress: without a beat for too long it is a hang
   std::atomic<bool> orderly;     // the child returned from its body: its exit code is its own
 };
 
-// While alive, the child is expected to make steps.
+// While alive, the child's pulse is expected to beat.
 class Running {
  public:
   explicit Running(Pulse& pulse) noexcept : pulse_(&pulse) { pulse.running.store(true); }
@@ -40,7 +40,7 @@ struct Death {
   enum class Kind : std::uint8_t {
     ended,    // returned from its body with `exit_code`
     crashed,  // killed by a signal, or left the process in any other way
-    hung,     // made no step for too long, and was killed
+    hung,     // its pulse did not beat for too long, and it was killed
   };
   Kind kind = Kind::ended;
   int exit_code = 0;

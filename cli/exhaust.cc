@@ -285,7 +285,7 @@ void add_exhaust(CLI::App& app, const Tool& tool, ExitCode& code) {
   verb->add_option("--capsules", options->capsules, "where failures are kept")
       ->capture_default_str();
   verb->add_option("--hang-after", options->hang_after,
-                   "a case that makes no step for so long is a hang")
+                   "a case that resumes no fiber for so long is a hang")
       ->capture_default_str();
   verb->callback([&tool, &code, options] { code = exhaust(tool, *options); });
 }

@@ -61,7 +61,7 @@ int ExhaustCrew::work(Slot& slot) {
 void ExhaustCrew::run_case(Slot& slot, const exhaustive::Case& one, std::uint64_t offset,
                            StackPool& stacks) {
   laws::WorldRun run = exhaustive::run_of(*tool_->registry, transport_, *plan_, one);
-  run.options.progress = &slot.hunt.pulse.steps;
+  run.options.progress = &slot.hunt.pulse.beats;
   const exhaustive::Judgement judgement =
       exhaustive::judge(*plan_, one, laws::run_in_world(run, stacks));
   CaseTally& tally = slot.tallies[one.kind];

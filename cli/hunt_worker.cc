@@ -49,7 +49,7 @@ int run_hunt_worker(const Tool& tool, const HuntPlan& plan, HuntBoard& board, Hu
   const Running running(slot.pulse);
   StackPool stacks;
   laws::WorldRun run = plan.spec.world_run(tool, plan.first_seed);
-  run.options.progress = &slot.pulse.steps;
+  run.options.progress = &slot.pulse.beats;
   for (;; add(slot.offset, 1)) {
     if (slot.offset.load() >= slot.chunk_end.load()) {
       const std::uint64_t claimed = board.next.fetch_add(plan.chunk);

@@ -174,7 +174,7 @@ void add_plants(CLI::App& app, const Tool& tool, ExitCode& code) {
   verb->add_option("--jobs", options->jobs, "worker processes; one for each processor unless given")
       ->check(CLI::Range(1, 4096));
   verb->add_option("--hang-after", options->hang_after,
-                   "a run that makes no step for so long is a hang")
+                   "a run that resumes no fiber for so long is a hang")
       ->capture_default_str();
   verb->callback([&tool, &code, options] { code = plants(tool, *options); });
 }

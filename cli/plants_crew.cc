@@ -91,7 +91,7 @@ void PlantsCrew::run_round(Slot& slot, std::uint64_t job, StackPool& stacks) {
     if (scenario_named(*tool_, scenario).bodies[transport_named(spec.transport)] == nullptr)
       continue;
     runs.push_back(spec.world_run(*tool_, first));
-    runs.back().options.progress = &slot.pulse.steps;
+    runs.back().options.progress = &slot.pulse.beats;
   }
   for (std::uint64_t i = slot.seeds.load(); i < plan_.seeds_max; ++i) {
     slot.seeds.store(i + 1);
@@ -118,7 +118,7 @@ void PlantsCrew::run_cases(Slot& slot, std::uint64_t job, StackPool& stacks) {
   for (std::uint64_t i = slot.seeds.load(); i < end; ++i) {
     slot.seeds.store(i + 1);
     laws::WorldRun run = cases.run(start, i);
-    run.options.progress = &slot.pulse.steps;
+    run.options.progress = &slot.pulse.beats;
     if (detects(slot, job, run, stacks)) return;
   }
 }

@@ -54,7 +54,7 @@ void add_run_options(CLI::App& verb, RunOptions& options) {
           ->type_name("NAME"),
   };
   verb.add_option("--hang-after", options.hang_after,
-                  "a run that makes no step for so long is a hang")
+                  "a run that resumes no fiber for so long is a hang")
       ->capture_default_str();
   verb.add_flag(
       "--in-process", options.in_process,

@@ -102,7 +102,7 @@ void Trials::run_one(StackPool& stacks) {
   for (std::size_t i = 0; i < board.knobs; ++i)
     run.knobs.push_back({knobs_[i].name.data(), knobs_[i].value});
   run.options.decision_sink = &sink;
-  run.options.progress = &board.pulse.steps;
+  run.options.progress = &board.pulse.beats;
   run.on_shape = [&](const laws::Shape& shape) { sink.on_shape(shape); };
   if (!plant_.empty()) tool_->plants.activate(board.planted ? std::string_view(plant_) : "");
   const laws::Verdict verdict = laws::run_in_world(run, stacks);

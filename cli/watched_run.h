@@ -9,7 +9,7 @@ namespace twinwire::cli {
 
 inline laws::Verdict run_watched(laws::WorldRun run, Pulse& pulse) {
   const Running running(pulse);
-  run.options.progress = &pulse.steps;
+  run.options.progress = &pulse.beats;
   StackPool stacks;
   return laws::run_in_world(run, stacks);
 }

@@ -258,6 +258,35 @@ TEST(BusShards, an_id_that_was_never_given_is_nobodys) {
   });
 }
 
+// Otherwise one who answers his own mail would keep the processor for good.
+TEST(BusShards, mail_to_ones_own_shard_comes_another_time) {
+  class Echo final : public MailReceiver {
+   public:
+    explicit Echo(ShardMail& mail) : mail_(&mail) { mail.receive_by(this); }
+    ~Echo() { mail_->receive_by(nullptr); }
+    void on_mail(std::uint16_t, const Envelope& envelope, Message message) noexcept override {
+      if (++taken < 1'000) (void)mail_->send(mail_->shard(), envelope, message);
+    }
+    void on_stream(std::uint16_t, std::unique_ptr<ByteStream>) noexcept override {}
+    int taken = 0;
+
+   private:
+    ShardMail* mail_;
+  };
+  sim::expect_clean(
+      sim::run_nodes({}, [](sim::World& world, sim::SimNetwork&, sim::SimNetwork&, Scope&) {
+        sim::SimShards mails(world.scheduler(), &world, 99, 0,
+                             {.count = 1, .latency = Duration::zero()});
+        Echo echo(mails.mail(0));
+        Message nothing;
+        ASSERT_TRUE(mails.mail(0).send(0, Envelope{}, nothing).has_value());
+        int turns = 0;
+        for (; echo.taken < 1'000; ++turns) world.scheduler().yield();
+        EXPECT_GT(turns, 900);
+        mails.close();
+      }));
+}
+
 TEST(BusShards, a_shard_of_another_number_cannot_join) {
   sim::expect_clean(
       sim::run_nodes({}, [](sim::World& world, sim::SimNetwork& server, sim::SimNetwork&, Scope&) {

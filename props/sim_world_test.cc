@@ -19,6 +19,25 @@ TEST(sim_world, a_deadlock_is_reported_with_who_waits_for_what) {
   EXPECT_EQ(report.leaked_sockets, 0u);
 }
 
+// What `hunt --hang-after` watches: a fiber may make steps without end and never give up the processor.
+TEST(sim_world, steps_within_one_run_of_a_fiber_are_no_progress_for_the_watchdog) {
+  volatile std::uint64_t progress = 0;
+  WorldOptions options;
+  options.progress = &progress;
+  (void)run_rig(options, {}, {}, [&](Rig& rig) {
+    const std::uint64_t before = progress;
+    EXPECT_GT(before, 0u);
+    const auto steps = [&] {
+      for (int i = 0; i < 1000; ++i)
+        rig.world.step(Step::note, 1, 2, "spinner", [] { return std::string("spins"); });
+    };
+    steps();
+    EXPECT_EQ(progress, before);
+    rig.sleep(1ms);
+    EXPECT_GT(progress, before) << "time moved, and a fiber was resumed";
+  });
+}
+
 TEST(sim_world, a_slice_that_is_kept_counts_as_a_leaked_buffer) {
   BufferPool pool;
   WorldOptions options;

@@ -23,6 +23,7 @@ enum class Step : std::uint8_t {
   reset = 9,      // a reset arrived:                   link, bytes before it
   fault = 10,     // a fault of a direction happened:   link, site; or of a node
   started = 11,   // a node's program was started again: node, its incarnation
+  mail = 12,      // a shard took a letter of another:  the lane, its number
 };
 
 class RunHash {

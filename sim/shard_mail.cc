@@ -27,7 +27,8 @@ class SimShards::Office final : public BlockOwner, public std::enable_shared_fro
         place_{ordinal, ordinal},
         options_(options),
         lanes_(std::size_t{options.count} * options.count),
-        desks_(options.count) {
+        desks_(options.count),
+        who_(world == nullptr ? std::string() : world->name_of(ordinal)) {
     for (std::size_t i = 0; i < lanes_.size(); ++i)
       lanes_[i].entity = child_entity(node, lanes_from + i);
     for (Desk& desk : desks_) {
@@ -144,6 +145,7 @@ class SimShards::Office final : public BlockOwner, public std::enable_shared_fro
     TimePoint latest;                   // when the last letter is due
     TimePoint latest_home;
     std::uint64_t sent = 0;
+    std::uint64_t taken = 0;
     std::size_t loans = 0;
   };
 
@@ -249,9 +251,15 @@ class SimShards::Office final : public BlockOwner, public std::enable_shared_fro
   void take_letters(std::uint16_t from, std::uint16_t shard) {
     Lane& lane = at(from, shard);
     const std::uint64_t runs = scheduler_->runs();
-    while (!lane.letters.empty() && lane.letters.front().due <= now()) {
+    // No more than lie here now: what a receiver sends to its own shard comes another time.
+    for (std::size_t n = lane.letters.size();
+         n != 0 && !lane.letters.empty() && lane.letters.front().due <= now(); --n) {
       Letter letter = std::move(lane.letters.front());
       lane.letters.pop_front();
+      if (world_ != nullptr)
+        world_->step(Step::mail, lane.entity, lane.taken++, who_, [&] {
+          return "shard " + std::to_string(shard) + " takes mail of shard " + std::to_string(from);
+        });
       bus::MailReceiver* const receiver = desks_[shard].receiver;
       if (receiver == nullptr) continue;
       if (letter.stream != nullptr)
@@ -269,6 +277,7 @@ class SimShards::Office final : public BlockOwner, public std::enable_shared_fro
   SimShardsOptions options_;
   std::vector<Lane> lanes_;  // from, to
   std::vector<Desk> desks_;
+  std::string who_;  // the node
   bool closed_ = false;
 };
 

@@ -113,6 +113,7 @@ bool World::turn(TimePoint until, bool idle) {
     scheduler_.stop();
     return true;
   }
+  beat();
   now_ = std::max(now_, next);
   suspensions_.fire(now_);
   // Everything due now happens before a fiber runs: simultaneous events are simultaneous.
@@ -151,6 +152,7 @@ void World::on_run(const Fiber& fiber) noexcept {
   decisions_.hash().fold(Step::run, fiber.entity ^ static_cast<std::uint64_t>(now_.ns),
                          fiber.wakes);
   count_step();
+  beat();
   if (fiber.group != nullptr) [[unlikely]]
     static_cast<Node*>(fiber.group)->on_run();
   if (options_.trace != nullptr) [[unlikely]]

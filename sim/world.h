@@ -70,7 +70,9 @@ struct WorldOptions {
   std::size_t receive_buffer = 64 * 1024;
   Duration time_max = std::chrono::hours(24);  // of virtual time; beyond it the run is out_of_time
   std::uint64_t steps_max = 20'000'000;
-  volatile std::uint64_t* progress = nullptr;  // counts steps, for a watchdog in another process
+  // Moves whenever a fiber runs or the time moves on, for a watchdog in another process. Not with every step: a fiber
+  // that spins may make steps without end, and nobody but the watchdog can end that.
+  volatile std::uint64_t* progress = nullptr;
   Pause* pause = nullptr;
   BufferPool* buffers = nullptr;  // to share by worlds that run one after another; else one's own
 };
@@ -213,8 +215,8 @@ class World final : public Host, private AllocationGate {
   std::uint64_t wake_priority(EntityId fiber, std::uint64_t nth_wake) noexcept override;
   void on_run(const Fiber& fiber) noexcept override;
   bool admit(std::size_t bytes) noexcept override;
-  void count_step() noexcept {
-    ++steps_;
+  void count_step() noexcept { ++steps_; }
+  void beat() noexcept {
     if (options_.progress != nullptr) *options_.progress = *options_.progress + 1;
   }
   RunReport finish(Scope& root);
