@@ -433,9 +433,8 @@ void add_serve(CLI::App& app, const Tool&, ExitCode& code) {
       code = serve(*options);
       return;
     }
-    if (options->shards != 1 || !options->metrics.empty())
-      bad_usage("--shards and --metrics are not for --bus: leave them out");
-    code = serve_bus(options->bus, options->tls, options->sockets);
+    if (options->shards != 1) bad_usage("--shards is not for --bus: leave it out");
+    code = serve_bus(options->bus, options->tls, options->sockets, options->metrics);
   });
 }
 

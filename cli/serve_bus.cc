@@ -6,10 +6,13 @@
 #include <csignal>
 #include <cstdio>
 #include <fstream>
+#include <functional>
 #include <optional>
 
+#include "cli/bus_metrics.h"
 #include "cli/bus_tally.h"
 #include "cli/endpoint.h"
+#include "cli/metrics_server.h"
 #include "cli/ring.h"
 #include "cli/run_spec.h"
 #include "cli/text.h"
@@ -41,6 +44,7 @@ struct BusPlan {
   std::vector<bus::Member> members;
   Address own;
   std::vector<ClientPlane> clients;
+  std::optional<Endpoint> metrics;
   bool tls = false;
 };
 
@@ -138,6 +142,7 @@ class BusProcess {
         tls_(&tls),
         sockets_(&sockets),
         ring_(&ring),
+        networks_(ring),
         network_(ring) {}
 
   void run() {
@@ -158,28 +163,38 @@ class BusProcess {
     run_scope(network_.scheduler(), [&](Scope& background) {
       const auto refusals = std::make_shared<RefusalLog>(background);
       tally.log_refusals_to(refusals);
-      serve(replica, *recovered, *signals);
+      serve(replica, *recovered, *signals, background);
       background.cancel();
       refusals->flush();
       tally.log_refusals_to(nullptr);
     });
     print_state(replica, tally);
     if (replica.failed().is_set())
-      throw Failure((*storage)->problem().empty() ? ExitCode::law_broken : ExitCode::environment,
+      throw Failure((*storage)->problem().empty() && !replica.out_of_memory()
+                        ? ExitCode::law_broken
+                        : ExitCode::environment,
                     replica.problem());
   }
 
  private:
-  void serve(log::Replica& replica, const log::Recovered& recovered, real::SignalWait& signals) {
+  void serve(log::Replica& replica, const log::Recovered& recovered, real::SignalWait& signals,
+             Scope& background) {
     bus::HandshakeMemory memory;
     const bus::KeyedHandshake who(handshake_options(memory));
     auto made = bus::Bus::create(network_, plan_->bus, replica);
     if (!made) throw Failure(ExitCode::environment, "cannot begin: " + to_string(made.error()));
     bus::Bus& bus = **made;
     std::optional<Failure> failure;
+    std::optional<MetricsServer> metrics;
     try {
       open_planes(bus, replica, who);
+      if (plan_->metrics)
+        metrics = start_metrics(background, [&]() -> Result<std::string> {
+          return bus_metrics(*ring_, arguments_->replica_transport, replica, bus, memory.counters);
+        });
       print_serving(replica, recovered);
+      if (metrics) print_metrics(metrics->local());
+      std::fflush(stdout);
     } catch (const Failure& failed) {
       failure = failed;  // nothing suspends inside of a catch
     }
@@ -188,6 +203,14 @@ class BusProcess {
     counters_ = bus.counters();
     handshakes_ = memory.counters;
     if (failure) throw Failure(*failure);
+  }
+
+  MetricsServer start_metrics(Scope& background, std::function<Result<std::string>()> text) {
+    const Endpoint& endpoint = *plan_->metrics;
+    auto server =
+        MetricsServer::start(networks_.to(endpoint), background, endpoint.address, std::move(text));
+    if (!server) throw Failure(ExitCode::environment, explain_listen(endpoint, {}, server.error()));
+    return std::move(*server);
   }
 
   bus::HandshakeOptions handshake_options(bus::HandshakeMemory& memory) const {
@@ -264,7 +287,13 @@ class BusProcess {
       std::printf("serving clients over %s\n", place.c_str());
     std::printf("replicas over %s on %s\n", arguments_->replica_transport.c_str(),
                 to_string(plan_->own).c_str());
-    std::fflush(stdout);
+  }
+
+  void print_metrics(const Address& local) const {
+    if (plan_->metrics->unix_name)
+      std::printf("metrics at /metrics on %s\n", plan_->metrics->text.c_str());
+    else
+      std::printf("metrics on http://%s/metrics\n", to_string(local).c_str());
   }
 
   void print_state(const log::Replica& replica, const BusTally& tally) const {
@@ -312,6 +341,7 @@ class BusProcess {
   const TlsOptionsText* tls_;
   const SocketOptionsText* sockets_;  // of the client planes
   real::Ring* ring_;
+  Networks networks_;  // of the metrics
   real::RingNetwork network_;
   std::vector<std::string> serving_;
   bus::ShutdownOutcome outcome_;
@@ -394,9 +424,12 @@ void add_serve_bus_options(CLI::App& verb, ServeBusArguments& a) {
 }
 
 ExitCode serve_bus(const ServeBusArguments& arguments, const TlsOptionsText& tls,
-                   const SocketOptionsText& sockets) {
-  const BusPlan plan = plan_of(arguments);
-  const auto ring = open_ring();
+                   const SocketOptionsText& sockets, const std::string& metrics) {
+  BusPlan plan = plan_of(arguments);
+  if (!metrics.empty()) plan.metrics = parse_endpoint(metrics, false);
+  real::RingOptions ring_options;
+  ring_options.measure_turns = plan.metrics.has_value();
+  const auto ring = open_ring(ring_options);
   BusProcess process(plan, arguments, tls, sockets, *ring);
   Scope root(ring->scheduler());
   root.spawn("serve", [&] { process.run(); });

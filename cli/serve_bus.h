@@ -38,7 +38,8 @@ struct ServeBusArguments {
 void add_serve_bus_options(CLI::App& verb, ServeBusArguments& arguments);
 
 // Until SIGINT or SIGTERM, or until it cannot go on; then prints its state.
+// `metrics`: where GET /metrics is answered; empty: nowhere.
 ExitCode serve_bus(const ServeBusArguments& arguments, const TlsOptionsText& tls,
-                   const SocketOptionsText& sockets);
+                   const SocketOptionsText& sockets, const std::string& metrics);
 
 }  // namespace twinwire::cli

@@ -4,18 +4,6 @@
 #include "real/ring_metrics.h"
 
 namespace twinwire::cli {
-namespace {
-
-std::string_view name(real::RingMode mode) noexcept {
-  switch (mode) {
-    case real::RingMode::deferred: return "deferred";
-    case real::RingMode::cooperative: return "cooperative";
-    case real::RingMode::plain: return "plain";
-  }
-  return "unknown";
-}
-
-}  // namespace
 
 std::string serve_metrics(std::span<const ServeSample> shards, real::RingMode mode,
                           std::string_view transport) {
@@ -33,7 +21,7 @@ std::string serve_metrics(std::span<const ServeSample> shards, real::RingMode mo
         [&](const std::string& shard, const ServeSample& one) { text.sample(shard, of(one)); });
   };
   text.family("twinwire_info", Type::gauge, "Always 1; its labels tell how this server runs.");
-  text.sample(label("transport", transport) + "," + label("ring_mode", name(mode)), 1);
+  text.sample(label("transport", transport) + "," + label("ring_mode", real::name(mode)), 1);
 
   text.family("twinwire_serve_sessions", Type::gauge, "Sessions that go on.");
   for_each(

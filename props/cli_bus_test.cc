@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "props/cli_process.h"
+#include "props/plain_connection.h"
 
 namespace twinwire::props {
 namespace {
@@ -182,6 +183,52 @@ TEST_F(CliBus, sigterm_drains_and_a_second_start_finds_everything) {
         << ended.out;
     EXPECT_NE(ended.out.find("shutdown   "), std::string::npos) << ended.out;
   }
+}
+
+TEST_F(CliBus, its_metrics_tell_of_the_log_the_bus_and_the_ring) {
+  auto node = start(alone("--metrics 127.0.0.1:0"));
+  ASSERT_TRUE(node->says("/metrics")) << node->err();
+  const Address where = metrics_address(node->out());
+  const Ended load =
+      tool("load --bus --connect " + address_in(node->out()) + " --connections 2 --messages 100");
+  ASSERT_EQ(load.exit_code, 0) << load.out << load.err;
+  const MetricsText text = metrics_in(ask_plainly(where, get_metrics));
+  // Each client's first request makes it known.
+  EXPECT_EQ(text.at("twinwire_log_requests_total"), 102);
+  EXPECT_EQ(text.at("twinwire_log_answers_total"), 102);
+  EXPECT_EQ(text.at("twinwire_log_requests_applied_total"), 100);
+  EXPECT_EQ(text.at("twinwire_log_sessions"), 2);
+  for (const char* name : {"last", "synced", "committed", "applied"})
+    EXPECT_EQ(
+        text.at("twinwire_log_" + std::string(name) + (name[0] == 'l' ? "_entry" : "_entries")),
+        102)
+        << name;
+  EXPECT_EQ(text.at("twinwire_bus_connected_total"), 2);
+  EXPECT_EQ(text.at("twinwire_bus_received_total"), 102);
+  EXPECT_EQ(text.at("twinwire_bus_handshakes_refused_total{reason=\"bad_tag\"}"), 0);
+  EXPECT_GT(text.at("twinwire_io_uring_enters_total{shard=\"0\"}"), 0);
+  EXPECT_GT(text.at("twinwire_loop_busy_seconds_count{shard=\"0\"}"), 0);
+  EXPECT_EQ(ask_plainly(where, "GET /other HTTP/1.1\r\nHost: here\r\n\r\n").substr(9, 3), "404");
+}
+
+TEST_F(CliBus, a_primary_s_metrics_tell_of_each_backup) {
+  auto node = start(
+      "serve --bus --replica 1 --member 1=" + own_address_ + ":10500 --member 2=" + own_address_ +
+      ":10501 --log a.log --cluster-key key --redial-every 100ms --metrics 127.0.0.1:0");
+  ASSERT_TRUE(node->says("/metrics")) << node->err();
+  const Address where = metrics_address(node->out());
+  const auto connected = [&] {
+    return metrics_in(ask_plainly(where, get_metrics))
+        .at("twinwire_log_backup_connected{replica=\"2\"}");
+  };
+  EXPECT_EQ(connected(), 0);
+  auto backup = start("serve --bus --replica 2 --member 1=" + own_address_ + ":10500 --member 2=" +
+                      own_address_ + ":10501 --log b.log --cluster-key key --redial-every 100ms");
+  ASSERT_TRUE(backup->says("replicas over tcp")) << backup->err();
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (connected() != 1 && std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(connected(), 1);
 }
 
 TEST_F(CliBus, a_log_has_one_process) {

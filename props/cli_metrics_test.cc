@@ -1,53 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // serve --metrics, scraped as a stranger would, with a bare socket: while load runs, and by those who mean no good.
 // ctest: timeout=300
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include <thread>
 
 #include "props/cli_process.h"
-#include "props/metrics_text.h"
-#include "real/socket_address.h"
+#include "props/plain_connection.h"
 
 namespace twinwire::props {
 namespace {
 
 using namespace std::chrono_literals;
-
-// A connection to a port of this machine, from below.
-class Plain {
- public:
-  explicit Plain(const Address& to) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    const timeval patience{20, 0};
-    (void)::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    const real::SocketAddress address(to);
-    connected_ = ::connect(fd_, &address.any, address.length) == 0;
-  }
-  Plain(const Plain&) = delete;
-  Plain& operator=(const Plain&) = delete;
-  ~Plain() { ::close(fd_); }
-
-  bool connected() const { return connected_; }
-  bool send(const std::string& text) const {
-    return ::send(fd_, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
-  }
-  // Until the other side ends; `reset` where it ended otherwise.
-  std::string rest(bool* reset = nullptr) const {
-    std::string text;
-    char buffer[4096];
-    for (;;) {
-      const ssize_t n = ::recv(fd_, buffer, sizeof buffer, 0);
-      if (reset != nullptr) *reset = n < 0;
-      if (n <= 0) return text;
-      text.append(buffer, static_cast<std::size_t>(n));
-    }
-  }
-
- private:
-  int fd_;
-  bool connected_ = false;
-};
 
 class CliMetrics : public ::testing::Test {
  protected:
@@ -60,36 +22,13 @@ class CliMetrics : public ::testing::Test {
     const std::string out = server_->out();
     const std::size_t at = out.find("127.0.0.1:");
     address_ = out.substr(at, out.find('\n', at) - at);
-    const std::size_t metrics = out.find("http://") + 7;
-    metrics_ = *parse_address(out.substr(metrics, out.find("/metrics") - metrics));
+    metrics_ = metrics_address(out);
   }
   Ended load(const std::string& arguments) {
     return run_tool_in(folder_.path(), tool_path(), "load --connect " + address_ + " " + arguments);
   }
-  std::string ask(const std::string& request) {
-    const Plain connection(metrics_);
-    EXPECT_TRUE(connection.connected());
-    EXPECT_TRUE(connection.send(request));
-    bool reset = false;
-    std::string answer = connection.rest(&reset);
-    EXPECT_FALSE(reset) << "the answer ended with a reset";
-    return answer;
-  }
-  static constexpr const char* get = "GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n";
-
-  MetricsText scrape() {
-    const std::string answer = ask(get);
-    EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 OK\r\n")) << answer.substr(0, 300);
-    EXPECT_NE(answer.find("\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"),
-              std::string::npos);
-    const std::size_t end = answer.find("\r\n\r\n");
-    const std::string body = answer.substr(end + 4);
-    EXPECT_NE(answer.find("\r\nContent-Length: " + std::to_string(body.size()) + "\r\n"),
-              std::string::npos);
-    MetricsText text(body);
-    for (const std::string& error : text.errors()) ADD_FAILURE() << error;
-    return text;
-  }
+  std::string ask(const std::string& request) { return ask_plainly(metrics_, request); }
+  MetricsText scrape() { return metrics_in(ask(get_metrics)); }
   static std::string shard(const std::string& name, int number = 0) {
     return name + "{shard=\"" + std::to_string(number) + "\"}";
   }
@@ -118,7 +57,7 @@ TEST_F(CliMetrics, they_say_what_load_sent) {
   EXPECT_EQ(after.at(shard("twinwire_connections_open")), 1);
   EXPECT_EQ(after.at(shard("twinwire_connections_dialed_total")), 0);
   // Beside the messages each connection has a ping of 256 bytes and a pong of 272.
-  const double requests = 2 * static_cast<double>(std::string(get).size());
+  const double requests = 2 * static_cast<double>(std::string(get_metrics).size());
   EXPECT_EQ(after.at(shard("twinwire_bytes_received_total")), 7'000'000 + 3 * 256 + requests);
   EXPECT_GT(after.at(shard("twinwire_bytes_sent_total")), 7'000'000 + 3 * 272);
   EXPECT_GE(after.at(shard("twinwire_serve_answer_seconds_count")), 10'000 / 256);
@@ -194,8 +133,7 @@ TEST_F(CliMetrics, over_quic_datagrams_are_counted) {
   const std::string out = server_->out();
   const std::size_t at = out.find("127.0.0.1:");
   address_ = out.substr(at, out.find('\n', at) - at);
-  const std::size_t metrics = out.find("http://") + 7;
-  metrics_ = *parse_address(out.substr(metrics, out.find("/metrics") - metrics));
+  metrics_ = metrics_address(out);
   const Ended load = this->load("--transport quic --self-signed --messages 1000");
   ASSERT_EQ(load.exit_code, 0) << load.out << load.err;
   const MetricsText after = scrape();
@@ -230,7 +168,7 @@ TEST_F(CliMetrics, what_is_no_proper_request_is_answered_and_disturbs_nobody) {
       {"GET /metrics?name[]=x HTTP/1.1\r\n" + host + "\r\n", "HTTP/1.1 200 "},
       {"GET /metrics HTTP/1.0\r\n\r\n", "HTTP/1.1 200 "},
       // More requests than one: the first is answered, and that is the end.
-      {std::string(get) + get, "HTTP/1.1 200 "},
+      {std::string(get_metrics) + get_metrics, "HTTP/1.1 200 "},
   };
   for (const Case& one : cases) {
     SCOPED_TRACE(one.request.substr(0, 60));
@@ -253,7 +191,7 @@ TEST_F(CliMetrics, what_is_no_proper_request_is_answered_and_disturbs_nobody) {
 TEST_F(CliMetrics, a_head_that_comes_byte_by_byte_is_a_head) {
   start();
   const Plain slow(metrics_);
-  for (const char c : std::string(get)) {
+  for (const char c : std::string(get_metrics)) {
     ASSERT_TRUE(slow.send(std::string(1, c)));
     std::this_thread::sleep_for(1ms);
   }

@@ -99,6 +99,7 @@ TEST_F(FileStorageTest, what_was_appended_is_read_and_found_again) {
     ASSERT_TRUE(storage->truncate(1'000'100).has_value());
     storage.reset();
     storage = open();
+    ASSERT_TRUE(storage != nullptr);
     EXPECT_EQ(storage->size(), 1'000'100U);
     std::vector<std::byte> got(1'000'000);
     ASSERT_TRUE(storage->read(100, got).has_value());
@@ -116,6 +117,19 @@ TEST_F(FileStorageTest, has_one_owner) {
   });
 }
 
+// The kernel's own threads sync; they may let go of the file later than they say that they are through.
+TEST_F(FileStorageTest, is_free_as_soon_as_its_owner_is_gone) {
+  run({}, [&](RingNetwork&, Scope&) {
+    for (int i = 0; i < 300; ++i) {
+      auto storage = open();
+      ASSERT_TRUE(storage != nullptr) << "round " << i;
+      ASSERT_TRUE(append(*storage, some(100, 1)).has_value());
+      ASSERT_TRUE(storage->sync().has_value());
+      ASSERT_TRUE(storage->truncate(50).has_value());
+    }
+  });
+}
+
 // Between our open and our lock the owner before may write on, and end.
 TEST_F(FileStorageTest, sees_all_that_the_owner_before_has_written) {
   run({}, [&](RingNetwork&, Scope&) {
@@ -124,6 +138,7 @@ TEST_F(FileStorageTest, sees_all_that_the_owner_before_has_written) {
     before.reset();
     before_the_lock = [&] { std::ofstream(path(), std::ios::app) << std::string(50, 'x'); };
     const auto after = open();
+    ASSERT_TRUE(after != nullptr);
     EXPECT_FALSE(before_the_lock) << "the lock is not taken by flock()";
     EXPECT_EQ(after->size(), 150U);
   });

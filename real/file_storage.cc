@@ -82,6 +82,10 @@ Result<std::unique_ptr<FileStorage>> FileStorage::open(Ring& ring, const std::st
       std::move(file), path, static_cast<std::uint64_t>(status.st_size), ring.scheduler()));
 }
 
+// Closing would not do: a thread of the kernel may still refer to the file for a moment after it has told the end of a
+// sync, and the lock is the file's (flock(2)).
+FileStorage::~FileStorage() { (void)::flock(file_->fd(), LOCK_UN); }
+
 Result<void> FileStorage::fail(Error error) {
   problem_ = path_ + ": " + (error.os_errno != 0 ? in_words(error.os_errno) : to_string(error));
   return error;

@@ -27,6 +27,9 @@ class FileStorage final : public log::Storage {
   static Result<std::unique_ptr<FileStorage>> open(Ring& ring, const std::string& path,
                                                    std::string& why);
 
+  // The next who opens the file finds it free.
+  ~FileStorage();
+
   std::uint64_t size() const noexcept override { return size_; }
   Result<void> read(std::uint64_t at, std::span<std::byte> into) override;
   Result<void> append(std::span<const std::span<const std::byte>> pieces) override;

@@ -71,6 +71,15 @@ constexpr Measured measured[] = {
 
 }  // namespace
 
+std::string_view name(RingMode mode) noexcept {
+  switch (mode) {
+    case RingMode::deferred: return "deferred";
+    case RingMode::cooperative: return "cooperative";
+    case RingMode::plain: return "plain";
+  }
+  return "unknown";
+}
+
 RingSample sample(Ring& ring, unsigned shard) {
   return {shard,
           ring.counters(),

@@ -20,6 +20,8 @@ struct RingSample {
   std::size_t message_bytes = 0;  // that the pool of message buffers has given out
 };
 
+std::string_view name(RingMode mode) noexcept;  // "deferred"
+
 // On the ring's thread.
 RingSample sample(Ring& ring, unsigned shard);
 

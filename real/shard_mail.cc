@@ -19,7 +19,10 @@ void RingMailRoom::MovingStream::operator()(Shard& there) {
   bus::MailReceiver* const receiver = inlet->desk->receiver;
   if (receiver == nullptr) return;
   auto adopted = std::move(connection).adopt(there.ring());
-  if (adopted) receiver->on_stream(inlet->from, std::move(*adopted));
+  if (adopted)
+    receiver->on_stream(inlet->from, std::move(*adopted));
+  else
+    receiver->on_stream_lost(inlet->from, adopted.error());
 }
 
 RingShardMail::RingShardMail(RingMailRoom& room, Shard& shard) noexcept

@@ -48,6 +48,9 @@ class WatchedMail final : public bus::ShardMail, private bus::MailReceiver {
   void on_stream(std::uint16_t from, std::unique_ptr<ByteStream> stream) noexcept override {
     receiver_->on_stream(from, std::move(stream));
   }
+  void on_stream_lost(std::uint16_t from, Error why) noexcept override {
+    receiver_->on_stream_lost(from, why);
+  }
 
   Judge* judge_;
   bus::ShardMail* mail_;

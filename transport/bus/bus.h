@@ -113,6 +113,10 @@ class Bus {
     ++counters_.refused_by_transport;
     refuse(plane, why, {Errc::handshake, 0});
   }
+  // A client's connection could not be handed over, and is gone: for the log. The router counts it.
+  void lost_between_shards(Error why) noexcept {
+    refuse(Plane::clients, "lost between two shards", why);
+  }
   // Where listeners live: until all that they accepted is gone.
   Scope& listening() noexcept { return listening_; }
 

@@ -37,6 +37,8 @@ class MailReceiver {
   virtual void on_mail(std::uint16_t from, const Envelope& envelope, Message message) noexcept = 0;
   // A connection that another shard accepted, and this one is to serve.
   virtual void on_stream(std::uint16_t from, std::unique_ptr<ByteStream> stream) noexcept = 0;
+  // One that could not be had here: it is closed, and its peer reads a reset.
+  virtual void on_stream_lost(std::uint16_t from, Error why) noexcept = 0;
 
  protected:
   ~MailReceiver() = default;

@@ -104,7 +104,13 @@ void ShardRouter::deal(std::unique_ptr<ByteStream>& stream, Deadline deadline) {
   const std::uint16_t to = next_;
   next_ = static_cast<std::uint16_t>((next_ + 1) % mail_->shards());
   if (to == mail_->shard()) return;
-  if (mail_->hand_over(to, stream, deadline)) ++counters_.streams_given;
+  const Result<void> given = mail_->hand_over(to, stream, deadline);
+  if (given) {
+    ++counters_.streams_given;
+  } else if (stream == nullptr) {
+    ++counters_.streams_lost;
+    bus_->lost_between_shards(given.error());
+  }
 }
 
 // --- To here -------------------------------------------------------------------------------------------------------
@@ -167,6 +173,11 @@ void ShardRouter::deliver(std::uint16_t from, const Envelope& envelope, Message&
        envelope_of(to_client ? Envelope::Kind::client_refused : Envelope::Kind::replica_refused,
                    number, queued.error().code),
        std::move(message));
+}
+
+void ShardRouter::on_stream_lost(std::uint16_t, Error why) noexcept {
+  ++counters_.streams_dropped;
+  if (!ended_) bus_->lost_between_shards(why);
 }
 
 void ShardRouter::on_stream(std::uint16_t, std::unique_ptr<ByteStream> stream) noexcept {

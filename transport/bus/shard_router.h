@@ -36,8 +36,9 @@ struct RouterCounters {
   std::uint64_t untold =
       0;  // were to be given back, and could not: no memory, the sender has ended, or this one has, and finds no room
   std::uint64_t streams_given = 0;    // connections handed over to others
+  std::uint64_t streams_lost = 0;     // that could neither go to another nor come back: closed
   std::uint64_t streams_taken = 0;    // and by others
-  std::uint64_t streams_dropped = 0;  // of those: this shard was shutting down, or had no memory
+  std::uint64_t streams_dropped = 0;  // closed: this shard was shutting down, or had no memory
 };
 
 class ShardRouter final : public Forwarder, private MailReceiver {
@@ -81,6 +82,7 @@ class ShardRouter final : public Forwarder, private MailReceiver {
   ShardRouter(Bus& bus, ShardMail& mail, const ConnOptions& clients);
   void on_mail(std::uint16_t from, const Envelope& envelope, Message message) noexcept override;
   void on_stream(std::uint16_t from, std::unique_ptr<ByteStream> stream) noexcept override;
+  void on_stream_lost(std::uint16_t from, Error why) noexcept override;
 
   Result<void> forward(std::uint16_t shard, const Envelope& envelope, Message& message) noexcept;
   void on_late_mail(std::uint16_t from, const Envelope& envelope, Message& message) noexcept;

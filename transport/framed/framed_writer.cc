@@ -62,8 +62,10 @@ Gathered gather(const Batch& batch, std::span<iovec> pieces) noexcept {
   return all;
 }
 
-Result<void> write_gathered(FramedCore& core, const Batch& batch, std::span<iovec> pieces,
-                            Deadline deadline) {
+// Into its callers: for a batch of one the call is a tenth of all that sending takes.
+[[gnu::always_inline]] inline Result<void> write_gathered(FramedCore& core, const Batch& batch,
+                                                          std::span<iovec> pieces,
+                                                          Deadline deadline) {
   const Gathered all = gather(batch, pieces);
   return write_all(*core.stream, pieces.first(all.count), all.bytes, deadline);
 }

@@ -55,7 +55,11 @@ class Replica final : public bus::BusHandler {
   // nobody any more; whoever runs it shuts the bus down, and tells an operator problem(). Set as well where the
   // application throws, or memory is out.
   Event& failed() noexcept { return failed_; }
-  // Empty as long as that is not set.
+  // It is that, and nothing that contradicts the log.
+  bool out_of_memory() const noexcept {
+    return failed_.is_set() && (problem_.empty() || problem_ == no_memory_);
+  }
+  // Empty as long as failed() is not set.
   const std::string& problem() const noexcept {
     return failed_.is_set() && problem_.empty() ? no_memory_ : problem_;
   }
@@ -65,6 +69,12 @@ class Replica final : public bus::BusHandler {
   Op synced() const noexcept { return durable_; }
   Op committed() const noexcept { return commit_; }
   Op applied() const noexcept { return applied_; }
+  // The primary's: of each backup, called with its id, whether it is connected, and the last entry that it is known to
+  // have on its disk.
+  template <class F>
+  void for_each_backup(F&& told) const {
+    for (const auto& backup : backups_) told(backup->id, backup->connected, backup->synced);
+  }
   std::size_t sessions() const noexcept { return sessions_.size(); }
   std::uint64_t sessions_evicted() const noexcept { return sessions_.evicted(); }
   const LogCounters& counters() const noexcept { return counters_; }
