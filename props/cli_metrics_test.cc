@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // serve --metrics, scraped as a stranger would, with a bare socket: while load runs, and by those who mean no good.
-// ctest: timeout=300
+// ctest: waits timeout=300
 #include <thread>
 
 #include "props/cli_process.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one conformance body, over every transport and both worlds.
-// ctest: slow no_tsan
+// ctest: waits no_tsan
 #include <gtest/gtest.h>
 
 #include <cstdio>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The scenario of the bus over real sockets: a cluster in one process, clients over each transport, the same laws.
 // It waits nearly all of the time, and has one thread.
-// ctest: slow no_tsan
+// ctest: waits no_tsan
 #include <gtest/gtest.h>
 
 #include "props/laws/run_on_ring.h"

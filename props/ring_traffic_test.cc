@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The scenarios of the swarm over real sockets: the same plans, the same laws, the kernel's own schedule.
-// It waits nearly all of the time, so it does not stand in the row of those that may not run beside each other.
-// ctest: slow
+// It waits nearly all of the time, so it may run beside a test that must not be disturbed.
+// ctest: waits
 #include <gtest/gtest.h>
 
 #include "props/laws/run_on_ring.h"

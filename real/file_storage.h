@@ -28,7 +28,7 @@ class FileStorage final : public log::Storage {
                                                    std::string& why);
 
   // The next who opens the file finds it free.
-  ~FileStorage();
+  ~FileStorage() override;
 
   std::uint64_t size() const noexcept override { return size_; }
   Result<void> read(std::uint64_t at, std::span<std::byte> into) override;

@@ -11,7 +11,7 @@ import sys
 
 import text_rules
 import tool_rules
-from tree import Tree
+from tree import LAYERS, Tree
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -35,7 +35,7 @@ RULES = {
     "leftovers": lambda tree, options: text_rules.leftovers(tree),
     "source": lambda tree, options: text_rules.source(tree),
     "format": lambda tree, options: tool_rules.format_(tree),
-    "headers": lambda tree, options: tool_rules.headers(tree, options.compiler),
+    "headers": lambda tree, options: tool_rules.headers(tree, options.compiler, options.layers),
     "tidy": lambda tree, options: tool_rules.tidy(tree, options.cache),
     "symbols": lambda tree, options: tool_rules.symbols(tree, archives(options.build), binaries(options.build)),
 }
@@ -47,6 +47,7 @@ def main():
     parser.add_argument("--root", default=HERE.parent.parent, help="the tree to look at")
     parser.add_argument("--build", default=".", help="symbols: the build folder with the archives")
     parser.add_argument("--compiler", default="g++", help="headers: the compiler")
+    parser.add_argument("--layers", nargs="+", default=LAYERS, choices=LAYERS, help="headers: of these layers")
     parser.add_argument("--cache", help="tidy: a folder for remembering which files were clean")
     options = parser.parse_args()
 

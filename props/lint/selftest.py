@@ -171,6 +171,8 @@ class Tools(LintTest):
         self.put("sim/f.h", HEADER + '#include "transport/a.h"\n')
         found = sorted(f.file for f in tool_rules.headers(Tree(self.root)))
         self.assertEqual(found, ["props/d.h", "sim/a.h", "transport/a.h"])
+        found = sorted(f.file for f in tool_rules.headers(Tree(self.root), layers=("transport", "sim")))
+        self.assertEqual(found, ["sim/a.h", "transport/a.h"])
 
     def test_headers_go_into_as_few_rows_as_can_be_each_reached_by_the_next(self):
         reached = {"a": set(), "b": {"a"}, "c": {"a", "b"}, "d": {"a"}, "e": set()}

@@ -139,8 +139,8 @@ def _rows(reached):
     return rows
 
 
-def headers(tree, compiler="g++"):
-    names = {n for n in tree.sources(*LAYERS) if n.endswith(".h")}
+def headers(tree, compiler="g++", layers=LAYERS):
+    names = {n for n in tree.sources(*layers) if n.endswith(".h")}
     direct = {name: _first_includes(code_only(tree.text(name))) & names for name in names}
     reached = {}
     for name in names:
