@@ -328,6 +328,23 @@ TEST_F(BackupTest, takes_nothing_that_is_not_sealed_or_of_another_cluster) {
   });
 }
 
+TEST_F(ReplicaTest, a_request_that_was_changed_on_its_way_is_no_request) {
+  run([&] {
+    const Session session = begin(1);
+    const auto good = request(session, 1, "good");
+    ASSERT_TRUE(good.has_value());
+    auto changed = MutableMessage::create(client_network_->buffers(), Command::request, 4);
+    ASSERT_TRUE(changed.has_value());
+    std::ranges::copy(good->bytes(), changed->bytes().begin());
+    changed->body()[1] ^= std::byte{1};
+    EXPECT_FALSE(ask(std::move(*changed).freeze()).has_value());
+    EXPECT_EQ(replica_->counters().bad, 1U);
+    EXPECT_EQ(echo_->all, "");
+    EXPECT_EQ(status_of(request(session, 1, "good")), Status::ok);
+    EXPECT_EQ(echo_->all, "good");
+  });
+}
+
 // --- What a primary is told ----------------------------------------------------------------------------------------
 
 class PrimaryTest : public ReplicaTest {

@@ -17,6 +17,7 @@
 #include "transport/base/check.h"
 #include "transport/log/entry.h"
 #include "transport/seam.h"
+#include "transport/wire/seal.h"
 
 namespace twinwire::log {
 
@@ -189,7 +190,8 @@ class Client {
         continue;
       }
       if (!reply) return reply;
-      if (reply->header().command() != Command::reply) return Errc::invalid;
+      if (reply->header().command() != Command::reply || !seal_matches(reply->bytes()))
+        return Errc::invalid;
       const bool ours = session == 0 || Fields(*reply).session() == session;
       if (ours && request_id(*reply) == request_id(request)) return reply;
     }

@@ -7,6 +7,7 @@
 #include "transport/base/plant.h"
 #include "transport/base/sometimes.h"
 #include "transport/log/replica.h"
+#include "transport/wire/seal.h"
 
 namespace twinwire::log {
 
@@ -21,7 +22,8 @@ Replica::Backup* Replica::backup_of(bus::ReplicaId id) noexcept {
 void Replica::on_client_messages(bus::ClientId from, std::span<const Message> messages) {
   for (const Message& message : messages) {
     if (over()) return;
-    if (message.header().command() != Command::request) {
+    // A request that was changed on its way must not become an entry: nobody could tell later.
+    if (message.header().command() != Command::request || !seal_matches(message.bytes())) {
       ++counters_.bad;
       bus_->disconnect(from);
       return;
