@@ -350,6 +350,13 @@ TEST_F(ReplicaTest, a_request_that_was_changed_on_its_way_is_no_request) {
 class PrimaryTest : public ReplicaTest {
  protected:
   PrimaryTest() { options_.members = {1, 2, 3}; }
+  std::uint64_t checksum_of(Op op) {
+    std::string why;
+    Wal wal(storage_, client_network_->buffers(), client_network_->scheduler(),
+            {replica_cluster, options_.body_max});
+    (void)wal.recover(client_network_->random(), [](const std::byte*) {}, why);
+    return wal.checksum_of(op);
+  }
   void tell(bus::ReplicaId from, Op op, std::uint64_t checksum) {
     const Message ok =
         *make_prepare_ok(client_network_->buffers(), replica_cluster, from, op, checksum);
@@ -362,13 +369,7 @@ TEST_F(PrimaryTest, commits_what_a_majority_has_and_no_backup_counts_twice) {
   options_.members = {1, 2, 3, 4, 5};
   run([&] {
     (void)ask(make_register(client_network_->buffers(), {1, 1}));
-    const std::uint64_t checksum = [&] {
-      std::string why;
-      Wal wal(storage_, client_network_->buffers(), client_network_->scheduler(),
-              {replica_cluster, options_.body_max});
-      (void)wal.recover(client_network_->random(), [](const std::byte*) {}, why);
-      return wal.checksum_of(1);
-    }();
+    const std::uint64_t checksum = checksum_of(1);
     replica_->on_replica_connected(2);
     tell(2, 1, checksum);
     tell(2, 1, checksum);
@@ -376,6 +377,21 @@ TEST_F(PrimaryTest, commits_what_a_majority_has_and_no_backup_counts_twice) {
     replica_->on_replica_connected(3);
     tell(3, 1, checksum);
     EXPECT_EQ(replica_->committed(), 1U);
+  });
+}
+
+// The answer to the one before would be lost: only the last is kept.
+TEST_F(PrimaryTest, takes_no_request_of_a_client_before_the_one_before_is_applied) {
+  run([&] {
+    (void)ask(make_register(client_network_->buffers(), {1, 1}));
+    replica_->on_replica_connected(2);
+    tell(2, 1, checksum_of(1));
+    ASSERT_EQ(replica_->applied(), 1U);
+    EXPECT_FALSE(ask(request(1, 1, "a")).has_value()) << "no majority has it";
+    EXPECT_EQ(status_of(request(1, 2, "b")), Status::busy);
+    EXPECT_EQ(replica_->last(), 2U);
+    tell(2, 2, checksum_of(2));
+    EXPECT_EQ(echo_->all, "a");
   });
 }
 

@@ -186,6 +186,19 @@ TEST(Wal, each_flipped_bit_of_a_synced_entry_is_noticed) {
   });
 }
 
+// The medium may fail after the start, too: what is sent to a backup or applied is looked at when it is read.
+TEST(Wal, an_entry_that_was_damaged_since_is_not_read_back) {
+  in_world([](Network& network) {
+    MemoryStorage storage;
+    Opened log(network, storage);
+    const auto begins = write(network, log.wal, storage, {1, 1, 1});
+    ASSERT_TRUE(log.wal.read(2).has_value());
+    storage.bytes[(begins[1] + begins[2]) / 2] ^= std::byte{1};
+    EXPECT_EQ(log.wal.read(2).error(), Errc::invalid);
+    EXPECT_TRUE(log.wal.read(3).has_value());
+  });
+}
+
 TEST(Wal, what_a_client_writes_is_taken_for_no_record) {
   in_world([](Network& network) {
     MemoryStorage donor;

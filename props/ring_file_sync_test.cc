@@ -151,6 +151,30 @@ TEST_F(RingFileSync, what_a_write_did_not_take_is_written_again_from_there) {
   });
 }
 
+TEST_F(RingFileSync, what_a_read_did_not_bring_is_read_from_there) {
+  with_file([&](FileStorage& storage) {
+    std::vector<std::byte> bytes(500);
+    for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(3 * i);
+    const std::array pieces{std::span<const std::byte>(bytes)};
+    ASSERT_TRUE(storage.append(pieces).has_value());
+    kernel_.seen.clear();
+    kernel_.change = [](io_uring_sqe& request) { request.len = std::min(request.len, 200U); };
+    std::vector<std::byte> got(500);
+    ASSERT_TRUE(storage.read(1'000, got).has_value());
+    EXPECT_EQ(kernel_.seen, "rrr");
+    EXPECT_EQ(got, bytes);
+  });
+}
+
+TEST_F(RingFileSync, a_write_that_takes_nothing_is_a_full_disk) {
+  with_file([&](FileStorage& storage) {
+    kernel_.change = [](io_uring_sqe& request) { request.len = 0; };
+    EXPECT_FALSE(append(storage, 10).has_value());
+    EXPECT_NE(storage.problem().find("ENOSPC"), std::string::npos) << storage.problem();
+    EXPECT_EQ(storage.size(), 1'000U);
+  });
+}
+
 TEST_F(RingFileSync, an_operation_that_fails_is_told_with_its_cause) {
   for (const auto& [opcode, work] :
        {std::pair<int, std::function<Result<void>(FileStorage&)>>{
