@@ -99,31 +99,8 @@ Result<void> BusApp::send(Id to, Peer& peer, Command command, std::size_t body_m
   if (!peer.connected) return Errc::not_connected;
   auto made = book_->make(network_->buffers(), command, peer.out, body_max, ask);
   if (!made) return made.error();
-  Message message = std::move(*made);
-  const std::byte* const bytes = message.bytes().data();
-  Scheduler& scheduler = network_->scheduler();
-  const std::uint64_t runs = scheduler.runs();
-  const bool stopping = bus_->stopping();
-  Result<void> sent = Errc::broken;
-  if constexpr (std::same_as<Id, bus::ClientId>)
-    sent = bus_->send_to_client(to, message);
-  else
-    sent = bus_->send_to_replica(to, message);
-  judge().check(scheduler.runs() == runs, "bus_suspends",
-                [&] { return name_ + ": a send to " + peer_name(to) + " suspended"; });
-  judge().check(!stopping || (!sent && sent.error() == Errc::shutting_down), "bus_drain",
-                [&] { return name_ + ": a send after the shutdown began was not refused"; });
-  if (sent) {
-    judge().check(message.empty(), "bus_refusal", "a message that was queued is still there");
-    book_->queued(peer.out);
-    return sent;
-  }
-  judge().check(!message.empty() && message.bytes().data() == bytes, "bus_refusal",
-                "a message that was refused is not the caller's any more");
-  judge().check(sent.error() == Errc::backpressure || sent.error() == Errc::shutting_down ||
-                    sent.error() == Errc::not_connected,
-                "bus_refusal", [&] { return "a send failed with " + to_string(sent.error()); });
-  return sent;
+  const SendNames names{name_, peer_name, peer_name};
+  return judged_send(judge(), *book_, *bus_, names, to, peer.out, std::move(*made));
 }
 
 // --- Laws ----------------------------------------------------------------------------------------------------------

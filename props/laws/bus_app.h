@@ -10,19 +10,13 @@
 #include <string>
 
 #include "props/laws/bus_book.h"
+#include "props/laws/bus_terms.h"
 #include "props/laws/env.h"
 #include "transport/bus/bus.h"
 
 namespace twinwire::laws {
 
 // How long things take in this run: a second in the World, less on the Ring, where it passes for real.
-struct BusTimes {
-  Duration unit = std::chrono::seconds(1);
-  // From the trigger of a handler's stall to its end: longer than a replica needs to come back.
-  Duration doze() const noexcept { return unit; }
-  Duration stall() const noexcept { return 9 * unit; }
-};
-
 class BusApp final : public bus::BusHandler {
  public:
   BusApp(Env& env, BusBook& book, Network& network, std::string name, const BusTimes& times)

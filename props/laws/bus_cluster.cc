@@ -41,19 +41,10 @@ BusCluster::BusCluster(Env& env, std::size_t count, OpenClients open_clients)
 }
 
 bus::BusOptions BusCluster::options_of(const BusNode& node) const {
-  bus::BusOptions options;
+  bus::BusOptions options = times.options();
   options.replica = node.id;
   for (const auto& one : nodes) options.members.push_back(one->id);
   options.queue_max = queue_max_;
-  options.handshakes_max = handshakes_max;
-  options.send_limit = 10 * times.unit;
-  options.handshake_limit = 10 * times.unit;
-  options.connect_limit = 3 * times.unit;
-  options.redial_every = 5 * times.unit;
-  options.redial_jitter = times.unit;
-  options.heartbeat_every = times.unit;
-  options.silence_max = 5 * times.unit;
-  options.drain_limit = 2 * times.unit;
   return options;
 }
 

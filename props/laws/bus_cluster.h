@@ -83,7 +83,7 @@ class BusCluster {
   TimePoint now() noexcept { return env_->node("main").clock().now(); }
   Judge& judge() noexcept { return env_->judge(); }
 
-  static constexpr std::size_t handshakes_max = 8;
+  static constexpr std::size_t handshakes_max = BusTimes::handshakes_max;
   BusTimes times;
   BusBook book;
   std::vector<std::unique_ptr<BusNode>> nodes;

@@ -93,21 +93,12 @@ ShardCluster::ShardCluster(Env& env, std::size_t count, OpenClients open_clients
 }
 
 bus::BusOptions ShardCluster::options_of(const ShardNode& node, std::uint16_t shard) const {
-  bus::BusOptions options;
+  bus::BusOptions options = times.options();
   options.shard = shard;
   options.shards = static_cast<std::uint16_t>(shards);
   options.replica = node.id;
   for (const auto& one : nodes) options.members.push_back(one->id);
   options.queue_max = queue_max;
-  options.handshakes_max = 8;
-  options.send_limit = 10 * times.unit;
-  options.handshake_limit = 10 * times.unit;
-  options.connect_limit = 3 * times.unit;
-  options.redial_every = 5 * times.unit;
-  options.redial_jitter = times.unit;
-  options.heartbeat_every = times.unit;
-  options.silence_max = 5 * times.unit;
-  options.drain_limit = 2 * times.unit;
   return options;
 }
 

@@ -9,6 +9,7 @@
 
 #include "props/laws/bus_client.h"
 #include "props/laws/bus_cluster.h"
+#include "props/laws/limit_faults.h"
 #include "sim/fault_plan.h"
 #include "transport/bus/planes.h"
 
@@ -21,14 +22,7 @@ struct BusUnderTest {
       "replicas and clients by id over a bus, through crashes, duplicates, mute peers and a "
       "shutdown";
 
-  static void limit_faults(sim::FaultPlan& plan) {
-    // Drawn once, for as long as a listener lives: it is no fault that ends.
-    plan.off(sim::Site::short_backlog);
-    // Replicas whose clocks differ by more than the window refuse each other: scenario `handshake`.
-    plan.off(sim::Site::clock_skew);
-    // Whatever the clients speak, replicas may speak TCP, which does not see it.
-    plan.off(sim::Site::bit_flip);
-  }
+  static void limit_faults(sim::FaultPlan& plan) { keep_buses_together(plan); }
 
   template <Transport T>
   static void run(Env& env) {

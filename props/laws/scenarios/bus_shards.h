@@ -8,6 +8,7 @@
 #include <string>
 
 #include "props/laws/bus_client.h"
+#include "props/laws/limit_faults.h"
 #include "props/laws/shard_cluster.h"
 #include "sim/fault_plan.h"
 #include "transport/bus/planes.h"
@@ -23,14 +24,7 @@ struct BusShards {
       "a bus on each shard of a node: messages forwarded, replicas claimed, connections handed "
       "over";
 
-  static void limit_faults(sim::FaultPlan& plan) {
-    // Drawn once, for as long as a listener lives: it is no fault that ends.
-    plan.off(sim::Site::short_backlog);
-    // Replicas whose clocks differ by more than the window refuse each other.
-    plan.off(sim::Site::clock_skew);
-    // Replicas speak TCP, which does not see it.
-    plan.off(sim::Site::bit_flip);
-  }
+  static void limit_faults(sim::FaultPlan& plan) { keep_buses_together(plan); }
 
   template <Transport T>
   static void run(Env& env) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "props/laws/limit_faults.h"
 #include "props/laws/log_cluster.h"
 #include "sim/fault_plan.h"
 #include "transport/bus/planes.h"
@@ -23,21 +24,9 @@ struct ReplicatedLog {
       "clients of a replicated log, while nodes crash, lose power and do not hear each other";
 
   static void limit_faults(sim::FaultPlan& plan) {
-    using sim::Site;
-    // The handshake of replicas needs clocks that agree: that is the business of its own scenario.
-    plan.off(Site::clock_skew);
-    // Drawn once, for as long as a listener lives: it is no fault that ends.
-    plan.off(Site::short_backlog);
-    // Whatever the clients speak, replicas may speak TCP, which does not see it.
-    plan.off(Site::bit_flip);
+    keep_buses_together(plan);
     // No fault may outlast the patience of the last law.
-    const auto limit = [](Site site, sim::Fault& fault) {
-      if (sim::strikes_node(site) || site == Site::clog || site == Site::partition ||
-          site == Site::partition_one_way || site == Site::isolation || site == Site::split)
-        fault.bound = std::min(fault.bound, longest_fault);
-    };
-    for (std::size_t i = 0; i < sim::site_count; ++i) limit(static_cast<Site>(i), plan.faults[i]);
-    for (sim::FaultRule& rule : plan.rules) limit(rule.site, rule.fault);
+    keep_faults_short(plan, longest_fault);
   }
 
   template <Transport T>

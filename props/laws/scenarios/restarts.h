@@ -14,6 +14,7 @@
 
 #include "props/laws/durable_log.h"
 #include "props/laws/env.h"
+#include "props/laws/limit_faults.h"
 #include "props/laws/told.h"
 #include "sim/fault_plan.h"
 #include "transport/seam.h"
@@ -27,16 +28,7 @@ struct Restarts {
       "clients append to a server's log, while nodes crash, lose power and stand still";
 
   // No fault may outlast the patience that the last law has.
-  static void limit_faults(sim::FaultPlan& plan) {
-    using sim::Site;
-    const auto limit = [](Site site, sim::Fault& fault) {
-      if (sim::strikes_node(site) || site == Site::clog || site == Site::partition ||
-          site == Site::partition_one_way || site == Site::isolation || site == Site::split)
-        fault.bound = std::min(fault.bound, longest_fault);
-    };
-    for (std::size_t i = 0; i < sim::site_count; ++i) limit(static_cast<Site>(i), plan.faults[i]);
-    for (sim::FaultRule& rule : plan.rules) limit(rule.site, rule.fault);
-  }
+  static void limit_faults(sim::FaultPlan& plan) { keep_faults_short(plan, longest_fault); }
 
   template <Transport T>
   static void run(Env& env) {
