@@ -380,6 +380,25 @@ TEST_F(PrimaryTest, commits_what_a_majority_has_and_no_backup_counts_twice) {
   });
 }
 
+// It may have another disk by then.
+TEST_F(PrimaryTest, counts_a_backup_that_it_has_lost_for_nothing_until_it_speaks_again) {
+  options_.members = {1, 2, 3, 4, 5};
+  run([&] {
+    (void)ask(make_register(client_network_->buffers(), {1, 1}));
+    replica_->on_replica_connected(2);
+    tell(2, 1, checksum_of(1));
+    replica_->on_replica_lost(2, {Errc::broken, 0});
+    replica_->on_replica_connected(3);
+    tell(3, 1, checksum_of(1));
+    EXPECT_EQ(replica_->committed(), 0U);
+    replica_->on_replica_connected(2);
+    tell(2, 0, 0);
+    EXPECT_EQ(replica_->committed(), 0U);
+    tell(2, 1, checksum_of(1));
+    EXPECT_EQ(replica_->committed(), 1U);
+  });
+}
+
 // The answer to the one before would be lost: only the last is kept.
 TEST_F(PrimaryTest, takes_no_request_of_a_client_before_the_one_before_is_applied) {
   run([&] {

@@ -145,9 +145,9 @@ void Replica::heard_from(Backup& backup, const Fields& prepare_ok) {
     return;
   }
   if (!backup.known) {
-    if (op < backup.synced)
+    if (op < backup.had)
       application_->on_note("replica " + std::to_string(backup.id) + " had entry " +
-                            std::to_string(backup.synced) + " and now has " + std::to_string(op) +
+                            std::to_string(backup.had) + " and now has " + std::to_string(op) +
                             ": its log was cut or replaced");
     if (durable_ - op > options_.window) scheduler_->reached(Sometimes::log_caught_up_from_far);
     backup.known = true;
@@ -162,6 +162,7 @@ void Replica::heard_from(Backup& backup, const Fields& prepare_ok) {
   } else {
     backup.synced = std::max(backup.synced, op);
   }
+  backup.had = backup.synced;
   advance_commit();
 }
 

@@ -247,7 +247,7 @@ void Replica::on_replica_lost(bus::ReplicaId id, Error /*why*/) noexcept {
   if (Backup* const backup = backup_of(id)) {
     backup->connected = false;
     backup->known = false;
-    if (PLANT(log_sent_is_synced)) backup->synced = std::max(backup->synced, backup->sent_max);
+    backup->synced = PLANT(log_sent_is_synced) ? backup->sent_max : 0;
   }
   if (!is_primary() && id == primary_) connected_ = false;
 }

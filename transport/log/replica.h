@@ -69,11 +69,11 @@ class Replica final : public bus::BusHandler {
   Op synced() const noexcept { return durable_; }
   Op committed() const noexcept { return commit_; }
   Op applied() const noexcept { return applied_; }
-  // The primary's: of each backup, called with its id, whether it is connected, and the last entry that it is known to
+  // The primary's: of each backup, called with its id, whether it is connected, and the last entry that it has said to
   // have on its disk.
   template <class F>
   void for_each_backup(F&& told) const {
-    for (const auto& backup : backups_) told(backup->id, backup->connected, backup->synced);
+    for (const auto& backup : backups_) told(backup->id, backup->connected, backup->had);
   }
   std::size_t sessions() const noexcept { return sessions_.size(); }
   std::uint64_t sessions_evicted() const noexcept { return sessions_.evicted(); }
@@ -96,7 +96,10 @@ class Replica final : public bus::BusHandler {
     bool known = false;       // it has said over this connection what it has
     std::uint64_t epoch = 0;  // which connection
     Op next = 0;              // to send
+    // What it has said over this connection to be on its disk. Over another one it may come back with another disk, so
+    // until it speaks it counts as having nothing.
     Op synced = 0;
+    Op had = 0;  // the last that it ever said
     Op told_commit = 0;
     Op sent_max = 0;
     WaitQueue news;
