@@ -73,6 +73,7 @@ constexpr LawInWords laws_in_words[] = {
     {"bus_owner", "of several shards exactly one has a replica, and all know which"},
     {"bus_lanes", "after the shutdown nothing is left between shards"},
     {"log_majority", "what a client was told is in the log stands on a majority of the disks"},
+    {"log_gap", "no entry comes to a backup before its turn, and nothing that may not be"},
     {"log_prefix", "the log of every replica is the beginning of the primary's"},
     {"log_answer", "a request is answered with what its own application has made of it"},
     {"log_applied", "a replica applies what is committed, in order, each once"},

@@ -11,6 +11,9 @@ namespace twinwire::laws {
 namespace {
 
 constexpr std::size_t piece_max = 512;
+constexpr Duration slow_read = std::chrono::milliseconds(1800);
+constexpr Duration read_time =
+    std::chrono::microseconds(100);  // a seek, or a page that is not cached
 
 // Counts down to a failure, once; UINT64_MAX: there is none.
 bool comes_now(std::uint64_t& left) noexcept {
@@ -48,7 +51,10 @@ Result<void> DiskStorage::read(std::uint64_t at, std::span<std::byte> into) {
     at += n;
     ++record;
   }
-  return {};
+  // Meanwhile others run, connections end and begin.
+  const bool slow =
+      failures_->reads_until_slow != 0 && ++failures_->reads % failures_->reads_until_slow == 0;
+  return scheduler_->sleep_for(slow ? slow_read : read_time);
 }
 
 Result<void> DiskStorage::put(std::span<const std::byte> bytes) {

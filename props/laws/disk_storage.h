@@ -20,6 +20,9 @@ namespace twinwire::laws {
 struct DiskFailures {
   std::uint64_t appends_until_full = UINT64_MAX;
   std::uint64_t syncs_until_failure = UINT64_MAX;
+  // One read in so many takes slow_read: a disk that is busy with something else; 0: none.
+  std::uint64_t reads_until_slow = 0;
+  std::uint64_t reads = 0;
   // From this record on a failed sync has left what is taken for written, and is not on the disk; UINT64_MAX: there is
   // none. Until it is written again, or the power fails.
   std::uint64_t clean_from = UINT64_MAX;

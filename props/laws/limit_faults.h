@@ -9,7 +9,8 @@
 
 namespace twinwire::laws {
 
-// For laws that hold only while connections live: takes out whatever may end a connection, refuse it, or hold it up for longer than a deadline.
+// For laws that hold only while connections live: takes out whatever may end a connection, refuse it, or hold it up for
+// longer than a deadline.
 inline void keep_connections(sim::FaultPlan& plan) {
   using sim::Site;
   for (

@@ -59,6 +59,9 @@ LogCluster::LogCluster(Env& env, OpenClients open_clients)
     draw_failures(*nodes.back());
   }
   sessions_max_ = env.draw(8) == 1 ? 2 : 10'000;
+  // Otherwise a client may be forgotten, again and again, before the entry that made it known is read and applied.
+  if (forgets_sessions())
+    for (const auto& node : nodes) node->failures.reads_until_slow = 0;
   book = std::make_unique<LogBook>(env.judge(), std::move(disks));
 }
 
@@ -68,6 +71,7 @@ void LogCluster::draw_failures(LogNode& node) {
   const std::uint64_t after = env_->draw(60);
   if (!env_->simulated()) return;
   if (what == 1) node.failures.syncs_until_failure = after;
+  if (what % 4 != 1) node.failures.reads_until_slow = 10 + after;
   if (what == 2) node.failures.appends_until_full = after;
 }
 
@@ -136,6 +140,8 @@ LogCluster::Life LogCluster::live(LogNode& node, Network& network, sim::Disk::Fi
   }
   book->look();
   const Life life = serve(node, network, replica);
+  gaps_ += replica.counters().gaps;
+  bad_ += replica.counters().bad;
   // It was killed: what it wrote counts, for the next one to see what of that is left.
   node.bytes_written = storage.size();
   judge().check(replica.problem().empty() || storage.has_failed(), "log_prefix",
@@ -250,6 +256,11 @@ void LogCluster::judge_end() {
       return "at the end " + nodes[i]->name + " has " + std::to_string(book->synced(i)) +
              " entries on its disk, and the primary " + std::to_string(book->synced(0));
     });
+  // A connection brings what was sent over it in its order, so neither can be.
+  judge().check(gaps_ == 0 && bad_ == 0, "log_gap", [&] {
+    return std::to_string(gaps_) + " entries came to a backup too early, and " +
+           std::to_string(bad_) + " messages were none that may be";
+  });
 }
 
 }  // namespace twinwire::laws

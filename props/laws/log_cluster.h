@@ -73,7 +73,9 @@ class LogCluster {
   Env* env_;
   Scheduler* scheduler_;
   OpenClients open_clients_;
-  bool tls_;  // the plane of replicas
+  bool tls_;                // the plane of replicas
+  std::uint64_t gaps_ = 0;  // of all incarnations
+  std::uint64_t bad_ = 0;
   std::size_t queue_max_;
   std::size_t window_;
   std::size_t batch_max_;

@@ -240,6 +240,9 @@ namespace twinwire::plant {
   X(log_resends_from_sent,                                                                      \
     "log: with a backup that comes back the primary goes on where it had stopped",              \
     "log_delivered")                                                                            \
+  X(log_stale_read_is_sent,                                                                     \
+    "log: what was read back is sent, though the backup has said meanwhile where to go on",     \
+    "log_gap")                                                                                  \
   X(log_deaf_to_shutdown, "log: the work of the log goes on when the bus shuts down", "log_left")
 
 // In the ring: real/, over the kernel that the scenario `ring` plays.

@@ -8,8 +8,8 @@
 //   Commit      primary to backup     up to which op is committed, and the checksum of that entry
 //
 // All of it is sealed, and whoever receives it looks. A Prepare is also what stands in the log's file, byte for byte,
-// on every replica; its header's checksum covers all of it, and the checksum of the entry before it: so two logs that have the
-// same entry are the same up to there.
+// on every replica; its header's checksum covers all of it, and the checksum of the entry before it: so two logs that
+// have the same entry are the same up to there.
 #pragma once
 
 #include <cstddef>
