@@ -132,6 +132,18 @@ TEST(BusBounds, what_goes_down_with_its_connection_is_counted_as_lost) {
   });
 }
 
+TEST(BusBounds, who_is_told_of_a_connection_may_end_it_there_and_then) {
+  with_clients(options_of(1), [](Clients& c) {
+    c.handler.on_connected = [&](ClientId id) { c.bus.disconnect(id); };
+    auto [reader, writer] = c.connect();
+    c.sleep(1ms);
+    EXPECT_EQ(c.handler.clients.size(), 1u);
+    EXPECT_EQ(c.handler.lost.size(), 1u);
+    EXPECT_EQ(c.bus.connections_alive(), 0u);
+    EXPECT_EQ(reader.read_message(default_max_message, {}).error(), Errc::broken);
+  });
+}
+
 // --- What is read --------------------------------------------------------------------------------------------------
 
 TEST(BusBounds, a_read_without_memory_is_tried_again) {

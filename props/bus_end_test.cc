@@ -53,6 +53,27 @@ TEST(BusEnd, who_was_drained_is_lost_to_the_shutdown_whether_it_took_all_or_not)
   });
 }
 
+TEST(BusEnd, a_drain_is_over_with_the_last_connection_and_not_with_its_bound) {
+  with_clients(options_of(1), [](Clients& c) {
+    auto first = c.connect();
+    auto last = c.connect();
+    c.sleep(1ms);
+    const auto read_to_end = [&](std::pair<Tcp::Reader, Tcp::Writer>& halves, Duration pause) {
+      EXPECT_EQ(halves.first.read_message(default_max_message, {}).error(), Errc::closed);
+      c.sleep(pause);
+      EXPECT_TRUE(halves.second.close(1s).has_value());
+    };
+    run_scope(c.world.scheduler(), [&](Scope& scope) {
+      scope.spawn("first", [&] { read_to_end(first, 100ms); });
+      scope.spawn("last", [&] { read_to_end(last, 200ms); });
+      const TimePoint begun = c.world.now();
+      EXPECT_EQ(c.bus.shut_down().clean, 2u);
+      EXPECT_GE(c.world.now() - begun, 200ms);
+      EXPECT_LE(c.world.now() - begun, 210ms);
+    });
+  });
+}
+
 TEST(BusEnd, the_trigger_stops_handshakes_and_dials_at_once_though_clients_are_drained_first) {
   with_node([](sim::World& world, sim::SimNetwork& node) {
     Recorder handler;

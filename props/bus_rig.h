@@ -34,7 +34,10 @@ class Recorder final : public BusHandler {
       from_replicas.push_back({from, message.header().view()});
     if (on_replica_request) on_replica_request();
   }
-  void on_client_connected(ClientId id, const Address&) noexcept override { clients.push_back(id); }
+  void on_client_connected(ClientId id, const Address&) noexcept override {
+    clients.push_back(id);
+    if (on_connected) on_connected(id);
+  }
   void on_client_lost(ClientId id, Error why) noexcept override { lost.push_back({id, why}); }
   void on_replica_connected(ReplicaId id) noexcept override { replicas.push_back(id); }
   void on_replica_lost(ReplicaId id, Error why) noexcept override {
@@ -43,6 +46,7 @@ class Recorder final : public BusHandler {
 
   std::function<void(ClientId, const Message&)> on_request;
   std::function<void()> on_replica_request;
+  std::function<void(ClientId)> on_connected;
   std::vector<std::uint64_t> requests;
   std::vector<std::pair<ReplicaId, std::uint32_t>> from_replicas;
   std::vector<ClientId> clients;
