@@ -297,6 +297,45 @@ TEST(BusShards, clients_that_are_dealt_out_keep_their_options_and_their_address)
   with_two_shards({.count = 2}, 256, body, {.verify_seal = true});
 }
 
+// Lanes to a shard that has ended: nothing goes there any more.
+class EndedMail final : public ShardMail {
+ public:
+  std::uint16_t shard() const noexcept override { return 0; }
+  std::uint16_t shards() const noexcept override { return 2; }
+  void receive_by(MailReceiver* receiver) noexcept override { receiver_ = receiver; }
+  Result<void> send(std::uint16_t, const Envelope&, Message&) noexcept override {
+    return Errc::shutting_down;
+  }
+  Result<void> hand_over(std::uint16_t, std::unique_ptr<ByteStream>&, Deadline) override {
+    return Errc::shutting_down;
+  }
+  MailReceiver& receiver() noexcept { return *receiver_; }
+
+ private:
+  MailReceiver* receiver_ = nullptr;
+};
+
+TEST(BusShards, what_is_to_go_back_to_a_shard_that_has_ended_is_counted_and_nothing_else_is) {
+  bus_test::with_node([](sim::World&, sim::SimNetwork& node) {
+    EndedMail mail;
+    OwnerTable owners;
+    ShardRecorder handler;
+    BusOptions options;
+    options.shards = 2;
+    auto bus = std::move(*Bus::create(node, options, handler));
+    auto router = std::move(*ShardRouter::join(*bus, mail, owners));
+    Envelope envelope;
+    envelope.kind = static_cast<std::uint8_t>(Envelope::Kind::to_client);
+    envelope.number = 9;
+    mail.receiver().on_mail(1, envelope, bus_test::message(node, 1));
+    EXPECT_EQ(router->counters().arrived_refused, 1u);
+    EXPECT_EQ(router->counters().untold, 1u);
+    router->shut_down_all();
+    (void)bus->shut_down();
+    EXPECT_EQ(router->counters().untold, 1u) << "the words of a shutdown are no messages";
+  });
+}
+
 // A connection of the World that nobody has accepted into a bus; and its far end.
 std::pair<std::unique_ptr<ByteStream>, std::unique_ptr<ByteStream>> connect(const TwoShards& two) {
   auto acceptor = std::move(*two.server.listen(two.server.address(sim::port + 1), {}));
