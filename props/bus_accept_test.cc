@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "props/bus_rig.h"
+#include "transport/ws/ws.h"
 
 namespace twinwire::bus::bus_test {
 namespace {
@@ -127,6 +128,35 @@ TEST(BusAccept, the_failure_of_one_connection_costs_no_pause) {
     EXPECT_EQ(bus->counters().accept_errors, 3u);
     (void)bus->shut_down();
   });
+}
+
+// What a transport has for a handshake of its own (here an upgrade) is bounded as those of replicas are.
+TEST(BusAccept, the_handshakes_of_transports_are_bounded_by_the_options_of_the_bus) {
+  sim::expect_clean(sim::run_nodes(
+      {}, [](sim::World& world, sim::SimNetwork& server, sim::SimNetwork& client, Scope&) {
+        Recorder handler;
+        BusOptions options = options_of(1);
+        options.handshakes_max = 2;
+        options.handshake_limit = 3s;
+        auto bus = std::move(*Bus::create(server, options, handler));
+        const auto address = open_client_plane<Ws>(*bus, server.address(sim::port), {});
+        ASSERT_TRUE(address.has_value());
+        std::vector<std::unique_ptr<ByteStream>> mute;
+        for (int i = 0; i < 3; ++i) {
+          mute.push_back(std::move(*client.dial(*address, {}, {})));
+          (void)world.scheduler().sleep_for(1ms);
+        }
+        EXPECT_EQ(mute[0]->read(client.clock().in(1ms)).error(), Errc::broken) << "it made room";
+        EXPECT_EQ(mute[1]->read(client.clock().in(2s)).error(), Errc::timed_out);
+        EXPECT_EQ(bus->counters().refused_by_transport, 1u);
+        for (const std::size_t i : {1u, 2u}) {
+          const auto end = mute[i]->read(client.clock().in(1500ms));
+          EXPECT_TRUE(end.has_value() || end.error() != Errc::timed_out) << i;
+        }
+        (void)world.scheduler().sleep_for(1s);
+        EXPECT_EQ(bus->counters().refused_by_transport, 3u);
+        (void)bus->shut_down();
+      }));
 }
 
 // --- To whom we go -------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "props/bus_rig.h"
+#include "transport/bus/outbox.h"
 #include "transport/bus/peer_tables.h"
 
 namespace twinwire::bus::bus_test {
@@ -108,6 +109,30 @@ TEST(BusBounds, a_batch_has_at_most_max_batch_messages) {
     EXPECT_EQ(sizes, (std::vector<std::size_t>{3, 3, 3, 1}));
     EXPECT_EQ(bus->counters().sent, 10u);
     (void)bus->shut_down();
+  });
+}
+
+// Filled again before it is empty, so that what is queued lies around the end of the ring.
+TEST(BusBounds, a_queue_that_goes_round_keeps_all_of_it_in_order) {
+  with_node([](sim::World&, sim::SimNetwork& node) {
+    for (std::size_t capacity = 1; capacity <= 4; ++capacity) {
+      Outbox outbox;
+      ASSERT_TRUE(outbox.allocate(capacity));
+      Batch batch;
+      std::uint64_t in = 0, out = 0;
+      for (int round = 0; round < 20; ++round) {
+        while (!outbox.full()) outbox.push(message(node, ++in));
+        EXPECT_EQ(outbox.size(), capacity);
+        outbox.take(batch, 1 + capacity / 2);
+        for (const Message& taken : batch.messages()) {
+          ASSERT_FALSE(taken.empty());
+          EXPECT_EQ(request_id(taken), ++out);
+        }
+        batch.clear();
+      }
+      outbox.clear();
+      EXPECT_TRUE(outbox.empty());
+    }
   });
 }
 

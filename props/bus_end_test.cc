@@ -108,6 +108,27 @@ TEST(BusEnd, the_trigger_stops_handshakes_and_dials_at_once_though_clients_are_d
   });
 }
 
+TEST(BusEnd, background_work_that_throws_has_ended) {
+  with_node([](sim::World& world, sim::SimNetwork& node) {
+    Recorder handler;
+    auto bus = std::move(*Bus::create(node, options_of(1), handler));
+    EXPECT_TRUE(bus->spawn_background("throws at once", [] { throw 13; }).has_value());
+    (void)world.scheduler().sleep_for(1ms);
+    EXPECT_TRUE(bus->spawn_background("throws at the end",
+                                      [&] {
+                                        (void)bus->shutdown_token().wait(Deadline::never());
+                                        throw 13;
+                                      })
+                    .has_value());
+    (void)world.scheduler().sleep_for(1ms);
+    const TimePoint begun = world.now();
+    const ShutdownOutcome outcome = bus->shut_down();
+    EXPECT_EQ(outcome.background_clean, 1u);
+    EXPECT_EQ(outcome.background_forced, 0u);
+    EXPECT_LE(world.now() - begun, 1ms);
+  });
+}
+
 // It was accepted at that very instant, and the trigger saw nobody who could be told to stop.
 TEST(BusEnd,
      a_newcomer_at_the_moment_of_the_trigger_is_turned_away_though_clients_are_drained_first) {
