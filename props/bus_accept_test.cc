@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "props/bus_rig.h"
@@ -39,6 +41,33 @@ TEST(BusAccept, who_has_the_key_and_is_no_member_or_is_ours_to_dial_is_turned_aw
     EXPECT_EQ(two.bus->counters().connected, 0u);
     EXPECT_TRUE(is_believed(a, 1, b.address(sim::port), 2));
     EXPECT_EQ(two.handler.replicas, std::vector<ReplicaId>{1});
+    (void)two.bus->shut_down();
+  });
+}
+
+TEST(BusAccept, a_refusal_tells_which_peer_it_was) {
+  with_nodes([](sim::World& world, sim::SimNetwork& a, sim::SimNetwork& b, sim::SimNetwork& c) {
+    Replica one(a, 1, 8), two(b, 2, 7);
+    const Address nowhere = c.address(sim::port);
+    one.join({two.member(), {3, nowhere}});
+    (void)world.scheduler().sleep_for(20s);
+    // Who came from there has not proven who it is; who listens there could not be dialed.
+    ASSERT_FALSE(two.handler.refused.empty());
+    for (const auto& [peer, what] : two.handler.refused) {
+      EXPECT_EQ(peer.ip, a.address().ip) << what;
+      EXPECT_NE(peer.port, 0) << what;
+    }
+    const auto told_of = [&](const Address& address) {
+      return std::ranges::count(one.handler.refused, address,
+                                &std::pair<Address, std::string>::first);
+    };
+    EXPECT_GE(told_of(nowhere), 3);
+    EXPECT_GE(told_of(two.member().address), 3);
+    EXPECT_EQ(told_of(Address{}), 0);
+    EXPECT_TRUE(is_believed(a, 3, b.address(sim::port), 2));
+    EXPECT_EQ(two.handler.refused.back().second, "is nobody who may dial us");
+    EXPECT_EQ(two.handler.refused.back().first.ip, a.address().ip);
+    (void)one.bus->shut_down();
     (void)two.bus->shut_down();
   });
 }
@@ -155,6 +184,9 @@ TEST(BusAccept, the_handshakes_of_transports_are_bounded_by_the_options_of_the_b
         }
         (void)world.scheduler().sleep_for(1s);
         EXPECT_EQ(bus->counters().refused_by_transport, 3u);
+        ASSERT_EQ(handler.refused.size(), 3u);
+        for (const std::size_t i : {0u, 1u, 2u})
+          EXPECT_EQ(handler.refused[i].first, mute[i]->local()) << handler.refused[i].second;
         (void)bus->shut_down();
       }));
 }

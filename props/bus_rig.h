@@ -8,6 +8,8 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -44,6 +46,10 @@ class Recorder final : public BusHandler {
     lost_replicas.push_back({id, why});
   }
 
+  void on_peer_refused(Plane, const Address& peer, std::string_view what, Error) noexcept override {
+    refused.push_back({peer, std::string(what)});
+  }
+
   std::function<void(ClientId, const Message&)> on_request;
   std::function<void()> on_replica_request;
   std::function<void(ClientId)> on_connected;
@@ -53,6 +59,7 @@ class Recorder final : public BusHandler {
   std::vector<ReplicaId> replicas;
   std::vector<std::pair<ClientId, Error>> lost;
   std::vector<std::pair<ReplicaId, Error>> lost_replicas;
+  std::vector<std::pair<Address, std::string>> refused;
 };
 
 inline Message message(Network& network, std::uint64_t id, Command command = Command::request,
