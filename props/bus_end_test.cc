@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "props/bus_rig.h"
@@ -70,6 +72,27 @@ TEST(BusEnd, a_drain_is_over_with_the_last_connection_and_not_with_its_bound) {
       EXPECT_EQ(c.bus.shut_down().clean, 2u);
       EXPECT_GE(c.world.now() - begun, 200ms);
       EXPECT_LE(c.world.now() - begun, 210ms);
+    });
+  });
+}
+
+TEST(BusEnd, who_breaks_off_during_the_drain_counts_as_forced_and_holds_nobody_up) {
+  with_clients(options_of(1), [](Clients& c) {
+    std::optional<std::pair<Tcp::Reader, Tcp::Writer>> halves = c.connect();
+    c.sleep(1ms);
+    for (int i = 0; i < 200; ++i)
+      (void)c.bus.send_to_client(c.handler.clients.at(0),
+                                 message(c.server, 1, Command::reply, 10'000));
+    run_scope(c.world.scheduler(), [&](Scope& scope) {
+      scope.spawn("client", [&] {
+        c.sleep(100ms);
+        halves.reset();
+      });
+      const TimePoint begun = c.world.now();
+      const ShutdownOutcome outcome = c.bus.shut_down();
+      EXPECT_EQ(outcome.clean, 0u);
+      EXPECT_EQ(outcome.forced, 1u);
+      EXPECT_LE(c.world.now() - begun, 110ms);
     });
   });
 }
