@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "props/bus_rig.h"
 #include "props/sim_rig.h"
 #include "sim/shard_mail.h"
 #include "transport/bus/dealt_plane.h"
@@ -73,20 +74,31 @@ TEST(OwnerTable, of_threads_that_race_one_has_it_at_a_time) {
 
 class ShardRecorder final : public BusHandler {
  public:
-  void on_client_messages(ClientId, std::span<const Message>) override {}
+  void on_client_messages(ClientId, std::span<const Message> messages) override {
+    heard += messages.size();
+  }
   void on_replica_messages(ReplicaId, std::span<const Message>) override {}
-  void on_client_connected(ClientId id, const Address&) noexcept override { clients.push_back(id); }
+  void on_client_connected(ClientId id, const Address& peer) noexcept override {
+    clients.push_back(id);
+    peers.push_back(peer);
+  }
+  void on_replica_lost(ReplicaId id, Error) noexcept override {
+    if (on_lost) on_lost(id);
+  }
   void on_forward_refused(const PeerId& to, Message message, Error why) noexcept override {
     back.push_back({to.client, message.header().view(), why});
     if (on_back) on_back(to.client, std::move(message));
   }
   std::function<void(ClientId, Message)> on_back;
+  std::function<void(ReplicaId)> on_lost;
   struct Back {
     ClientId to;
     std::uint32_t view;
     Error why;
   };
   std::vector<ClientId> clients;
+  std::vector<Address> peers;
+  std::size_t heard = 0;  // messages of clients
   std::vector<Back> back;
 };
 
@@ -109,8 +121,10 @@ struct TwoShards {
 };
 
 // Runs body(TwoShards&) on two buses that deal their clients out; then shuts both down.
+// `clients`: what is set on connections that are dealt out.
 template <class F>
-void with_two_shards(const sim::SimShardsOptions& lanes, std::size_t queue_max, F&& body) {
+void with_two_shards(const sim::SimShardsOptions& lanes, std::size_t queue_max, F&& body,
+                     const ConnOptions& clients = {}) {
   sim::expect_clean(sim::run_nodes({}, [&](sim::World& world, sim::SimNetwork& server,
                                            sim::SimNetwork& client, Scope& scope) {
     sim::SimShards mails(world.scheduler(), &world, 99, 0, lanes);
@@ -123,8 +137,11 @@ void with_two_shards(const sim::SimShardsOptions& lanes, std::size_t queue_max, 
       options.shard = shard;
       options.shards = 2;
       options.queue_max = queue_max;
+      options.replica = 9;
+      options.members = {1};
       buses[shard] = std::move(*Bus::create(server, options, handlers[shard]));
-      routers[shard] = std::move(*ShardRouter::join(*buses[shard], mails.mail(shard), owners));
+      routers[shard] =
+          std::move(*ShardRouter::join(*buses[shard], mails.mail(shard), owners, clients));
     }
     const auto dealt = open_dealt_client_plane(*buses[0], *routers[0], server.address(sim::port));
     ASSERT_TRUE(dealt.has_value());
@@ -255,6 +272,150 @@ TEST(BusShards, an_id_that_was_never_given_is_nobodys) {
               Errc::unreachable);
     EXPECT_EQ(two.bus[0]->send_to_client(ClientId::of(0, 1), two.message(0)).error(),
               Errc::not_connected);
+  });
+}
+
+TEST(BusShards, clients_that_are_dealt_out_keep_their_options_and_their_address) {
+  const auto body = [](TwoShards& two) {
+    std::vector<std::pair<Tcp::Reader, Tcp::Writer>> clients;
+    for (int i = 0; i < 4; ++i) {
+      clients.push_back(split(std::move(*Tcp::dial(two.client, two.dealt, {}, {}))));
+      Batch batch(1);
+      batch.push(two.message(0));  // without a seal
+      EXPECT_TRUE(clients.back().second.send_batch(batch, {}).has_value());
+    }
+    two.sleep(1ms);
+    for (const ShardRecorder* handler : {&two.handlers[0], &two.handlers[1]}) {
+      EXPECT_EQ(handler->clients.size(), 2u);
+      EXPECT_EQ(handler->heard, 0u) << "seals are to be looked at on every shard";
+      for (const Address& peer : handler->peers) {
+        EXPECT_EQ(peer.ip, two.client.address().ip);
+        EXPECT_NE(peer.port, 0);
+      }
+    }
+  };
+  with_two_shards({.count = 2}, 256, body, {.verify_seal = true});
+}
+
+// Lanes to a shard that has ended: nothing goes there any more.
+class EndedMail final : public ShardMail {
+ public:
+  std::uint16_t shard() const noexcept override { return 0; }
+  std::uint16_t shards() const noexcept override { return 2; }
+  void receive_by(MailReceiver* receiver) noexcept override { receiver_ = receiver; }
+  Result<void> send(std::uint16_t, const Envelope&, Message&) noexcept override {
+    return Errc::shutting_down;
+  }
+  Result<void> hand_over(std::uint16_t, std::unique_ptr<ByteStream>&, Deadline) override {
+    return Errc::shutting_down;
+  }
+  MailReceiver& receiver() noexcept { return *receiver_; }
+
+ private:
+  MailReceiver* receiver_ = nullptr;
+};
+
+TEST(BusShards, what_is_to_go_back_to_a_shard_that_has_ended_is_counted_and_nothing_else_is) {
+  bus_test::with_node([](sim::World&, sim::SimNetwork& node) {
+    EndedMail mail;
+    OwnerTable owners;
+    ShardRecorder handler;
+    BusOptions options;
+    options.shards = 2;
+    auto bus = std::move(*Bus::create(node, options, handler));
+    auto router = std::move(*ShardRouter::join(*bus, mail, owners));
+    Envelope envelope;
+    envelope.kind = static_cast<std::uint8_t>(Envelope::Kind::to_client);
+    envelope.number = 9;
+    mail.receiver().on_mail(1, envelope, bus_test::message(node, 1));
+    EXPECT_EQ(router->counters().arrived_refused, 1u);
+    EXPECT_EQ(router->counters().untold, 1u);
+    router->shut_down_all();
+    (void)bus->shut_down();
+    EXPECT_EQ(router->counters().untold, 1u) << "the words of a shutdown are no messages";
+  });
+}
+
+// A connection of the World that nobody has accepted into a bus; and its far end.
+std::pair<std::unique_ptr<ByteStream>, std::unique_ptr<ByteStream>> connect(const TwoShards& two) {
+  auto acceptor = std::move(*two.server.listen(two.server.address(sim::port + 1), {}));
+  auto far = std::move(*two.client.dial(acceptor->local(), {}, {}));
+  return {std::move(*acceptor->accept({})), std::move(far)};
+}
+
+TEST(BusShards,
+     a_connection_that_is_handed_over_during_a_shutdown_or_after_it_is_dropped_and_counted) {
+  with_two_shards({.count = 2}, 256, [](TwoShards& two) {
+    two.bus[1]->trigger_shutdown();
+    for (std::uint64_t n = 1; n <= 2; ++n) {
+      auto [near, far] = connect(two);
+      EXPECT_TRUE(two.mails.mail(0).hand_over(1, near, {}).has_value());
+      two.sleep(1ms);
+      EXPECT_EQ(two.router[1]->counters().streams_taken, n);
+      EXPECT_EQ(two.router[1]->counters().streams_dropped, n);
+      EXPECT_EQ(far->read({}).error(), Errc::broken);
+      EXPECT_EQ(two.bus[1]->connections_alive(), 0u);
+      (void)two.bus[1]->shut_down();
+    }
+  });
+}
+
+// A replica of shard `at` that came and has proven to be number 1.
+struct ActedReplica {
+  ActedReplica(const TwoShards& two, std::size_t at)
+      : acts(two.world.scheduler()), visitors(two.world.scheduler()) {
+    acts.authenticate = [](Deadline) { return Result<ReplicaId>(ReplicaId{1}); };
+    EXPECT_TRUE(two.bus[at]->open(visitors.door<ReplicaLink>()).has_value());
+    visitors.enter(acts);
+    two.sleep(1ms);
+    EXPECT_TRUE(two.bus[at]->is_connected(ReplicaId{1}));
+  }
+  bus_test::Acts acts;
+  bus_test::Visitors visitors;
+};
+
+// Its place is free and its claim not yet given back: it is this very shard that has it, for that moment.
+TEST(BusShards, who_sends_to_a_replica_while_it_is_being_lost_is_told_so_and_forwards_nothing) {
+  with_two_shards({.count = 2}, 256, [](TwoShards& two) {
+    ActedReplica replica(two, 0);
+    EXPECT_EQ(two.bus[1]->owner_of(1).shard(), 0);
+    int lost = 0;
+    two.handlers[0].on_lost = [&](ReplicaId id) {
+      ++lost;
+      EXPECT_TRUE(two.bus[0]->owner_of(id));
+      EXPECT_EQ(two.bus[0]->send_to_replica(id, two.message(5)), Result<void>(Errc::not_connected));
+    };
+    two.bus[0]->disconnect(ReplicaId{1});
+    two.sleep(1ms);
+    EXPECT_EQ(lost, 1);
+    EXPECT_EQ(two.router[0]->counters().forwarded, 0u);
+    EXPECT_FALSE(two.bus[0]->owner_of(1));
+    (void)two.bus[0]->shut_down();
+  });
+}
+
+TEST(BusShards, background_work_has_its_time_once_no_shard_has_a_replica_left) {
+  with_two_shards({.count = 2}, 256, [](TwoShards& two) {
+    ActedReplica mute(two, 1);
+    mute.acts.send = [&](Batch&, Deadline deadline) {
+      return Result<void>(mute.acts.wait(deadline));
+    };
+    two.sleep(1ms);
+    EXPECT_TRUE(two.bus[1]->send_to_replica(1, two.message(5)).has_value());
+    const Duration limit = two.bus[0]->options().drain_limit;
+    ASSERT_TRUE(
+        two.bus[0]
+            ->spawn_background("ends after the replica", [&] { two.sleep(limit + limit / 2); })
+            .has_value());
+    two.router[0]->shut_down_all();
+    ShutdownOutcome here, there;
+    run_scope(two.world.scheduler(), [&](Scope& scope) {
+      scope.spawn("other", [&] { there = two.bus[1]->shut_down(); });
+      here = two.bus[0]->shut_down();
+    });
+    EXPECT_EQ(there.forced, 1u);
+    EXPECT_EQ(here.background_clean, 1u);
+    EXPECT_EQ(here.background_forced, 0u);
   });
 }
 

@@ -3,111 +3,17 @@
 // ctest: no_tsan
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <memory>
-#include <string>
 #include <vector>
 
-#include "props/sim_rig.h"
-#include "transport/bus/handshake/handshake.h"
-#include "transport/bus/planes.h"
-#include "transport/tcp/tcp.h"
+#include "props/bus_rig.h"
 
-namespace twinwire::bus {
+namespace twinwire::bus::bus_test {
 namespace {
-
-using namespace std::chrono_literals;
 
 constexpr Duration forever = 10s;
 
-// Writes down what it is told, and answers clients with what they sent.
-class Recorder final : public BusHandler {
- public:
-  void on_client_messages(ClientId from, std::span<const Message> messages) override {
-    for (const Message& message : messages) {
-      requests.push_back(request_id(message));
-      if (on_request) on_request(from, message);
-    }
-  }
-  void on_replica_messages(ReplicaId from, std::span<const Message> messages) override {
-    for (const Message& message : messages)
-      from_replicas.push_back({from, message.header().view()});
-    if (on_replica_request) on_replica_request();
-  }
-  void on_client_connected(ClientId id, const Address&) noexcept override { clients.push_back(id); }
-  void on_client_lost(ClientId id, Error why) noexcept override { lost.push_back({id, why}); }
-  void on_replica_connected(ReplicaId id) noexcept override { replicas.push_back(id); }
-  void on_replica_lost(ReplicaId id, Error why) noexcept override {
-    lost_replicas.push_back({id, why});
-  }
-
-  std::function<void(ClientId, const Message&)> on_request;
-  std::function<void()> on_replica_request;
-  std::vector<std::uint64_t> requests;
-  std::vector<std::pair<ReplicaId, std::uint32_t>> from_replicas;
-  std::vector<ClientId> clients;
-  std::vector<ReplicaId> replicas;
-  std::vector<std::pair<ClientId, Error>> lost;
-  std::vector<std::pair<ReplicaId, Error>> lost_replicas;
-};
-
-Message message(Network& network, std::uint64_t id, Command command = Command::request,
-                std::size_t body = 0) {
-  auto made = MutableMessage::create(network.buffers(), command, body);
-  if (command == Command::request || command == Command::reply) made->set_request_id(id);
-  made->set_view(static_cast<std::uint32_t>(id));
-  return std::move(*made).freeze();
-}
-
-BusOptions options_of(ReplicaId replica) {
-  BusOptions options;
-  options.replica = replica;
-  options.members = {1, 2, 3};
-  return options;
-}
-
 // --- Clients -------------------------------------------------------------------------------------------------------
-
-struct Clients {
-  sim::World& world;
-  sim::SimNetwork& server;
-  sim::SimNetwork& node;
-  Recorder& handler;
-  Bus& bus;
-  Address address;
-
-  std::pair<Tcp::Reader, Tcp::Writer> connect() const {
-    auto conn = Tcp::dial(node, address, {}, {});
-    EXPECT_TRUE(conn.has_value());
-    return split(std::move(*conn));
-  }
-  void sleep(Duration d) const { (void)world.scheduler().sleep_for(d); }
-  void send(Tcp::Writer& writer, std::uint64_t id) const {
-    Batch batch(1);
-    batch.push(message(node, id));
-    EXPECT_TRUE(writer.send_batch(batch, {}).has_value());
-  }
-};
-
-// Runs body(Clients&) on a bus with a client plane over TCP; the body shuts it down, or this does.
-template <class F>
-void with_clients(const BusOptions& options, F&& body) {
-  sim::expect_clean(sim::run_nodes(
-      {}, [&](sim::World& world, sim::SimNetwork& server, sim::SimNetwork& client, Scope&) {
-        Recorder handler;
-        auto made = Bus::create(server, options, handler);
-        ASSERT_TRUE(made.has_value());
-        Bus& bus = **made;
-        const auto address = open_client_plane<Tcp>(bus, server.address(sim::port), {});
-        ASSERT_TRUE(address.has_value());
-        Clients clients{world, server, client, handler, bus, *address};
-        body(clients);
-        (void)bus.shut_down();
-        EXPECT_EQ(bus.connections_alive(), 0u);
-        EXPECT_EQ(bus.clients(), 0u);
-        EXPECT_EQ(handler.clients.size(), handler.lost.size());
-      }));
-}
 
 TEST(Bus, a_client_is_heard_and_answered) {
   with_clients(options_of(1), [](Clients& c) {
@@ -267,46 +173,6 @@ TEST(Bus, options_that_cannot_be_are_refused_in_a_sentence) {
 
 // --- Replicas ------------------------------------------------------------------------------------------------------
 
-// One node of a cluster: a bus with a replica plane over TCP.
-struct Replica {
-  Replica(sim::SimNetwork& n, ReplicaId id, int key = 7,
-          const std::function<void(BusOptions&)>& change = {})
-      : network(n), authenticator(handshake_options(id, key)) {
-    BusOptions options = options_of(id);
-    if (change) change(options);
-    bus = std::move(*Bus::create(network, options, handler));
-    EXPECT_TRUE(
-        open_replica_plane<Tcp>(*bus, network.address(sim::port), {}, authenticator).has_value());
-  }
-  Member member() const { return {bus->options().replica, network.address(sim::port)}; }
-  void join(const std::vector<Member>& members) const {
-    EXPECT_TRUE(join_mesh<Tcp>(*bus, members, {}, authenticator).has_value());
-  }
-
-  HandshakeOptions handshake_options(ReplicaId id, int key) {
-    HandshakeOptions options;
-    options.cluster = {1, 2};
-    options.id = id;
-    options.keys.current.bytes.fill(static_cast<std::byte>(key));
-    options.memory = &memory;
-    return options;
-  }
-
-  sim::SimNetwork& network;
-  HandshakeMemory memory;
-  KeyedHandshake authenticator;
-  Recorder handler;
-  std::unique_ptr<Bus> bus;
-};
-
-template <class F>
-void with_nodes(F&& body) {
-  sim::expect_clean(
-      sim::run_nodes({}, [&](sim::World& world, sim::SimNetwork& a, sim::SimNetwork& b, Scope&) {
-        body(world, a, b, world.add_node("third"));
-      }));
-}
-
 TEST(Bus, replicas_that_all_listen_and_dial_end_with_one_connection_each) {
   with_nodes([](sim::World& world, sim::SimNetwork& a, sim::SimNetwork& b, sim::SimNetwork& c) {
     Replica one(a, 1), two(b, 2), three(c, 3);
@@ -445,4 +311,4 @@ TEST(Bus, background_work_that_does_not_end_is_forced) {
 }
 
 }  // namespace
-}  // namespace twinwire::bus
+}  // namespace twinwire::bus::bus_test

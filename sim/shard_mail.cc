@@ -142,8 +142,6 @@ class SimShards::Office final : public BlockOwner, public std::enable_shared_fro
     EntityId entity = 0;
     std::deque<Letter> letters;
     std::deque<Homecoming> homecoming;  // of what was sent on it
-    TimePoint latest;                   // when the last letter is due
-    TimePoint latest_home;
     std::uint64_t sent = 0;
     std::uint64_t taken = 0;
     std::size_t loans = 0;
@@ -167,8 +165,8 @@ class SimShards::Office final : public BlockOwner, public std::enable_shared_fro
     return lanes_[std::size_t{from} * options_.count + to];
   }
 
-  // None overtakes another.
-  TimePoint due_on(Lane& lane, TimePoint& latest) noexcept {
+  // When what is put on it now may be taken. None overtakes another, since only the first of a lane is ever taken.
+  TimePoint due_on(Lane& lane) noexcept {
     TimePoint due = now();
     if (world_ != nullptr) {
       due = due + options_.latency;
@@ -181,11 +179,11 @@ class SimShards::Office final : public BlockOwner, public std::enable_shared_fro
         due = due + Duration(static_cast<std::int64_t>(c));
       }
     }
-    return latest = std::max(latest, due);
+    return due;
   }
 
   Result<void> post(Lane& lane, std::uint16_t to, Letter letter) {
-    letter.due = due_on(lane, lane.latest);
+    letter.due = due_on(lane);
     lane.letters.push_back(std::move(letter));
     desks_[to].news.wake_one(*scheduler_);
     return {};
@@ -229,7 +227,7 @@ class SimShards::Office final : public BlockOwner, public std::enable_shared_fro
     Loan& loan = static_cast<Loan&>(*block);
     if (closed_ || loan.is_home) return end(loan);
     Lane& lane = *loan.lane;
-    lane.homecoming.push_back({due_on(lane, lane.latest_home), &loan});
+    lane.homecoming.push_back({due_on(lane), &loan});
     desks_[loan.lender].news.wake_one(*scheduler_);
   }
   void end(Loan& loan) noexcept {

@@ -490,6 +490,44 @@ TEST(HandshakeCore, what_is_forged_or_was_not_finished_uses_nothing_up) {
   EXPECT_EQ(pair.server.memory.nonces.size(), 1u);
 }
 
+// A nonce is remembered by the time of its hello, and not of its proof: what is forgotten for want of room then counts
+// against older hellos alone, and not against those that were made while it was being proven.
+TEST(HandshakeCore, a_slow_proof_keeps_out_no_hello_that_was_made_meanwhile) {
+  Node client(dialer_id);
+  Node server(acceptor_id, 1);
+  client.options.peer_id = acceptor_id;
+  const auto pass = [&](std::int64_t seconds) {
+    client.now_ns += seconds * second_ns;
+    server.now_ns += seconds * second_ns;
+  };
+  const auto finish = [](Side& dialer, Side& acceptor, const HandshakeFrame& challenge) {
+    const auto proof = dialer.hear(challenge);
+    ASSERT_TRUE(proof.has_value());
+    const auto welcome = acceptor.hear(*proof);
+    ASSERT_TRUE(welcome.has_value());
+    EXPECT_FALSE(dialer.hear(*welcome));
+    EXPECT_TRUE(dialer.verified() && acceptor.verified());
+  };
+  Side slow(HandshakeRole::dialer, client, 1);
+  Side slow_acceptor(HandshakeRole::acceptor, server, 2);
+  const auto slow_challenge = slow_acceptor.hear(slow.said.front());
+  ASSERT_TRUE(slow_challenge.has_value());
+  pass(5);
+  Side meanwhile(HandshakeRole::dialer, client, 3);  // its hello is on its way for long
+  pass(5);
+  finish(slow, slow_acceptor, *slow_challenge);
+  pass(1);
+  Side next(HandshakeRole::dialer, client, 4);  // there is one place, which it takes
+  Side next_acceptor(HandshakeRole::acceptor, server, 5);
+  finish(next, next_acceptor, *next_acceptor.hear(next.said.front()));
+  pass(1);
+  Side meanwhile_acceptor(HandshakeRole::acceptor, server, 6);
+  const auto challenge = meanwhile_acceptor.hear(meanwhile.said.front());
+  ASSERT_TRUE(challenge.has_value()) << "it counts as a replay";
+  finish(meanwhile, meanwhile_acceptor, *challenge);
+  EXPECT_EQ(server.memory.counters.verified, 3u);
+}
+
 // --- Who may dial --------------------------------------------------------------------------------------------------
 
 TEST(HandshakeCore, who_may_not_dial_is_told_so_once_it_is_known_to_live) {

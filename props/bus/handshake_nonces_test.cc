@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// NonceCache by example: bounded, and nobody but a dialer itself loses by what it does.
+// Nonces by example: all of one is drawn; and their cache is bounded, and nobody but a dialer itself loses by what it
+// does.
 // ctest: no_tsan
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "props/bus/handshake_rig.h"
+#include "transport/bus/handshake/handshake.h"
 
 namespace twinwire::bus::handshake_test {
 namespace {
@@ -58,6 +62,24 @@ TEST(NonceCache, a_clock_that_was_set_back_keeps_nobody_out) {
   cache.record(1, nonce_of(2), ahead + 1, ahead, window);
   EXPECT_TRUE(cache.seen(1, nonce_of(3), ahead, ahead, window));
   EXPECT_FALSE(cache.seen(1, nonce_of(3), start_ns, start_ns, window));
+}
+
+TEST(HandshakeNonces, each_byte_of_a_nonce_is_drawn) {
+  class Filled final : public Random {
+   public:
+    void fill(std::span<std::byte> out) noexcept override {
+      for (std::byte& byte : out) byte = static_cast<std::byte>(++drawn);
+    }
+    std::uint64_t next() noexcept override { return ++drawn; }
+    std::uint8_t drawn = 0;
+  } random;
+  for (int i = 0; i < 2; ++i) {
+    HandshakeNonce nonce = draw_nonce(random);
+    std::ranges::sort(nonce);
+    EXPECT_NE(nonce.front(), std::byte{0});
+    EXPECT_TRUE(std::ranges::adjacent_find(nonce) == nonce.end());
+  }
+  EXPECT_GE(random.drawn, 32);
 }
 
 TEST(NonceCacheDeathTest, no_place_at_all_is_a_bug) { EXPECT_DEATH(NonceCache(0), "no place"); }

@@ -105,7 +105,7 @@ bool Bus::enroll(Connection& connection) noexcept {
   const PeerId& id = connection.id();
   if (stopping_) return false;
   if (!connection.prepare()) {
-    refuse(id.plane, "no memory for its queue", {Errc::no_resources, 0});
+    refuse(id.plane, connection.peer(), "no memory for its queue", {Errc::no_resources, 0});
     return false;
   }
   if (!claim(connection)) return PLANT(bus_duplicate_is_served);
@@ -115,13 +115,13 @@ bool Bus::enroll(Connection& connection) noexcept {
                                     : clients_.insert(id.client, connection, connection.token);
   if (!inserted || !*inserted) unclaim(connection);
   if (!inserted) {
-    refuse(id.plane, "no memory for its place", inserted.error());
+    refuse(id.plane, connection.peer(), "no memory for its place", inserted.error());
     return false;
   }
   if (!*inserted) {
     ++counters_.duplicates;
     scheduler_->reached(Sometimes::bus_duplicate_rejected);
-    refuse(id.plane, "connected already", {Errc::refused, 0});
+    refuse(id.plane, connection.peer(), "connected already", {Errc::refused, 0});
     if (PLANT(bus_duplicate_wins)) disconnect(id.replica);
     return PLANT(bus_duplicate_is_served);
   }
@@ -200,8 +200,8 @@ void Bus::hand_over(const PeerId& from, std::span<const Message> messages) {
     handler_->on_client_messages(from.client, messages);
 }
 
-void Bus::refuse(Plane plane, std::string_view what, Error why) noexcept {
-  handler_->on_refused(plane, what, why);
+void Bus::refuse(Plane plane, const Address& peer, std::string_view what, Error why) noexcept {
+  handler_->on_peer_refused(plane, peer, what, why);
 }
 
 }  // namespace twinwire::bus

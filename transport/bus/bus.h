@@ -109,13 +109,13 @@ class Bus {
   // Errors     no_resources · shutting_down
   Result<void> join(std::unique_ptr<Dialer> dialer, std::span<const Member> members);
   // A listener turned somebody away in its own handshake: for the log, and counted.
-  void refused_by_transport(Plane plane, std::string_view why) noexcept {
+  void refused_by_transport(Plane plane, std::string_view why, const Address& peer = {}) noexcept {
     ++counters_.refused_by_transport;
-    refuse(plane, why, {Errc::handshake, 0});
+    refuse(plane, peer, why, {Errc::handshake, 0});
   }
   // A client's connection could not be handed over, and is gone: for the log. The router counts it.
   void lost_between_shards(Error why) noexcept {
-    refuse(Plane::clients, "lost between two shards", why);
+    refuse(Plane::clients, {}, "lost between two shards", why);
   }
   // Where listeners live: until all that they accepted is gone.
   Scope& listening() noexcept { return listening_; }
@@ -203,7 +203,7 @@ class Bus {
   void serve_client(Link& link, const Address& peer);
   void receive_replica(ReplicaLink& link, const Address& peer);
   void serve(Link& link, PeerId id, const Address& peer);
-  void refuse(Plane plane, std::string_view what, Error why) noexcept;
+  void refuse(Plane plane, const Address& peer, std::string_view what, Error why) noexcept;
 
   // --- bus_mesh.cc ---------------------------------------------------------------------------------------------------
   void keep_mesh(Dialer& dialer, std::span<const Member> members);

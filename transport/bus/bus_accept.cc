@@ -72,7 +72,7 @@ void Bus::accept_replicas(Door<ReplicaLink>& door) {
 bool Bus::goes_on_after(Plane plane, Error error, Duration& pause) {
   if (error == Errc::canceled || error == Errc::shutting_down) return false;
   ++counters_.accept_errors;
-  refuse(plane, "could not be accepted", error);
+  refuse(plane, {}, "could not be accepted", error);
   if (PLANT(bus_accept_error_ends_plane)) return false;
   if (error != Errc::no_resources) return true;
   pause = std::clamp(2 * pause, shortage_pause_first, shortage_pause_max);
@@ -101,14 +101,14 @@ void Bus::receive_replica(ReplicaLink& link, const Address& peer) {
   if (scheduler_->cancel_pending()) proven = Errc::canceled;
   if (!proven) {
     ++counters_.unauthenticated;
-    refuse(Plane::replicas, "has not proven who it is", proven.error());
+    refuse(Plane::replicas, peer, "has not proven who it is", proven.error());
     if (!PLANT(bus_unauthenticated_is_served) || options_.replica == 0) return;
     proven = static_cast<ReplicaId>(options_.replica - 1);
   }
   // Of two nodes the one with the lower id dials: so there is one connection, though both listen.
   if (!members_.test(*proven) || *proven >= options_.replica) {
     ++counters_.unexpected;
-    return refuse(Plane::replicas, "is nobody who may dial us", {Errc::refused, 0});
+    return refuse(Plane::replicas, peer, "is nobody who may dial us", {Errc::refused, 0});
   }
   serve(link, PeerId::of(*proven), peer);
 }

@@ -33,7 +33,7 @@ struct BusCounters {
 
 struct ShutdownOutcome {
   std::size_t clean = 0;   // connections that took what was queued, and said good-bye
-  std::size_t forced = 0;  // that did not within the bound, and were dropped
+  std::size_t forced = 0;  // that did not: the bound was over, or the peer broke off before
   std::size_t background_clean = 0;
   std::size_t background_forced = 0;  // had to be canceled
 };

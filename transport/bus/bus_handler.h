@@ -38,7 +38,13 @@ class BusHandler {
   virtual void on_forward_refused(const PeerId& /*to*/, Message /*message*/,
                                   Error /*why*/) noexcept {}
 
-  // For the log: what did not become a connection, and why. Peers choose how often: whoever prints must bound it.
+  // For the log: what did not become a connection, and why. `peer`: who came, or who was dialed; all zero where nobody
+  // can tell. Peers choose how often: whoever prints must bound it.
+  virtual void on_peer_refused(Plane plane, const Address& /*peer*/, std::string_view what,
+                               Error why) noexcept {
+    on_refused(plane, what, why);
+  }
+  // The same for who does not care which peer it was.
   virtual void on_refused(Plane, std::string_view /*what*/, Error) noexcept {}
 
  protected:

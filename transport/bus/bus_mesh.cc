@@ -44,7 +44,7 @@ Duration Bus::until_redial() noexcept {
 void Bus::start_dial(Dialer& dialer, const Member& member) {
   const auto fiber =
       replica_fibers_.try_spawn("bus.dial", [this, &dialer, member] { dial(dialer, member); });
-  if (!fiber) return refuse(Plane::replicas, "no fiber to dial it", fiber.error());
+  if (!fiber) return refuse(Plane::replicas, member.address, "no fiber to dial it", fiber.error());
   dialing_.set(member.id);
 }
 
@@ -68,7 +68,7 @@ void Bus::dial(Dialer& dialer, const Member& member) {
   if (proven && *proven == member.id) return serve(**link, PeerId::of(member.id), member.address);
   ++counters_.dials_failed;
   if (proven) ++counters_.unexpected;
-  refuse(Plane::replicas, proven ? "is not whom we dialed" : "could not be dialed",
+  refuse(Plane::replicas, member.address, proven ? "is not whom we dialed" : "could not be dialed",
          proven ? Error{Errc::refused, 0} : proven.error());
 }
 

@@ -21,6 +21,9 @@ std::string_view problem_with(const BusOptions& options) noexcept {
     return "a time limit is not positive: nothing could be done within it";
   if (options.redial_jitter < Duration::zero() || options.redial_jitter >= options.redial_every)
     return "redial_jitter is not between 0 and redial_every";
+  if (positive(options.silence_max) && !positive(options.heartbeat_every))
+    return "heartbeat_every is 0 with a silence_max: replicas that are well and idle would be "
+           "dropped";
   if (positive(options.silence_max) && options.silence_max <= options.heartbeat_every)
     return "silence_max is not over heartbeat_every: replicas that are well would be dropped";
   return {};

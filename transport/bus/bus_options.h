@@ -36,7 +36,8 @@ struct BusOptions {
   Duration connect_limit = std::chrono::seconds(3);  // of a dial, until the transport is up
   Duration redial_every = std::chrono::seconds(5);   // give or take redial_jitter
   Duration redial_jitter = std::chrono::seconds(1);
-  // An idle writer says so often that it lives; a replica that says nothing for silence_max is dropped. 0: never.
+  // An idle writer says so often that it lives; a replica that says nothing for silence_max is dropped. 0: never, for
+  // which silence_max has to be 0 as well.
   Duration heartbeat_every = std::chrono::seconds(1);
   Duration silence_max = std::chrono::seconds(5);
 

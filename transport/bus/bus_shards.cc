@@ -55,8 +55,8 @@ bool Bus::claim(Connection& connection) noexcept {
     ++counters_.claimed_elsewhere;
     scheduler_->reached(Sometimes::bus_claimed_elsewhere);
   }
-  refuse(Plane::replicas, is_connected(id) ? "connected already" : "connected to another shard",
-         {Errc::refused, 0});
+  refuse(Plane::replicas, connection.peer(),
+         is_connected(id) ? "connected already" : "connected to another shard", {Errc::refused, 0});
   return false;
 }
 

@@ -147,8 +147,8 @@ template <Transport T>
 Result<typename T::Listener> listen(Bus& bus, Plane plane, const Address& address,
                                     typename T::Options options) {
   if (!options.accept.on_refused)
-    options.accept.on_refused = [&bus, plane](const Address&, std::string_view why) {
-      bus.refused_by_transport(plane, why);
+    options.accept.on_refused = [&bus, plane](const Address& peer, std::string_view why) {
+      bus.refused_by_transport(plane, why, peer);
     };
   const BusOptions& own = bus.options();
   options.accept.handshakes_max = std::min(options.accept.handshakes_max, own.handshakes_max);

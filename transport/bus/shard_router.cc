@@ -218,7 +218,7 @@ bool ShardRouter::post_waiting() noexcept {
         all = false;
         break;
       }
-      if (!sent) ++counters_.untold;
+      if (!sent) count_untold(queue.front());
       queue.pop_front();
     }
   }
@@ -266,7 +266,7 @@ void ShardRouter::end() {
 // There is nobody any more who would try again.
 void ShardRouter::drop_waiting() noexcept {
   for (auto& queue : waiting_) {
-    counters_.untold += queue.size();
+    for (const Outgoing& outgoing : queue) count_untold(outgoing);
     queue.clear();
   }
 }

@@ -91,6 +91,8 @@ class ShardRouter final : public Forwarder, private MailReceiver {
   bool post_waiting() noexcept;
   void keep_posting();
   void drop_waiting() noexcept;
+  // What says how far a shutdown has come is no message.
+  void count_untold(const Outgoing& lost) noexcept { counters_.untold += !lost.message.empty(); }
   bool all_have(ShutdownPhase phase) const noexcept;
 
   Bus* bus_;
