@@ -14,6 +14,7 @@
 #include "cli/not_empty.h"
 #include "cli/ring.h"
 #include "cli/run_spec.h"
+#include "cli/serve_bus.h"
 #include "cli/text.h"
 #include "cli/tls_options.h"
 #include "cli/verbs.h"
@@ -134,6 +135,9 @@ void require_sense(LoadArguments& options) {
 }
 
 BusLoadOptions bus_options_of(const LoadArguments& options) {
+  if (options.size > header_size + bus_body_max)
+    bad_usage("--size " + std::to_string(options.size) + ": a log takes at most " +
+              std::to_string(header_size + bus_body_max) + " bytes, header included");
   BusLoadOptions load;
   load.connections = options.connections;
   load.messages = options.messages;

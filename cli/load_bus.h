@@ -111,6 +111,8 @@ class BusLoadClient {
     result_->in_doubt = client_.in_doubt();
     result_->problem = error == Errc::timed_out ? "no answer in time, however often it was asked"
                        : error == Errc::unreachable ? "that is a backup: ask the primary"
+                       : error == Errc::too_large
+                           ? "the log takes no request of this --size: its --body-max is smaller"
                        : error == Errc::refused
                            ? "the log has forgotten this client: too many others came"
                            : to_string(error);

@@ -121,7 +121,9 @@ BusPlan plan_of(const ServeBusArguments& arguments) {
   plan.bus.replica = own;
   plan.bus.members = plan.log.members;
   plan.bus.queue_max = arguments.queue_max;
-  plan.bus.max_message = header_size + arguments.body_max;
+  // Not this replica's own body_max: what is larger has to arrive, for the log to refuse it in a sentence. The bus would
+  // end the connection, and whoever sent it would come back with it for ever.
+  plan.bus.max_message = header_size + bus_body_max;
   plan.bus.redial_every = positive_duration(arguments.redial_every);
   plan.bus.redial_jitter = std::min(plan.bus.redial_jitter, plan.bus.redial_every / 5);
   plan.bus.silence_max = positive_duration(arguments.silence_max);
@@ -418,7 +420,7 @@ void add_serve_bus_options(CLI::App& verb, ServeBusArguments& a) {
       ->capture_default_str()
       ->group(group);
   verb.add_option("--body-max", a.body_max, "bytes of a request; the same on every replica")
-      ->check(whole_number(tally_label_size, std::size_t{16} << 20))
+      ->check(whole_number(tally_label_size, bus_body_max))
       ->capture_default_str()
       ->group(group);
 }

@@ -15,6 +15,9 @@ class App;
 
 namespace twinwire::cli {
 
+// The largest that --body-max may be.
+inline constexpr std::size_t bus_body_max = std::size_t{16} << 20;
+
 struct ServeBusArguments {
   bool on = false;
   unsigned replica = 0;

@@ -311,6 +311,37 @@ TEST_F(CliBus, a_backup_says_who_is_the_primary) {
   EXPECT_NE(load.err.find("that is a backup: ask the primary"), std::string::npos) << load.err;
 }
 
+TEST_F(CliBus, a_request_that_the_log_does_not_take_is_one_sentence) {
+  auto node = start(alone());
+  ASSERT_TRUE(node->says("replicas over tcp")) << node->err();
+  const std::string load = "load --bus --connections 1 --messages 10 --connect ";
+  for (const char* size : {" --size 100000", " --size 16777472"}) {
+    const Ended ended = tool(load + address_in(node->out()) + size);
+    EXPECT_EQ(ended.exit_code, 6) << ended.out << ended.err;
+    EXPECT_NE(ended.err.find("the log takes no request of this --size"), std::string::npos)
+        << ended.err;
+  }
+  expect_one_sentence(tool(load + "127.0.0.1:1 --size 16777473"), 2, "a log takes at most");
+}
+
+TEST_F(CliBus, a_backup_that_takes_less_than_the_primary_stops_with_a_sentence) {
+  const std::string members =
+      " --member 1=" + own_address_ + ":10500 --member 2=" + own_address_ + ":10501";
+  const std::string rest = " --cluster-key key --redial-every 100ms";
+  auto primary = start("serve --bus --replica 1 --log a.log --clients tcp=127.0.0.1:0" + members +
+                       rest + " --body-max 100000");
+  auto backup = start("serve --bus --replica 2 --log b.log" + members + rest);
+  ASSERT_TRUE(primary->says("replicas over tcp")) << primary->err();
+  ASSERT_TRUE(backup->says("replicas over tcp")) << backup->err();
+  auto load = start("load --bus --connections 1 --messages 10 --size 90000 --connect " +
+                    address_in(primary->out()));
+  const Ended ended = backup->wait();
+  EXPECT_EQ(ended.exit_code, 1) << ended.out << ended.err;
+  EXPECT_NE(ended.err.find("is larger than this replica takes: give all replicas the same"),
+            std::string::npos)
+      << ended.err;
+}
+
 TEST_F(CliBus, arguments_that_make_no_sense_are_one_sentence) {
   expect_one_sentence(tool("serve --bus --log a.log --cluster-key key"), 2,
                       "a log needs at least one replica");
