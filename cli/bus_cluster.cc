@@ -93,15 +93,18 @@ class Cluster {
  public:
   Cluster(const BusClusterOptions& options, const BusLoadOptions& load, real::Ring& ring)
       : options_(&options), load_(&load), network_(ring), folder_(options.folder) {
+    // Before anything is written: what is there already is somebody's, the files of an earlier cluster perhaps.
+    require_nothing_at("key");
+    for (unsigned i = 1; i <= options.replicas; ++i) {
+      const std::string name = "replica" + std::to_string(i);
+      require_nothing_at(name + ".log");
+      require_nothing_at(name + ".out");
+      nodes_.push_back({i, free_address(network_), free_address(network_), nullptr,
+                        folder_.file(name + ".log"), 0});
+    }
     std::string key;
     for (int i = 0; i < 4; ++i) key += hex16(network_.random().next());
-    write_whole_file(folder_.file("key"), key + "\n", "key of the cluster");
-    for (unsigned i = 1; i <= options.replicas; ++i) {
-      nodes_.push_back({i, free_address(network_), free_address(network_), nullptr,
-                        folder_.file("replica" + std::to_string(i) + ".log"), 0});
-      if (std::filesystem::exists(nodes_.back().log))
-        bad_usage("there is a log in " + folder_.path() + " already: give an empty folder");
-    }
+    write_new_secret(folder_.file("key"), key + "\n", "key of the cluster");
   }
 
   // In a fiber.
@@ -153,6 +156,12 @@ class Cluster {
   Scheduler& scheduler() noexcept { return network_.scheduler(); }
 
  private:
+  void require_nothing_at(const std::string& name) const {
+    std::error_code error;
+    const auto what = std::filesystem::symlink_status(folder_.file(name), error).type();
+    if (what != std::filesystem::file_type::not_found)
+      bad_usage("there is a " + name + " in " + folder_.path() + " already: give an empty folder");
+  }
   void start(ClusterNode& node) {
     std::vector<std::string> arguments{"serve", "--bus", "--replica", std::to_string(node.id)};
     const auto add = [&](const std::string& option, const std::string& value) {

@@ -121,8 +121,8 @@ BusPlan plan_of(const ServeBusArguments& arguments) {
   plan.bus.replica = own;
   plan.bus.members = plan.log.members;
   plan.bus.queue_max = arguments.queue_max;
-  // Not this replica's own body_max: what is larger has to arrive, for the log to refuse it in a sentence. The bus would
-  // end the connection, and whoever sent it would come back with it for ever.
+  // Not this replica's own body_max: what is larger has to arrive, for the log to refuse it in a sentence. The bus
+  // would end the connection, and whoever sent it would come back with it for ever.
   plan.bus.max_message = header_size + bus_body_max;
   plan.bus.redial_every = positive_duration(arguments.redial_every);
   plan.bus.redial_jitter = std::min(plan.bus.redial_jitter, plan.bus.redial_every / 5);

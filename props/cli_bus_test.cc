@@ -161,7 +161,29 @@ TEST_F(CliBus, the_same_over_tls_keeps_its_files_where_it_was_told) {
   EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
   EXPECT_NE(ended.out.find("in the logs  300 of the acknowledged"), std::string::npos) << ended.out;
   EXPECT_TRUE(std::filesystem::exists(folder_.path() / "kept" / "replica3.log"));
-  expect_one_sentence(tool("load --bus --cluster 3 --folder kept"), 2, "there is a log in");
+  expect_one_sentence(tool("load --bus --cluster 3 --folder kept"), 2,
+                      "there is a key in kept already");
+}
+
+TEST_F(CliBus, a_cluster_overwrites_nobody_s_files) {
+  const auto kept = folder_.path() / "kept";
+  for (const char* name : {"key", "replica2.log", "replica3.out"}) {
+    std::filesystem::create_directory(kept);
+    write_file(kept / name, "precious");
+    expect_one_sentence(tool("load --bus --cluster 3 --messages 10 --folder kept"), 2,
+                        "there is a " + std::string(name) + " in kept already");
+    EXPECT_EQ(read_file(kept / name), "precious");
+    std::filesystem::remove(kept / name);
+    EXPECT_TRUE(std::filesystem::is_empty(kept)) << name;
+    std::filesystem::create_directory(kept / name);
+    expect_one_sentence(tool("load --bus --cluster 3 --messages 10 --folder kept"), 2,
+                        "there is a " + std::string(name) + " in kept already");
+    std::filesystem::remove_all(kept);
+  }
+  EXPECT_EQ(tool("load --bus --cluster 1 --messages 10 --folder kept").exit_code, 0);
+  using std::filesystem::perms;
+  EXPECT_EQ(std::filesystem::status(kept / "key").permissions(),
+            perms::owner_read | perms::owner_write);
 }
 
 TEST_F(CliBus, sigterm_drains_and_a_second_start_finds_everything) {

@@ -156,5 +156,29 @@ TEST(CliClusterVerdict, a_process_that_had_ended_by_itself_was_not_killed) {
   EXPECT_EQ(killed.kill(), 128 + SIGKILL);
 }
 
+TEST(CliClusterVerdict, a_folder_in_place_of_a_file_is_a_sentence) {
+  const TemporaryFolder folder;
+  try {
+    (void)cli::read_log_file(folder.path().string());
+    ADD_FAILURE() << "a folder was read";
+  } catch (const cli::Failure& failure) {
+    EXPECT_NE(std::string(failure.what()).find("cannot read the log"), std::string::npos)
+        << failure.what();
+  }
+  try {
+    const cli::NodeProcess none({"--gtest_list_tests"}, folder.path().string());
+    ADD_FAILURE() << "a folder was written to";
+  } catch (const cli::Failure& failure) {
+    EXPECT_EQ(failure.code(), cli::ExitCode::environment);
+    EXPECT_NE(std::string(failure.what()).find("Is a directory"), std::string::npos)
+        << failure.what();
+  }
+  const std::string out = (folder.path() / "out").string();
+  const cli::NodeProcess lists({"--gtest_list_tests"}, out);
+  std::filesystem::remove(out);
+  std::filesystem::create_directory(out);
+  EXPECT_EQ(lists.said(), "");
+}
+
 }  // namespace
 }  // namespace twinwire::props
