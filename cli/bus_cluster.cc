@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -20,6 +21,7 @@
 #include "cli/whole_file.h"
 #include "cli/with_transport.h"
 #include "real/ring_network.h"
+#include "real/signal_wait.h"
 
 namespace twinwire::cli {
 namespace {
@@ -107,11 +109,21 @@ class Cluster {
     write_new_secret(folder_.file("key"), key + "\n", "key of the cluster");
   }
 
+  // Of SIGINT and SIGTERM the first ends the load, and then all the rest in order; the second does not wait for that.
+  // In a fiber, until it is canceled.
+  void obey(real::SignalWait& signals, BusLoadState& state) {
+    while (signals.wait(Deadline::never())) {
+      if (++told_ == 1 && !clients_over_) cut_short_ = true;
+      state.stop = true;
+    }
+  }
+
   // In a fiber.
   template <class T>
   void run(BusLoadState& state) {
     for (ClusterNode& node : nodes_) start(node);
     for (ClusterNode& node : nodes_) await_start(node);
+    if (told_ != 0) throw Failure(ExitCode::environment, "told to stop before anything was asked");
     std::printf("started      %zu processes, files in %s\n", nodes_.size(), folder_.path().c_str());
     std::fflush(stdout);
     TlsOptionsText trusting;
@@ -119,6 +131,9 @@ class Cluster {
       trusting.self_signed = true;
     run_scope(scheduler(), [&](Scope& scope) {
       if (options_->kill_each) scope.spawn("killer", [&] { kill_each(state); });
+      scope.spawn("hurry", [&] {
+        while (!clients_over_) pause();
+      });
       scope.spawn("clients", [&] {
         run_bus_clients<T>(network_, nodes_.front().clients, dial_options<T>(trusting), *load_,
                            state);
@@ -138,7 +153,7 @@ class Cluster {
         if (real_now() >= until)
           throw Failure(ExitCode::no_progress,
                         "replica " + std::to_string(node.id) + " does not end after SIGTERM");
-        (void)scheduler().sleep_for(look_every);
+        pause();
       }
       if (*node.process->ended() != 0) throw_death(node);
     }
@@ -151,8 +166,9 @@ class Cluster {
   }
 
   ExitCode compare(const BusLoadState& state, bool settled) const;
-  // Whether each was killed that was to be.
+  // Whether each was killed that was to be, and the clients were not told to stop.
   bool did_all() const noexcept { return !cut_short_; }
+  bool told_to_stop() const noexcept { return told_ != 0; }
   Scheduler& scheduler() noexcept { return network_.scheduler(); }
 
  private:
@@ -183,6 +199,12 @@ class Cluster {
     return laws::transport_encrypts(transport_named(options_->transport));
   }
 
+  // Between two looks at what does not wake anybody.
+  void pause() {
+    (void)scheduler().sleep_for(look_every);
+    if (told_ > 1) throw Failure(ExitCode::environment, "told to stop, and then to stop at once");
+  }
+
   // Until it says so for the last time that it was started.
   void await_start(ClusterNode& node) {
     const TimePoint until = real_now() + start_patience;
@@ -196,7 +218,7 @@ class Cluster {
       if (real_now() >= until)
         throw Failure(ExitCode::no_progress,
                       "replica " + std::to_string(node.id) + " does not come up");
-      (void)scheduler().sleep_for(look_every);
+      pause();
     }
   }
 
@@ -219,11 +241,11 @@ class Cluster {
   void await_more(BusLoadState& state, std::uint64_t more, const std::string& when) {
     const std::uint64_t enough = state.acknowledged + more;
     const TimePoint until = real_now() + load_->patience;
-    while (state.acknowledged < enough && !clients_over_) {
+    while (state.acknowledged < enough && !clients_over_ && told_ == 0) {
       look_for_deaths(down_);
       if (real_now() >= until)
         throw Failure(ExitCode::no_progress, "nothing more is acknowledged " + when);
-      (void)scheduler().sleep_for(look_every);
+      pause();
     }
   }
 
@@ -238,6 +260,7 @@ class Cluster {
       const bool is_primary = &node == &nodes_.front();
       const bool all_wait = is_primary || nodes_.size() < 3;  // without it there is no majority
       await_more(state, some, "before " + name + " is killed");
+      if (told_ != 0) return;
       if (clients_over_) {
         cut_short_ = true;
         std::fprintf(stderr, "twinwire: the clients ended before %s was killed\n", name.c_str());
@@ -285,7 +308,7 @@ class Cluster {
                           " does not catch up: its log has " + with_commas(*other) +
                           " bytes, and that of the primary " + with_commas(sizes.front()));
       before = std::move(sizes);
-      (void)scheduler().sleep_for(look_every);
+      pause();
     }
   }
 
@@ -297,6 +320,7 @@ class Cluster {
   const ClusterNode* down_ = nullptr;
   bool clients_over_ = false;
   bool cut_short_ = false;
+  int told_ = 0;  // to stop: so often
 };
 
 // What was acknowledged, against what stands in the files. `settled`: stop() has returned.
@@ -339,6 +363,9 @@ ExitCode Cluster::compare(const BusLoadState& state, bool settled) const {
 ExitCode run_bus_cluster(const BusClusterOptions& options, BusLoadOptions load) {
   const std::size_t transport = transport_named(options.transport);
   const auto ring = open_ring();
+  auto signals = real::SignalWait::create(*ring, {SIGINT, SIGTERM});
+  if (!signals)
+    throw Failure(ExitCode::environment, "cannot wait for signals: " + to_string(signals.error()));
   load.first_client = ring->random().next() >> 1;
   if (options.kill_each) load.messages = UINT64_MAX / 2;
   load.keep_answers = true;
@@ -350,15 +377,21 @@ ExitCode run_bus_cluster(const BusClusterOptions& options, BusLoadOptions load) 
   with_transport(transport, [&]<class T>() {
     Scope root(ring->scheduler());
     root.spawn("cluster", [&] {
-      cluster.run<T>(state);
-      code = print_bus_load(state, real_now() - start);
-      cluster.stop();
+      run_scope(ring->scheduler(), [&](Scope& background) {
+        background.spawn("signals", [&] { cluster.obey(*signals, state); });
+        cluster.run<T>(state);
+        code = print_bus_load(state, real_now() - start);
+        cluster.stop();
+        background.cancel();
+      });
     });
     (void)ring->scheduler().run();
     try {
       root.rethrow_failure();
     } catch (const Failure& why) {
       failure = why;
+    } catch (const std::exception& why) {
+      failure = Failure(ExitCode::environment, why.what());
     }
   });
   // What it is for comes first, however the rest ended.
@@ -370,7 +403,11 @@ ExitCode run_bus_cluster(const BusClusterOptions& options, BusLoadOptions load) 
     return ExitCode::law_broken;
   }
   if (const ExitCode found = cluster.compare(state, true); found != ExitCode::pass) return found;
-  return code == ExitCode::pass && !cluster.did_all() ? ExitCode::untested : code;
+  if (cluster.did_all()) return code;
+  if (!cluster.told_to_stop()) return code == ExitCode::pass ? ExitCode::untested : code;
+  // As with every verb that was interrupted: what was not done is not known to hold.
+  std::fprintf(stderr, "twinwire: told to stop before everything was done\n");
+  return graver(code, ExitCode::environment);
 }
 
 }  // namespace twinwire::cli

@@ -155,6 +155,72 @@ TEST_F(CliBusHarness, what_was_lost_is_told_before_how_it_ended) {
     EXPECT_NE(ended.err.find(said), std::string::npos) << said << "\n" << ended.err;
 }
 
+class CliBusToldToStop : public CliBusHarness {
+ protected:
+  // The processes of the cluster are gone, and so is what we have made.
+  void expect_nothing_left(const Ended& ended) const {
+    const std::string before = "files in ";
+    const std::size_t at = ended.out.find(before) + before.size();
+    const std::string folder = ended.out.substr(at, ended.out.find('\n', at) - at);
+    ASSERT_TRUE(folder.starts_with(folder_.path().string())) << folder;
+    EXPECT_FALSE(std::filesystem::exists(folder)) << folder;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc"))
+      EXPECT_EQ(read_file(entry.path() / "cmdline").find(folder), std::string::npos) << entry;
+  }
+  // Its temporary folder is in ours.
+  std::unique_ptr<Process> start_unkept(const std::string& arguments) {
+    auto command = words(arguments);
+    command.insert(command.begin(), tool_path());
+    return std::make_unique<Process>(
+        folder_.path(), command,
+        std::vector<std::pair<std::string, std::string>>{{"TMPDIR", folder_.path().string()}});
+  }
+};
+
+TEST_F(CliBusToldToStop, what_was_acknowledged_is_compared_before_it_ends) {
+  for (const int signal : {SIGINT, SIGTERM}) {
+    auto load = start_unkept("load --bus --cluster 3 --kill-each --between 200 --connections 4");
+    ASSERT_TRUE(load->says("killed       replica 1")) << load->err();
+    load->signal(signal);
+    const Ended ended = load->wait();
+    EXPECT_EQ(ended.exit_code, 6) << ended.out << ended.err;
+    for (const char* said :
+         {"acknowledged ", "in the logs  ", "acknowledged == applied on every replica"})
+      EXPECT_NE(ended.out.find(said), std::string::npos) << said << "\n" << ended.out;
+    EXPECT_NE(ended.err.find("told to stop before everything was done"), std::string::npos)
+        << ended.err;
+    expect_nothing_left(ended);
+  }
+}
+
+TEST_F(CliBusToldToStop, told_twice_it_does_not_wait_for_what_hangs_and_compares_all_the_same) {
+  auto load = start_cluster("--time 100s --patience 100s");
+  const int primary = process_of(1);
+  ::kill(primary, SIGSTOP);
+  load->signal(SIGTERM);
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  load->signal(SIGTERM);
+  const Ended ended = load->wait();
+  EXPECT_EQ(ended.exit_code, 6) << ended.out << ended.err;
+  EXPECT_NE(ended.out.find("in the logs  "), std::string::npos) << ended.out;
+  EXPECT_NE(ended.err.find("told to stop, and then to stop at once"), std::string::npos)
+      << ended.err;
+  EXPECT_NE(::kill(primary, 0), 0);
+}
+
+TEST_F(CliBus, a_load_that_is_told_to_stop_says_what_was_acknowledged) {
+  auto node = start(alone());
+  ASSERT_TRUE(node->says("replicas over tcp")) << node->err();
+  auto load = start("load --bus --time 60s --connect " + address_in(node->out()));
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  load->signal(SIGINT);
+  const Ended ended = load->wait();
+  EXPECT_EQ(ended.exit_code, 6) << ended.out << ended.err;
+  EXPECT_NE(ended.out.find("acknowledged "), std::string::npos) << ended.out;
+  EXPECT_NE(ended.err.find("told to stop before everything was sent"), std::string::npos)
+      << ended.err;
+}
+
 TEST_F(CliBus, the_same_over_tls_keeps_its_files_where_it_was_told) {
   const Ended ended =
       tool("load --bus --cluster 3 --transport tls --connections 3 --messages 300 --folder kept");
