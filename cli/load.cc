@@ -170,6 +170,9 @@ ExitCode run_load_bus(const LoadArguments& options) {
   Network& network = networks.to(server);
   BusLoadOptions load = bus_options_of(options);
   load.first_client = network.random().next() >> 1;
+  load.explain_dial = [&](const Error& error) {
+    return explain_dial(server, options.sockets, error);
+  };
   BusLoadState state;
   auto signals = signals_of(*ring);
   const TimePoint start = real_now();

@@ -208,6 +208,36 @@ TEST_F(CliBusToldToStop, told_twice_it_does_not_wait_for_what_hangs_and_compares
   EXPECT_NE(::kill(primary, 0), 0);
 }
 
+TEST_F(CliBus, why_there_was_no_connection_is_told) {
+  const auto told = [&](const std::string& arguments, const std::string& why) {
+    const Ended ended = tool("load --bus --connections 1 --messages 1 --patience 1s " + arguments);
+    EXPECT_EQ(ended.exit_code, 6) << ended.out << ended.err;
+    EXPECT_NE(ended.err.find("no answer in time"), std::string::npos) << ended.err;
+    EXPECT_NE(ended.err.find(why), std::string::npos) << why << "\n" << ended.err;
+  };
+  told("--connect 127.0.0.1:1", "cannot connect to 127.0.0.1:1: refused");
+  told("--connect 127.0.0.1:1 --bind 203.0.113.7:0",
+       "cannot connect from 203.0.113.7:0: no interface of this machine has that address");
+  const std::string members =
+      " --member 1=" + own_address_ + ":10500 --member 2=" + own_address_ + ":10501";
+  auto node = start("serve --bus --replica 1 --log a.log --cluster-key key" + members +
+                    " --clients tcp=127.0.0.1:0");
+  ASSERT_TRUE(node->says("replicas over tcp")) << node->err();
+  told("--connect " + address_in(node->out()), "connected, and nothing heard: without a majority");
+}
+
+TEST_F(CliBus, clients_that_are_told_good_bye_end_in_order) {
+  auto node = start(alone());
+  ASSERT_TRUE(node->says("replicas over tcp")) << node->err();
+  auto load = start("load --bus --connections 6 --time 60s --connect " + address_in(node->out()));
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  node->signal(SIGTERM);
+  const Ended ended = node->wait();
+  EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+  EXPECT_NE(ended.out.find("shutdown   6 connections clean, 0 forced"), std::string::npos)
+      << ended.out;
+}
+
 TEST_F(CliBus, a_load_that_is_told_to_stop_says_what_was_acknowledged) {
   auto node = start(alone());
   ASSERT_TRUE(node->says("replicas over tcp")) << node->err();
