@@ -155,8 +155,7 @@ class BusProcess {
     std::string why;
     auto storage = real::FileStorage::open(*ring_, arguments_->log, why);
     if (!storage) throw Failure(ExitCode::environment, why);
-    BusTally tally;
-    log::Replica replica(network_, **storage, tally, plan_->log);
+    log::Replica replica(network_, **storage, tally_, plan_->log);
     const auto recovered = replica.recover(why);
     if (!recovered)
       throw Failure(
@@ -164,13 +163,13 @@ class BusProcess {
           arguments_->log + ": " + why);
     run_scope(network_.scheduler(), [&](Scope& background) {
       const auto refusals = std::make_shared<RefusalLog>(background);
-      tally.log_refusals_to(refusals);
+      tally_.log_refusals_to(refusals);
       serve(replica, *recovered, *signals, background);
       background.cancel();
       refusals->flush();
-      tally.log_refusals_to(nullptr);
+      tally_.log_refusals_to(nullptr);
     });
-    print_state(replica, tally);
+    print_state(replica);
     if (replica.failed().is_set())
       throw Failure((*storage)->problem().empty() && !replica.out_of_memory()
                         ? ExitCode::law_broken
@@ -233,6 +232,7 @@ class BusProcess {
       with_transport(plane.transport, [&]<class T>() {
         auto options = listen_options<T>(tls_of<T>(), network_);
         if constexpr (!over_datagrams<T>) apply(*sockets_, options);
+        name_refused(bus, bus::Plane::clients, options.accept);
         const auto local = bus::open_client_plane<T>(bus, plane.endpoint.address, options);
         if (!local)
           throw Failure(ExitCode::environment,
@@ -245,6 +245,14 @@ class BusProcess {
     else
       open_replica_plane<Tcp>(bus, who, {}, {});
   }
+  // Whom the transport turns away is known by its address alone.
+  void name_refused(bus::Bus& bus, bus::Plane plane, AcceptOptions& accept) {
+    accept.on_refused = [this, &bus, plane](const Address& peer, std::string_view why) {
+      tally_.name_newcomer(&peer);
+      bus.refused_by_transport(plane, why);
+      tally_.name_newcomer(nullptr);
+    };
+  }
   // What was given for TLS, where this transport encrypts.
   template <class T>
   const TlsOptionsText& tls_of() const {
@@ -254,8 +262,8 @@ class BusProcess {
   }
   template <class T>
   void open_replica_plane(bus::Bus& bus, const bus::KeyedHandshake& who,
-                          const typename T::Options& listening,
-                          const typename T::Options& dialing) {
+                          typename T::Options listening, const typename T::Options& dialing) {
+    name_refused(bus, bus::Plane::replicas, listening.accept);
     const auto local = bus::open_replica_plane<T>(bus, plan_->own, listening, who);
     if (!local)
       throw Failure(ExitCode::environment,
@@ -298,14 +306,14 @@ class BusProcess {
       std::printf("metrics on http://%s/metrics\n", to_string(local).c_str());
   }
 
-  void print_state(const log::Replica& replica, const BusTally& tally) const {
+  void print_state(const log::Replica& replica) const {
     const log::LogCounters& of_log = replica.counters();
     const auto n = [](std::uint64_t value) { return with_commas(value); };
     std::printf("log        %s entries, %s synced, %s committed, %s applied\n",
                 n(replica.last()).c_str(), n(replica.synced()).c_str(),
                 n(replica.committed()).c_str(), n(replica.applied()).c_str());
-    std::printf("tally      %s requests, sum %s\n", n(tally.applied()).c_str(),
-                hex16(tally.sum()).c_str());
+    std::printf("tally      %s requests, sum %s\n", n(tally_.applied()).c_str(),
+                hex16(tally_.sum()).c_str());
     std::printf("wrote      %s entries in %s syncs\n", n(of_log.appended).c_str(),
                 n(of_log.syncs).c_str());
     if (replica.is_primary())
@@ -345,6 +353,7 @@ class BusProcess {
   real::Ring* ring_;
   Networks networks_;  // of the metrics
   real::RingNetwork network_;
+  BusTally tally_;
   std::vector<std::string> serving_;
   bus::ShutdownOutcome outcome_;
   bus::BusCounters counters_;
@@ -359,8 +368,12 @@ void BusTally::on_note(const std::string& sentence) noexcept {
 
 void BusTally::on_refused(bus::Plane plane, std::string_view what, Error why) noexcept {
   if (refusals_ == nullptr) return;
-  const std::string who = plane == bus::Plane::replicas ? "replica " : "client ";
-  refusals_->note(Address{}, who + std::string(what) + ": " + to_string(why));
+  const bool replicas = plane == bus::Plane::replicas;
+  if (newcomer_ != nullptr)  // `what` is all that the transport has to say
+    refusals_->note(*newcomer_, std::string(what) + (replicas ? " (replicas)" : " (clients)"));
+  else
+    refusals_->note((replicas ? "a replica " : "a client ") + std::string(what) + ": " +
+                    to_string(why));
 }
 
 void add_serve_bus_options(CLI::App& verb, ServeBusArguments& a) {

@@ -226,6 +226,25 @@ TEST_F(CliBus, why_there_was_no_connection_is_told) {
   told("--connect " + address_in(node->out()), "connected, and nothing heard: without a majority");
 }
 
+TEST_F(CliBus, a_refusal_names_the_peer_where_it_is_known_and_nobody_where_not) {
+  auto node = start("serve --bus --replica 1 --member 1=" + own_address_ +
+                    ":10500 --member 2=" + own_address_ + ":10501 --clients tls=" + own_address_ +
+                    ":10502 --self-signed --log a.log --cluster-key key --redial-every 100ms");
+  ASSERT_TRUE(node->says("replicas over tcp")) << node->err();
+  const auto tls = *parse_address(own_address_ + ":10502");
+  (void)Plain(tls).send(std::string(300, 'x'));
+  const auto err_says = [&](const std::string& text) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (node->err().find(text) == std::string::npos && std::chrono::steady_clock::now() < until)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    return node->err().find(text) != std::string::npos;
+  };
+  EXPECT_TRUE(err_says("refused: not a TLS record (clients)\n")) << node->err();
+  EXPECT_TRUE(err_says("twinwire: connection from 127.0.0.1:")) << node->err();
+  EXPECT_TRUE(err_says("twinwire: a replica could not be dialed: refused: ")) << node->err();
+  EXPECT_EQ(node->err().find("a process here"), std::string::npos) << node->err();
+}
+
 TEST_F(CliBus, clients_that_are_told_good_bye_end_in_order) {
   auto node = start(alone());
   ASSERT_TRUE(node->says("replicas over tcp")) << node->err();
