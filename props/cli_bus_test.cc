@@ -140,7 +140,7 @@ TEST_F(CliBusHarness, a_log_that_is_found_damaged_after_a_kill_is_a_law_broken) 
     return;
   EXPECT_NE(ended.err.find("replica 1 ended with 2: "), std::string::npos) << ended.err;
   EXPECT_NE(ended.err.find("the log is damaged at byte"), std::string::npos) << ended.err;
-  EXPECT_NE(ended.out.find("acknowledged == applied on a majority"), std::string::npos)
+  EXPECT_NE(ended.out.find("acknowledged == in the logs of a majority"), std::string::npos)
       << ended.out;
 }
 
@@ -151,6 +151,7 @@ TEST_F(CliBusHarness, what_was_lost_is_told_before_how_it_ended) {
   ::kill(process_of(2), SIGABRT);
   const Ended ended = load->wait();
   EXPECT_EQ(ended.exit_code, 1) << ended.out << ended.err;
+  EXPECT_NE(ended.out.find(" on 3 replicas, "), std::string::npos) << ended.out;
   for (const char* said : {"stands on 1 of 3 replicas", "replica 2 ended with 134"})
     EXPECT_NE(ended.err.find(said), std::string::npos) << said << "\n" << ended.err;
 }
