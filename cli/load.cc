@@ -12,6 +12,7 @@
 #include "cli/endpoint.h"
 #include "cli/load_bus.h"
 #include "cli/not_empty.h"
+#include "cli/out_of_place.h"
 #include "cli/ring.h"
 #include "cli/run_spec.h"
 #include "cli/serve_bus.h"
@@ -196,12 +197,32 @@ ExitCode run_load_bus(const LoadArguments& options) {
   return graver(code, ExitCode::environment);
 }
 
-ExitCode run_load(LoadArguments& options) {
-  require_sense(options);
+// What is of use in one of the modes alone.
+void require_in_place(const CLI::App& verb, const LoadArguments& options) {
   if (!options.bus && (options.cluster.replicas != 0 || options.cluster.kill_each))
     bad_usage("--cluster and --kill-each start processes of `serve --bus`: give --bus as well");
   if (options.cluster.kill_each && options.cluster.replicas == 0)
     bad_usage("--kill-each kills what --cluster has started: give that as well");
+  if (options.bus)
+    refuse_given(
+        verb, {"--batch", "--in-flight", "--one-way"},
+        "means nothing with --bus, whose clients have one request each under way: leave it "
+        "out");
+  if (options.cluster.replicas == 0)
+    refuse_given(verb, {"--folder"}, "is for the files of --cluster: give that as well");
+  else
+    refuse_given(
+        verb,
+        {"--connect", "--keepalive", "--keepalive-interval", "--keepalive-probes", "--user-timeout",
+         "--send-buffer", "--receive-buffer", "--congestion", "--device", "--nagle", "--bind",
+         "--ca", "--server-name", "--cert", "--key", "--alpn", "--key-log"},
+        "is for a server that is there already, and --cluster starts its own: leave it out");
+  if (!options.cluster.kill_each)
+    refuse_given(verb, {"--between"}, "is for --kill-each: give that as well");
+}
+
+ExitCode run_load(LoadArguments& options) {
+  require_sense(options);
   if (options.bus && options.cluster.replicas == 0) return run_load_bus(options);
   if (options.bus) {
     options.cluster.transport = options.transport;
@@ -292,7 +313,10 @@ void add_load(CLI::App& app, const Tool&, ExitCode& code) {
       ->capture_default_str();
   verb->add_option("--folder", options->cluster.folder,
                    "with --cluster: where its files are; a temporary one unless given");
-  verb->callback([&code, options] { code = run_load(*options); });
+  verb->callback([&code, verb, options] {
+    require_in_place(*verb, *options);
+    code = run_load(*options);
+  });
 }
 
 }  // namespace twinwire::cli

@@ -77,7 +77,7 @@ Address internet_address(const std::string& text) {
   return endpoint.address;
 }
 
-BusPlan plan_of(const ServeBusArguments& arguments) {
+BusPlan plan_of(const ServeBusArguments& arguments, const TlsOptionsText& tls) {
   BusPlan plan;
   const auto own = static_cast<bus::ReplicaId>(arguments.replica);
   for (const std::string& text : arguments.members) {
@@ -89,6 +89,12 @@ BusPlan plan_of(const ServeBusArguments& arguments) {
     plan.log.members.push_back(static_cast<bus::ReplicaId>(*id));
     if (*id == own) plan.own = plan.members.back().address;
   }
+  for (auto one = plan.members.begin(); one != plan.members.end(); ++one)
+    for (auto other = plan.members.begin(); other != one; ++other)
+      if (one->address == other->address)
+        bad_usage("replicas " + std::to_string(other->id) + " and " + std::to_string(one->id) +
+                  " have the same address " + to_string(one->address) +
+                  ": each needs one of its own");
   for (const std::string& text : arguments.clients) {
     const auto [transport, address] = halves_of(text, "--clients tcp=127.0.0.1:5001");
     plan.clients.push_back({transport_named(transport), parse_endpoint(address, false)});
@@ -105,6 +111,11 @@ BusPlan plan_of(const ServeBusArguments& arguments) {
         "serve --bus needs the key of its cluster: give --cluster-key, a file of 64 "
         "hexadecimal digits (`openssl rand -hex 32`)");
   plan.tls = arguments.replica_transport == "tls";
+  const bool encrypts = plan.tls || std::ranges::any_of(plan.clients, [](const ClientPlane& plane) {
+                          return laws::transport_encrypts(plane.transport);
+                        });
+  if (tls.any() && !encrypts)
+    bad_usage("nothing here encrypts: leave out what is for TLS, or give --replica-transport tls");
   plan.keys.current = read_key(arguments.key);
   if (!arguments.other_key.empty()) plan.keys.other = read_key(arguments.other_key);
   plan.freshness = positive_duration(arguments.freshness);
@@ -377,7 +388,7 @@ void BusTally::on_refused(bus::Plane plane, std::string_view what, Error why) no
 }
 
 void add_serve_bus_options(CLI::App& verb, ServeBusArguments& a) {
-  constexpr const char* group = "With --bus: one process of a cluster with a replicated log";
+  constexpr const char* group = serve_bus_group;
   verb.add_flag("--bus", a.on, "serve a replicated log; `load --bus` is the other end")
       ->group(group);
   verb.add_option("--replica", a.replica, "this one's id; the lowest of all is the primary")
@@ -440,7 +451,7 @@ void add_serve_bus_options(CLI::App& verb, ServeBusArguments& a) {
 
 ExitCode serve_bus(const ServeBusArguments& arguments, const TlsOptionsText& tls,
                    const SocketOptionsText& sockets, const std::string& metrics) {
-  BusPlan plan = plan_of(arguments);
+  BusPlan plan = plan_of(arguments, tls);
   if (!metrics.empty()) plan.metrics = parse_endpoint(metrics, false);
   real::RingOptions ring_options;
   ring_options.measure_turns = plan.metrics.has_value();

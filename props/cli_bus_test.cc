@@ -496,9 +496,37 @@ TEST_F(CliBus, arguments_that_make_no_sense_are_one_sentence) {
   expect_one_sentence(tool("serve --bus --member 0=127.0.0.1:1 --log a.log"), 2,
                       "needs the key of its cluster");
   expect_one_sentence(tool("load --kill-each"), 2, "give --bus as well");
+  expect_one_sentence(tool("serve --bus --replica 1 --member 1=127.0.0.1:1 --member 2=127.0.0.1:1 "
+                           "--log a.log --cluster-key key"),
+                      2, "replicas 1 and 2 have the same address 127.0.0.1:1");
   for (const char* end : {"--time 1s", "--messages 100"})
     expect_one_sentence(tool("load --bus --cluster 3 --kill-each " + std::string(end)), 2,
                         "excludes");
+}
+
+TEST_F(CliBus, options_of_another_mode_are_refused) {
+  struct Case {
+    const char* arguments;
+    const char* sentence;
+  };
+  const Case cases[] = {
+      {"load --bus --batch 2", "--batch means nothing with --bus"},
+      {"load --bus --in-flight 2", "--in-flight means nothing with --bus"},
+      {"load --bus --one-way", "--one-way means nothing with --bus"},
+      {"load --bus --cluster 3 --connect 127.0.0.1:1", "--connect is for a server that is there"},
+      {"load --bus --cluster 3 --ca key", "--ca is for a server that is there"},
+      {"load --bus --cluster 3 --between 5", "--between is for --kill-each"},
+      {"load --folder here", "--folder is for the files of --cluster"},
+      {"load --bus --folder here", "--folder is for the files of --cluster"},
+      {"serve --log a.log", "--log is for a replica: give --bus as well"},
+      {"serve --replica 1", "--replica is for a replica: give --bus as well"},
+      {"serve --cluster-key key", "--cluster-key is for a replica: give --bus as well"},
+      {"serve --bus --listen 127.0.0.1:0", "--listen means nothing with --bus"},
+      {"serve --bus --transport tls", "--transport means nothing with --bus"},
+      {"serve --bus --handshake-timeout 1s", "--handshake-timeout means nothing with --bus"},
+  };
+  for (const Case& one : cases) expect_one_sentence(tool(one.arguments), 2, one.sentence);
+  expect_one_sentence(tool(alone("--self-signed")), 2, "nothing here encrypts");
 }
 
 }  // namespace
