@@ -36,8 +36,15 @@ double measure_echo(std::uint32_t count, const std::vector<int>& cores, const Ec
   for (const auto& client : clients) {
     const std::string line = client->line(Duration(static_cast<std::int64_t>(2 * work.time_ns)));
     unsigned long long counted = 0;
-    if (std::sscanf(line.c_str(), "%llu", &counted) != 1 || counted == 0)
+    if (std::sscanf(line.c_str(), "%llu", &counted) != 1)
       throw Failure(ExitCode::environment, "a client said '" + line + "'");
+    if (counted == 0)
+      throw Failure(ExitCode::environment,
+                    "over " + with_commas(work.connections) +
+                        " connections not one message came "
+                        "back within " +
+                        format_duration(Duration(static_cast<std::int64_t>(work.time_ns))) +
+                        ": give a longer --time, or fewer --connections");
     messages += static_cast<double>(counted);
   }
   for (const auto& client : clients) client->finish();

@@ -5,12 +5,14 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "cli/cluster_verdict.h"
+#include "cli/endpoint.h"
 #include "cli/log_file.h"
 #include "cli/node_process.h"
 #include "cli/ring.h"
@@ -20,15 +22,16 @@
 #include "cli/whole_file.h"
 #include "cli/with_transport.h"
 #include "real/ring_network.h"
+#include "real/signal_wait.h"
+#include "transport/net/write_all.h"
 
 namespace twinwire::cli {
 namespace {
 
 constexpr Duration start_patience = std::chrono::seconds(20);
 constexpr Duration end_patience = std::chrono::seconds(20);
+constexpr Duration ask_patience = std::chrono::seconds(5);
 constexpr Duration look_every = std::chrono::milliseconds(10);
-// For a backup, between the last entry and SIGTERM: to hear that it is committed, and to apply it.
-constexpr Duration last_news = std::chrono::milliseconds(100);
 
 // What it says of a cluster that one of its replicas has ended so, unasked. Whether that is what the whole is to find
 // comes first: a law that the replica itself has found broken, or its log, damaged by a kill.
@@ -70,6 +73,14 @@ class ClusterFolder {
   bool ours_;
 };
 
+// The number of that metric.
+std::optional<std::uint64_t> metric_in(const std::string& text, const std::string& name) {
+  const std::string line = "\n" + name + " ";
+  const std::size_t at = text.find(line);
+  if (at == std::string::npos) return std::nullopt;
+  return std::strtoull(text.c_str() + at + line.size(), nullptr, 10);
+}
+
 // A port that is free now, below those that the kernel gives to whoever connects.
 Address free_address(real::RingNetwork& network) {
   for (int tries = 0; tries < 200; ++tries) {
@@ -86,21 +97,35 @@ struct ClusterNode {
   Address clients;
   std::unique_ptr<NodeProcess> process;
   std::string log;
+  Endpoint metrics;
   int starts = 0;
 };
 
 class Cluster {
  public:
   Cluster(const BusClusterOptions& options, const BusLoadOptions& load, real::Ring& ring)
-      : options_(&options), load_(&load), network_(ring), folder_(options.folder) {
+      : options_(&options), load_(&load), networks_(ring), network_(ring), folder_(options.folder) {
+    const std::string ours = "unix:@twinwire-cluster-" + hex16(network_.random().next()) + "-";
+    // Before anything is written: what is there already is somebody's, the files of an earlier cluster perhaps.
+    require_nothing_at("key");
+    for (unsigned i = 1; i <= options.replicas; ++i) {
+      const std::string name = "replica" + std::to_string(i);
+      require_nothing_at(name + ".log");
+      require_nothing_at(name + ".out");
+      nodes_.push_back({i, free_address(network_), free_address(network_), nullptr,
+                        folder_.file(name + ".log"), parse_endpoint(ours + name, true), 0});
+    }
     std::string key;
     for (int i = 0; i < 4; ++i) key += hex16(network_.random().next());
-    write_whole_file(folder_.file("key"), key + "\n", "key of the cluster");
-    for (unsigned i = 1; i <= options.replicas; ++i) {
-      nodes_.push_back({i, free_address(network_), free_address(network_), nullptr,
-                        folder_.file("replica" + std::to_string(i) + ".log"), 0});
-      if (std::filesystem::exists(nodes_.back().log))
-        bad_usage("there is a log in " + folder_.path() + " already: give an empty folder");
+    write_new_secret(folder_.file("key"), key + "\n", "key of the cluster");
+  }
+
+  // Of SIGINT and SIGTERM the first ends the load, and then all the rest in order; the second does not wait for that.
+  // In a fiber, until it is canceled.
+  void obey(real::SignalWait& signals, BusLoadState& state) {
+    while (signals.wait(Deadline::never())) {
+      if (++told_ == 1 && !clients_over_) cut_short_ = true;
+      state.stop = true;
     }
   }
 
@@ -109,6 +134,7 @@ class Cluster {
   void run(BusLoadState& state) {
     for (ClusterNode& node : nodes_) start(node);
     for (ClusterNode& node : nodes_) await_start(node);
+    if (told_ != 0) throw Failure(ExitCode::environment, "told to stop before anything was asked");
     std::printf("started      %zu processes, files in %s\n", nodes_.size(), folder_.path().c_str());
     std::fflush(stdout);
     TlsOptionsText trusting;
@@ -116,6 +142,9 @@ class Cluster {
       trusting.self_signed = true;
     run_scope(scheduler(), [&](Scope& scope) {
       if (options_->kill_each) scope.spawn("killer", [&] { kill_each(state); });
+      scope.spawn("hurry", [&] {
+        while (!clients_over_) pause();
+      });
       scope.spawn("clients", [&] {
         run_bus_clients<T>(network_, nodes_.front().clients, dial_options<T>(trusting), *load_,
                            state);
@@ -127,7 +156,7 @@ class Cluster {
   // Waits until all have the same, stops them, and looks that they ended well.
   void stop() {
     await_equal();
-    (void)scheduler().sleep_for(last_news);
+    await_applied();
     for (ClusterNode& node : nodes_) node.process->terminate();
     for (ClusterNode& node : nodes_) {
       const TimePoint until = real_now() + end_patience;
@@ -135,7 +164,7 @@ class Cluster {
         if (real_now() >= until)
           throw Failure(ExitCode::no_progress,
                         "replica " + std::to_string(node.id) + " does not end after SIGTERM");
-        (void)scheduler().sleep_for(look_every);
+        pause();
       }
       if (*node.process->ended() != 0) throw_death(node);
     }
@@ -148,11 +177,18 @@ class Cluster {
   }
 
   ExitCode compare(const BusLoadState& state, bool settled) const;
-  // Whether each was killed that was to be.
+  // Whether each was killed that was to be, and the clients were not told to stop.
   bool did_all() const noexcept { return !cut_short_; }
+  bool told_to_stop() const noexcept { return told_ != 0; }
   Scheduler& scheduler() noexcept { return network_.scheduler(); }
 
  private:
+  void require_nothing_at(const std::string& name) const {
+    std::error_code error;
+    const auto what = std::filesystem::symlink_status(folder_.file(name), error).type();
+    if (what != std::filesystem::file_type::not_found)
+      bad_usage("there is a " + name + " in " + folder_.path() + " already: give an empty folder");
+  }
   void start(ClusterNode& node) {
     std::vector<std::string> arguments{"serve", "--bus", "--replica", std::to_string(node.id)};
     const auto add = [&](const std::string& option, const std::string& value) {
@@ -166,12 +202,20 @@ class Cluster {
     add("--log", node.log);
     add("--cluster-key", folder_.file("key"));
     add("--redial-every", "250ms");
+    add("--metrics", node.metrics.text);
     node.process = std::make_unique<NodeProcess>(
         arguments, folder_.file("replica" + std::to_string(node.id) + ".out"));
     ++node.starts;
   }
   bool transport_encrypts_clients() const {
     return laws::transport_encrypts(transport_named(options_->transport));
+  }
+
+  // Between two looks at what does not wake anybody.
+  void pause() {
+    if (!scheduler().sleep_for(look_every))  // another fiber has failed, and says why
+      throw Failure(ExitCode::environment, "given up");
+    if (told_ > 1) throw Failure(ExitCode::environment, "told to stop, and then to stop at once");
   }
 
   // Until it says so for the last time that it was started.
@@ -187,7 +231,7 @@ class Cluster {
       if (real_now() >= until)
         throw Failure(ExitCode::no_progress,
                       "replica " + std::to_string(node.id) + " does not come up");
-      (void)scheduler().sleep_for(look_every);
+      pause();
     }
   }
 
@@ -210,11 +254,11 @@ class Cluster {
   void await_more(BusLoadState& state, std::uint64_t more, const std::string& when) {
     const std::uint64_t enough = state.acknowledged + more;
     const TimePoint until = real_now() + load_->patience;
-    while (state.acknowledged < enough && !clients_over_) {
+    while (state.acknowledged < enough && !clients_over_ && told_ == 0) {
       look_for_deaths(down_);
       if (real_now() >= until)
         throw Failure(ExitCode::no_progress, "nothing more is acknowledged " + when);
-      (void)scheduler().sleep_for(look_every);
+      pause();
     }
   }
 
@@ -229,6 +273,7 @@ class Cluster {
       const bool is_primary = &node == &nodes_.front();
       const bool all_wait = is_primary || nodes_.size() < 3;  // without it there is no majority
       await_more(state, some, "before " + name + " is killed");
+      if (told_ != 0) return;
       if (clients_over_) {
         cut_short_ = true;
         std::fprintf(stderr, "twinwire: the clients ended before %s was killed\n", name.c_str());
@@ -276,18 +321,62 @@ class Cluster {
                           " does not catch up: its log has " + with_commas(*other) +
                           " bytes, and that of the primary " + with_commas(sizes.front()));
       before = std::move(sizes);
-      (void)scheduler().sleep_for(look_every);
+      pause();
+    }
+  }
+
+  // Until every replica has applied all that the primary's log has, so that each tally at the end is one of all.
+  void await_applied() {
+    const TimePoint until = real_now() + load_->patience;
+    for (;;) {
+      const auto last = ask(nodes_.front(), "twinwire_log_last_entry");
+      const ClusterNode* behind = nullptr;
+      std::optional<std::uint64_t> applied;
+      for (ClusterNode& node : nodes_) {
+        applied = ask(node, "twinwire_log_applied_entries");
+        if (last && applied == last) continue;
+        behind = &node;
+        break;
+      }
+      if (behind == nullptr) return;
+      look_for_deaths();
+      if (real_now() >= until)
+        throw Failure(ExitCode::no_progress,
+                      "replica " + std::to_string(behind->id) +
+                          " does not apply what it has: it has applied entry " +
+                          with_commas(applied.value_or(0)) + " of " +
+                          with_commas(last.value_or(0)));
+      pause();
+    }
+  }
+
+  // That number of its metrics; nothing where it did not answer.
+  std::optional<std::uint64_t> ask(const ClusterNode& node, const std::string& name) {
+    const Deadline limit = network_.clock().in(ask_patience);
+    auto stream = networks_.to(node.metrics).dial({}, {}, limit);
+    if (!stream) return std::nullopt;
+    std::string request = "GET /metrics HTTP/1.1\r\nHost: cluster\r\n\r\n";
+    iovec piece{request.data(), request.size()};
+    if (!write_all(**stream, {&piece, 1}, limit)) return std::nullopt;
+    std::string answer;
+    for (;;) {
+      const auto bytes = (*stream)->read(limit);
+      if (!bytes) return std::nullopt;
+      if (bytes->empty()) return metric_in(answer, name);
+      answer.append(reinterpret_cast<const char*>(bytes->data()), bytes->size());
     }
   }
 
   const BusClusterOptions* options_;
   const BusLoadOptions* load_;
+  Networks networks_;  // to the metrics
   real::RingNetwork network_;
   ClusterFolder folder_;
   std::vector<ClusterNode> nodes_;
   const ClusterNode* down_ = nullptr;
   bool clients_over_ = false;
   bool cut_short_ = false;
+  int told_ = 0;  // to stop: so often
 };
 
 // What was acknowledged, against what stands in the files. `settled`: stop() has returned.
@@ -313,15 +402,16 @@ ExitCode Cluster::compare(const BusLoadState& state, bool settled) const {
   const auto& copies_of = verdict.copies_of;
   for (std::size_t copies = nodes_.size(); copies > 0; --copies)
     if (copies_of[copies] != 0 || copies == nodes_.size())
-      std::printf(" %s on %zu replicas", with_commas(copies_of[copies]).c_str(), copies);
+      std::printf("%s %s on %zu replicas", copies == nodes_.size() ? "" : ",",
+                  with_commas(copies_of[copies]).c_str(), copies);
   std::printf("; %s that nobody was told of\n", with_commas(verdict.beyond).c_str());
   const auto& wrong = verdict.wrong;
   for (std::size_t i = 0; i < std::min<std::size_t>(wrong.size(), 5); ++i)
     std::fprintf(stderr, "twinwire: %s\n", wrong[i].c_str());
   if (wrong.size() > 5) std::fprintf(stderr, "twinwire: and %zu more\n", wrong.size() - 5);
   if (wrong.empty())
-    std::printf("acknowledged == applied on %s, exactly once\n",
-                settled ? "every replica" : "a majority");
+    std::puts(settled ? "acknowledged == applied on every replica, exactly once"
+                      : "acknowledged == in the logs of a majority, exactly once");
   return wrong.empty() ? ExitCode::pass : ExitCode::law_broken;
 }
 
@@ -330,6 +420,9 @@ ExitCode Cluster::compare(const BusLoadState& state, bool settled) const {
 ExitCode run_bus_cluster(const BusClusterOptions& options, BusLoadOptions load) {
   const std::size_t transport = transport_named(options.transport);
   const auto ring = open_ring();
+  auto signals = real::SignalWait::create(*ring, {SIGINT, SIGTERM});
+  if (!signals)
+    throw Failure(ExitCode::environment, "cannot wait for signals: " + to_string(signals.error()));
   load.first_client = ring->random().next() >> 1;
   if (options.kill_each) load.messages = UINT64_MAX / 2;
   load.keep_answers = true;
@@ -341,15 +434,21 @@ ExitCode run_bus_cluster(const BusClusterOptions& options, BusLoadOptions load) 
   with_transport(transport, [&]<class T>() {
     Scope root(ring->scheduler());
     root.spawn("cluster", [&] {
-      cluster.run<T>(state);
-      code = print_bus_load(state, real_now() - start);
-      cluster.stop();
+      run_scope(ring->scheduler(), [&](Scope& background) {
+        background.spawn("signals", [&] { cluster.obey(*signals, state); });
+        cluster.run<T>(state);
+        code = print_bus_load(state, real_now() - start);
+        cluster.stop();
+        background.cancel();
+      });
     });
     (void)ring->scheduler().run();
     try {
       root.rethrow_failure();
     } catch (const Failure& why) {
       failure = why;
+    } catch (const std::exception& why) {
+      failure = Failure(ExitCode::environment, why.what());
     }
   });
   // What it is for comes first, however the rest ended.
@@ -361,7 +460,11 @@ ExitCode run_bus_cluster(const BusClusterOptions& options, BusLoadOptions load) 
     return ExitCode::law_broken;
   }
   if (const ExitCode found = cluster.compare(state, true); found != ExitCode::pass) return found;
-  return code == ExitCode::pass && !cluster.did_all() ? ExitCode::untested : code;
+  if (cluster.did_all()) return code;
+  if (!cluster.told_to_stop()) return code == ExitCode::pass ? ExitCode::untested : code;
+  // As with every verb that was interrupted: what was not done is not known to hold.
+  std::fprintf(stderr, "twinwire: told to stop before everything was done\n");
+  return graver(code, ExitCode::environment);
 }
 
 }  // namespace twinwire::cli

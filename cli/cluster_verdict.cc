@@ -11,10 +11,6 @@ namespace {
 
 using Log = std::vector<LogFileEntry>;
 
-// A replica that was asked to end may not have heard yet that the last ones are committed. With fewer than these a
-// backup that has applied nothing may be as innocent.
-constexpr std::uint64_t enough_to_apply_some = 100;
-
 std::string request_text(const LogFileEntry& entry, std::uint64_t client) {
   return "request " + std::to_string(entry.number) + " of client " + std::to_string(client + 1);
 }
@@ -114,11 +110,9 @@ class Judgement {
     const std::uint64_t sum = tally->applied == 0 ? 0 : with_it->sum;
     check(tally->sum == sum, who + " has applied " + tally_text(tally->applied, tally->sum) +
                                  ", and of as many its log gives the sum " + hex16(sum));
-    const std::uint64_t least =
-        i == 0 ? answered_ : static_cast<std::uint64_t>(acknowledged >= enough_to_apply_some);
-    check(tally->applied >= least, who + " has applied " + with_commas(tally->applied) +
-                                       " requests, though " + with_commas(acknowledged) +
-                                       " were acknowledged");
+    check(tally->applied >= answered_, who + " has applied " + with_commas(tally->applied) +
+                                           " requests, though " + with_commas(acknowledged) +
+                                           " were acknowledged");
   }
 
   const ClusterEvidence* evidence_;

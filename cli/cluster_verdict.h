@@ -26,8 +26,8 @@ struct ClusterEvidence {
   std::vector<std::vector<LogFileEntry>> logs;  // of each replica, the primary's first
   std::span<const BusLoadResult> results;       // of each client
   std::uint64_t first_client = 0;               // the label of the first
-  // All were up, have caught up and were ended in order; else what was acknowledged is asked for on a majority only,
-  // and no tally.
+  // All were up, have applied everything and were ended in order; else what was acknowledged is asked for on a
+  // majority only, and no tally.
   bool settled = false;
   std::vector<std::optional<PrintedTally>> tallies;  // of each replica, if settled
 };

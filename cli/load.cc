@@ -12,8 +12,10 @@
 #include "cli/endpoint.h"
 #include "cli/load_bus.h"
 #include "cli/not_empty.h"
+#include "cli/out_of_place.h"
 #include "cli/ring.h"
 #include "cli/run_spec.h"
+#include "cli/serve_bus.h"
 #include "cli/text.h"
 #include "cli/tls_options.h"
 #include "cli/verbs.h"
@@ -37,35 +39,49 @@ struct LoadArguments : LoadOptions {
 
 constexpr Duration stop_grace = std::chrono::seconds(2);
 
+real::SignalWait signals_of(real::Ring& ring) {
+  auto signals = real::SignalWait::create(ring, {SIGINT, SIGTERM});
+  if (!signals)
+    throw Failure(ExitCode::environment, "cannot wait for signals: " + to_string(signals.error()));
+  return std::move(*signals);
+}
+
+// `start` spawns the clients. What was sent may still come back; after the grace, or a second signal, it is given up.
+template <class F>
+void run_until_told(Network& network, real::SignalWait& signals, bool& stop, F&& start) {
+  bool over = false;  // read by a fiber that may outlive the clients' scope
+  run_scope(network.scheduler(), [&](Scope& background) {
+    run_scope(network.scheduler(), [&](Scope& scope) {
+      background.spawn("signals", [&] {
+        if (!signals.wait(Deadline::never())) return;
+        stop = true;
+        const auto again = signals.wait(network.clock().in(stop_grace));
+        if (!over && (again || again.error() == Errc::timed_out)) scope.cancel();
+      });
+      start(scope);
+    });
+    over = true;
+    background.cancel();
+  });
+}
+
 template <Transport T>
 void run_clients(Network& network, const Endpoint& server, LoadArguments& options,
                  const typename T::Options& dialing, real::SignalWait& signals,
                  std::vector<LoadResult>& results) {
   std::vector<std::unique_ptr<LoadClient<T>>> clients;
-  bool over = false;  // read by a fiber that may outlive the clients' scope
-  run_scope(network.scheduler(), [&](Scope& background) {
-    run_scope(network.scheduler(), [&](Scope& scope) {
-      // What was sent may still come back; after the grace, or a second signal, it is given up.
-      background.spawn("signals", [&] {
-        if (!signals.wait(Deadline::never())) return;
-        options.stop = true;
-        const auto again = signals.wait(network.clock().in(stop_grace));
-        if (!over && (again || again.error() == Errc::timed_out)) scope.cancel();
-      });
-      for (std::uint64_t i = 0; i < options.connections; ++i) {
-        const std::uint64_t share = options.messages / options.connections +
-                                    (i < options.messages % options.connections ? 1 : 0);
-        clients.push_back(
-            std::make_unique<LoadClient<T>>(network, options, dialing, share, results[i]));
-        scope.spawn("client", [&, client = clients.back().get()] {
-          client->run(server.address, [&](const Error& error) {
-            return explain_dial(server, options.sockets, error);
-          });
+  run_until_told(network, signals, options.stop, [&](Scope& scope) {
+    for (std::uint64_t i = 0; i < options.connections; ++i) {
+      const std::uint64_t share = options.messages / options.connections +
+                                  (i < options.messages % options.connections ? 1 : 0);
+      clients.push_back(
+          std::make_unique<LoadClient<T>>(network, options, dialing, share, results[i]));
+      scope.spawn("client", [&, client = clients.back().get()] {
+        client->run(server.address, [&](const Error& error) {
+          return explain_dial(server, options.sockets, error);
         });
-      }
-    });
-    over = true;
-    background.cancel();
+      });
+    }
   });
 }
 
@@ -134,6 +150,9 @@ void require_sense(LoadArguments& options) {
 }
 
 BusLoadOptions bus_options_of(const LoadArguments& options) {
+  if (options.size > header_size + bus_body_max)
+    bad_usage("--size " + std::to_string(options.size) + ": a log takes at most " +
+              std::to_string(header_size + bus_body_max) + " bytes, header included");
   BusLoadOptions load;
   load.connections = options.connections;
   load.messages = options.messages;
@@ -152,26 +171,58 @@ ExitCode run_load_bus(const LoadArguments& options) {
   Network& network = networks.to(server);
   BusLoadOptions load = bus_options_of(options);
   load.first_client = network.random().next() >> 1;
+  load.explain_dial = [&](const Error& error) {
+    return explain_dial(server, options.sockets, error);
+  };
   BusLoadState state;
+  auto signals = signals_of(*ring);
   const TimePoint start = real_now();
   with_transport(transport, [&]<class T>() {
     require_streams(server, T::name, over_datagrams<T>, options.sockets);
     auto dialing = dial_options<T>(options.tls);
     apply(options.sockets, dialing);
     Scope root(ring->scheduler());
-    root.spawn("load", [&] { run_bus_clients<T>(network, server.address, dialing, load, state); });
+    root.spawn("load", [&] {
+      run_until_told(network, signals, state.stop, [&](Scope& scope) {
+        scope.spawn("clients",
+                    [&] { run_bus_clients<T>(network, server.address, dialing, load, state); });
+      });
+    });
     (void)ring->scheduler().run();
     root.rethrow_failure();
   });
-  return print_bus_load(state, real_now() - start);
+  const ExitCode code = print_bus_load(state, real_now() - start);
+  if (!state.stop || state.acknowledged == load.messages) return code;
+  std::fprintf(stderr, "twinwire: told to stop before everything was sent\n");
+  return graver(code, ExitCode::environment);
 }
 
-ExitCode run_load(LoadArguments& options) {
-  require_sense(options);
+// What is of use in one of the modes alone.
+void require_in_place(const CLI::App& verb, const LoadArguments& options) {
   if (!options.bus && (options.cluster.replicas != 0 || options.cluster.kill_each))
     bad_usage("--cluster and --kill-each start processes of `serve --bus`: give --bus as well");
   if (options.cluster.kill_each && options.cluster.replicas == 0)
     bad_usage("--kill-each kills what --cluster has started: give that as well");
+  if (options.bus)
+    refuse_given(
+        verb, {"--batch", "--in-flight", "--one-way"},
+        "means nothing with --bus, whose clients have one request each under way: leave it "
+        "out");
+  if (options.cluster.replicas == 0)
+    refuse_given(verb, {"--folder"}, "is for the files of --cluster: give that as well");
+  else
+    refuse_given(
+        verb,
+        {"--connect", "--keepalive", "--keepalive-interval", "--keepalive-probes", "--user-timeout",
+         "--send-buffer", "--receive-buffer", "--congestion", "--device", "--nagle", "--bind",
+         "--ca", "--server-name", "--cert", "--key", "--alpn", "--key-log"},
+        "is for a server that is there already, and --cluster starts its own: leave it out");
+  if (!options.cluster.kill_each)
+    refuse_given(verb, {"--between"}, "is for --kill-each: give that as well");
+}
+
+ExitCode run_load(LoadArguments& options) {
+  require_sense(options);
   if (options.bus && options.cluster.replicas == 0) return run_load_bus(options);
   if (options.bus) {
     options.cluster.transport = options.transport;
@@ -191,10 +242,7 @@ ExitCode run_load(LoadArguments& options) {
     auto dialing = dial_options<T>(options.tls);
     apply(options.sockets, dialing);
     const auto ring = open_ring();
-    auto signals = real::SignalWait::create(*ring, {SIGINT, SIGTERM});
-    if (!signals)
-      throw Failure(ExitCode::environment,
-                    "cannot wait for signals: " + to_string(signals.error()));
+    auto signals = signals_of(*ring);
     print_head(options);
     Networks networks(*ring);
     Network& network = networks.to(server);
@@ -202,7 +250,7 @@ ExitCode run_load(LoadArguments& options) {
     const TimePoint start = real_now();
     Scope root(ring->scheduler());
     root.spawn("load",
-               [&] { run_clients<T>(network, server, options, dialing, *signals, results); });
+               [&] { run_clients<T>(network, server, options, dialing, signals, results); });
     (void)ring->scheduler().run();
     root.rethrow_failure();
     code = print_results(options, results, real_now() - start);
@@ -265,7 +313,10 @@ void add_load(CLI::App& app, const Tool&, ExitCode& code) {
       ->capture_default_str();
   verb->add_option("--folder", options->cluster.folder,
                    "with --cluster: where its files are; a temporary one unless given");
-  verb->callback([&code, options] { code = run_load(*options); });
+  verb->callback([&code, verb, options] {
+    require_in_place(*verb, *options);
+    code = run_load(*options);
+  });
 }
 
 }  // namespace twinwire::cli

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -26,6 +27,7 @@ struct BusLoadOptions {
   Duration answer_limit = std::chrono::seconds(2);
   std::uint64_t first_client = 0;  // the label of the first; the others' follow
   bool keep_answers = false;
+  std::function<std::string(const Error&)> explain_dial;  // a sentence for a person
 };
 
 // What one client was told.
@@ -109,13 +111,30 @@ class BusLoadClient {
   }
   void stopped_by(Error error) {
     result_->in_doubt = client_.in_doubt();
-    result_->problem = error == Errc::timed_out ? "no answer in time, however often it was asked"
-                       : error == Errc::unreachable ? "that is a backup: ask the primary"
-                       : error == Errc::refused
-                           ? "the log has forgotten this client: too many others came"
-                           : to_string(error);
+    result_->problem =
+        error == Errc::timed_out ? "no answer in time, however often it was asked" + last_failure()
+        : error == Errc::unreachable ? "that is a backup: ask the primary"
+        : error == Errc::too_large
+            ? "the log takes no request of this --size: its --body-max is smaller"
+        : error == Errc::refused ? "the log has forgotten this client: too many others came"
+                                 : to_string(error);
     result_->problem +=
         ", after " + std::to_string(result_->acknowledged) + " acknowledged requests";
+  }
+
+  std::string last_failure() const {
+    const auto& failure = client_.last_failure();
+    if (!failure) return "";
+    if (failure->connecting)
+      return " (" +
+             (options_->explain_dial ? options_->explain_dial(failure->why)
+                                     : "cannot connect: " + to_string(failure->why)) +
+             ")";
+    if (failure->why == Errc::timed_out)
+      return " (connected, and nothing heard: without a majority of the replicas nobody is "
+             "answered)";
+    return " (the connection was lost, for a reason that the replica's own output may tell: " +
+           to_string(failure->why) + ")";
   }
 
   Network* network_;

@@ -13,11 +13,21 @@
 #include "transport/wire/seal.h"
 
 namespace twinwire::cli {
+namespace {
+
+std::string text_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  try {
+    if (file) return {std::istreambuf_iterator<char>(file), {}};
+  } catch (const std::ios_base::failure&) {  // it can be opened, and not be read: a folder
+  }
+  bad_usage("cannot read the log " + path + ": " + std::strerror(errno));
+}
+
+}  // namespace
 
 std::vector<LogFileEntry> read_log_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) bad_usage("cannot read the log " + path + ": " + std::strerror(errno));
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const std::string text = text_of(path);
   const std::span<const std::byte> bytes = std::as_bytes(std::span(text));
   log::WalHeadBytes head_bytes{};
   if (bytes.size() >= head_bytes.size())

@@ -16,6 +16,12 @@ constexpr std::size_t causes_max = 32;
 }  // namespace
 
 void RefusalLog::note(const Address& peer, std::string_view why) {
+  tell("connection from " + peer_name(peer) + " refused: ", why);
+}
+
+void RefusalLog::note(std::string_view sentence) { tell("", sentence); }
+
+void RefusalLog::tell(const std::string& begin, std::string_view why) {
   ++total_;
   Scheduler& scheduler = background_->scheduler();
   const TimePoint now = scheduler.now();
@@ -26,8 +32,8 @@ void RefusalLog::note(const Address& peer, std::string_view why) {
   }
   if (lines_ < lines_a_second) {
     ++lines_;
-    std::fprintf(stderr, "twinwire: connection from %s refused: %.*s\n", peer_name(peer).c_str(),
-                 static_cast<int>(why.size()), why.data());
+    std::fprintf(stderr, "twinwire: %s%.*s\n", begin.c_str(), static_cast<int>(why.size()),
+                 why.data());
     return;
   }
   const bool first = more_.empty();

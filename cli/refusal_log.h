@@ -28,12 +28,16 @@ class RefusalLog : public std::enable_shared_from_this<RefusalLog> {
 
   // For AcceptOptions::on_refused.
   void note(const Address& peer, std::string_view why);
+  // The same where nobody came, or nobody knows from where: a whole sentence.
+  void note(std::string_view sentence);
   // Writes what is still to be said.
   void flush();
 
   std::uint64_t total() const noexcept { return total_; }
 
  private:
+  void tell(const std::string& begin, std::string_view why);
+
   Scope* background_;
   TimePoint window_end_{INT64_MIN};
   int lines_ = 0;                                           // in this window

@@ -12,6 +12,7 @@
 
 #include "cli/metrics_server.h"
 #include "cli/not_empty.h"
+#include "cli/out_of_place.h"
 #include "cli/refusal_log.h"
 #include "cli/ring.h"
 #include "cli/run_spec.h"
@@ -428,11 +429,16 @@ void add_serve(CLI::App& app, const Tool&, ExitCode& code) {
   add_listener_socket_options(*verb, options->sockets);
   add_tls_listener_options(*verb, options->tls);
   add_serve_bus_options(*verb, options->bus);
-  verb->callback([&code, options] {
+  verb->callback([&code, verb, options] {
     if (!options->bus.on) {
+      refuse_group(*verb, serve_bus_group, "is for a replica: give --bus as well");
       code = serve(*options);
       return;
     }
+    refuse_given(
+        *verb, {"--listen", "--transport", "--handshake-timeout"},
+        "means nothing with --bus, which listens where --member and --clients say: leave it "
+        "out");
     if (options->shards != 1) bad_usage("--shards is not for --bus: leave it out");
     code = serve_bus(options->bus, options->tls, options->sockets, options->metrics);
   });

@@ -77,7 +77,7 @@ Address internet_address(const std::string& text) {
   return endpoint.address;
 }
 
-BusPlan plan_of(const ServeBusArguments& arguments) {
+BusPlan plan_of(const ServeBusArguments& arguments, const TlsOptionsText& tls) {
   BusPlan plan;
   const auto own = static_cast<bus::ReplicaId>(arguments.replica);
   for (const std::string& text : arguments.members) {
@@ -89,6 +89,12 @@ BusPlan plan_of(const ServeBusArguments& arguments) {
     plan.log.members.push_back(static_cast<bus::ReplicaId>(*id));
     if (*id == own) plan.own = plan.members.back().address;
   }
+  for (auto one = plan.members.begin(); one != plan.members.end(); ++one)
+    for (auto other = plan.members.begin(); other != one; ++other)
+      if (one->address == other->address)
+        bad_usage("replicas " + std::to_string(other->id) + " and " + std::to_string(one->id) +
+                  " have the same address " + to_string(one->address) +
+                  ": each needs one of its own");
   for (const std::string& text : arguments.clients) {
     const auto [transport, address] = halves_of(text, "--clients tcp=127.0.0.1:5001");
     plan.clients.push_back({transport_named(transport), parse_endpoint(address, false)});
@@ -105,6 +111,11 @@ BusPlan plan_of(const ServeBusArguments& arguments) {
         "serve --bus needs the key of its cluster: give --cluster-key, a file of 64 "
         "hexadecimal digits (`openssl rand -hex 32`)");
   plan.tls = arguments.replica_transport == "tls";
+  const bool encrypts = plan.tls || std::ranges::any_of(plan.clients, [](const ClientPlane& plane) {
+                          return laws::transport_encrypts(plane.transport);
+                        });
+  if (tls.any() && !encrypts)
+    bad_usage("nothing here encrypts: leave out what is for TLS, or give --replica-transport tls");
   plan.keys.current = read_key(arguments.key);
   if (!arguments.other_key.empty()) plan.keys.other = read_key(arguments.other_key);
   plan.freshness = positive_duration(arguments.freshness);
@@ -121,7 +132,9 @@ BusPlan plan_of(const ServeBusArguments& arguments) {
   plan.bus.replica = own;
   plan.bus.members = plan.log.members;
   plan.bus.queue_max = arguments.queue_max;
-  plan.bus.max_message = header_size + arguments.body_max;
+  // Not this replica's own body_max: what is larger has to arrive, for the log to refuse it in a sentence. The bus
+  // would end the connection, and whoever sent it would come back with it for ever.
+  plan.bus.max_message = header_size + bus_body_max;
   plan.bus.redial_every = positive_duration(arguments.redial_every);
   plan.bus.redial_jitter = std::min(plan.bus.redial_jitter, plan.bus.redial_every / 5);
   plan.bus.silence_max = positive_duration(arguments.silence_max);
@@ -153,8 +166,7 @@ class BusProcess {
     std::string why;
     auto storage = real::FileStorage::open(*ring_, arguments_->log, why);
     if (!storage) throw Failure(ExitCode::environment, why);
-    BusTally tally;
-    log::Replica replica(network_, **storage, tally, plan_->log);
+    log::Replica replica(network_, **storage, tally_, plan_->log);
     const auto recovered = replica.recover(why);
     if (!recovered)
       throw Failure(
@@ -162,13 +174,13 @@ class BusProcess {
           arguments_->log + ": " + why);
     run_scope(network_.scheduler(), [&](Scope& background) {
       const auto refusals = std::make_shared<RefusalLog>(background);
-      tally.log_refusals_to(refusals);
+      tally_.log_refusals_to(refusals);
       serve(replica, *recovered, *signals, background);
       background.cancel();
       refusals->flush();
-      tally.log_refusals_to(nullptr);
+      tally_.log_refusals_to(nullptr);
     });
-    print_state(replica, tally);
+    print_state(replica);
     if (replica.failed().is_set())
       throw Failure((*storage)->problem().empty() && !replica.out_of_memory()
                         ? ExitCode::law_broken
@@ -231,6 +243,7 @@ class BusProcess {
       with_transport(plane.transport, [&]<class T>() {
         auto options = listen_options<T>(tls_of<T>(), network_);
         if constexpr (!over_datagrams<T>) apply(*sockets_, options);
+        name_refused(bus, bus::Plane::clients, options.accept);
         const auto local = bus::open_client_plane<T>(bus, plane.endpoint.address, options);
         if (!local)
           throw Failure(ExitCode::environment,
@@ -243,6 +256,14 @@ class BusProcess {
     else
       open_replica_plane<Tcp>(bus, who, {}, {});
   }
+  // Whom the transport turns away is known by its address alone.
+  void name_refused(bus::Bus& bus, bus::Plane plane, AcceptOptions& accept) {
+    accept.on_refused = [this, &bus, plane](const Address& peer, std::string_view why) {
+      tally_.name_newcomer(&peer);
+      bus.refused_by_transport(plane, why);
+      tally_.name_newcomer(nullptr);
+    };
+  }
   // What was given for TLS, where this transport encrypts.
   template <class T>
   const TlsOptionsText& tls_of() const {
@@ -252,8 +273,8 @@ class BusProcess {
   }
   template <class T>
   void open_replica_plane(bus::Bus& bus, const bus::KeyedHandshake& who,
-                          const typename T::Options& listening,
-                          const typename T::Options& dialing) {
+                          typename T::Options listening, const typename T::Options& dialing) {
+    name_refused(bus, bus::Plane::replicas, listening.accept);
     const auto local = bus::open_replica_plane<T>(bus, plan_->own, listening, who);
     if (!local)
       throw Failure(ExitCode::environment,
@@ -296,14 +317,14 @@ class BusProcess {
       std::printf("metrics on http://%s/metrics\n", to_string(local).c_str());
   }
 
-  void print_state(const log::Replica& replica, const BusTally& tally) const {
+  void print_state(const log::Replica& replica) const {
     const log::LogCounters& of_log = replica.counters();
     const auto n = [](std::uint64_t value) { return with_commas(value); };
     std::printf("log        %s entries, %s synced, %s committed, %s applied\n",
                 n(replica.last()).c_str(), n(replica.synced()).c_str(),
                 n(replica.committed()).c_str(), n(replica.applied()).c_str());
-    std::printf("tally      %s requests, sum %s\n", n(tally.applied()).c_str(),
-                hex16(tally.sum()).c_str());
+    std::printf("tally      %s requests, sum %s\n", n(tally_.applied()).c_str(),
+                hex16(tally_.sum()).c_str());
     std::printf("wrote      %s entries in %s syncs\n", n(of_log.appended).c_str(),
                 n(of_log.syncs).c_str());
     if (replica.is_primary())
@@ -343,6 +364,7 @@ class BusProcess {
   real::Ring* ring_;
   Networks networks_;  // of the metrics
   real::RingNetwork network_;
+  BusTally tally_;
   std::vector<std::string> serving_;
   bus::ShutdownOutcome outcome_;
   bus::BusCounters counters_;
@@ -357,12 +379,16 @@ void BusTally::on_note(const std::string& sentence) noexcept {
 
 void BusTally::on_refused(bus::Plane plane, std::string_view what, Error why) noexcept {
   if (refusals_ == nullptr) return;
-  const std::string who = plane == bus::Plane::replicas ? "replica " : "client ";
-  refusals_->note(Address{}, who + std::string(what) + ": " + to_string(why));
+  const bool replicas = plane == bus::Plane::replicas;
+  if (newcomer_ != nullptr)  // `what` is all that the transport has to say
+    refusals_->note(*newcomer_, std::string(what) + (replicas ? " (replicas)" : " (clients)"));
+  else
+    refusals_->note((replicas ? "a replica " : "a client ") + std::string(what) + ": " +
+                    to_string(why));
 }
 
 void add_serve_bus_options(CLI::App& verb, ServeBusArguments& a) {
-  constexpr const char* group = "With --bus: one process of a cluster with a replicated log";
+  constexpr const char* group = serve_bus_group;
   verb.add_flag("--bus", a.on, "serve a replicated log; `load --bus` is the other end")
       ->group(group);
   verb.add_option("--replica", a.replica, "this one's id; the lowest of all is the primary")
@@ -418,14 +444,14 @@ void add_serve_bus_options(CLI::App& verb, ServeBusArguments& a) {
       ->capture_default_str()
       ->group(group);
   verb.add_option("--body-max", a.body_max, "bytes of a request; the same on every replica")
-      ->check(whole_number(tally_label_size, std::size_t{16} << 20))
+      ->check(whole_number(tally_label_size, bus_body_max))
       ->capture_default_str()
       ->group(group);
 }
 
 ExitCode serve_bus(const ServeBusArguments& arguments, const TlsOptionsText& tls,
                    const SocketOptionsText& sockets, const std::string& metrics) {
-  BusPlan plan = plan_of(arguments);
+  BusPlan plan = plan_of(arguments, tls);
   if (!metrics.empty()) plan.metrics = parse_endpoint(metrics, false);
   real::RingOptions ring_options;
   ring_options.measure_turns = plan.metrics.has_value();

@@ -15,6 +15,12 @@ class App;
 
 namespace twinwire::cli {
 
+// Of its options, in the help.
+inline constexpr const char* serve_bus_group =
+    "With --bus: one process of a cluster with a replicated log";
+// The largest that --body-max may be.
+inline constexpr std::size_t bus_body_max = std::size_t{16} << 20;
+
 struct ServeBusArguments {
   bool on = false;
   unsigned replica = 0;

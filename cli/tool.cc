@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <exception>
 #include <new>
 
 #include "cli/child.h"
@@ -83,6 +84,10 @@ int run_tool(const Tool& tool) {
   } catch (const std::bad_alloc&) {
     std::fflush(stdout);
     std::fputs("twinwire: this machine has not enough memory for that\n", stderr);
+    return static_cast<int>(ExitCode::environment);
+  } catch (const std::exception& what) {  // of a file system that is out of order, say
+    std::fflush(stdout);
+    std::fprintf(stderr, "twinwire: %s\n", what.what());
     return static_cast<int>(ExitCode::environment);
   }
 }

@@ -110,6 +110,15 @@ void write_whole_file(const std::string& path, std::string_view text, std::strin
   }
 }
 
+void write_new_secret(const std::string& path, std::string_view text, std::string_view noun) {
+  const File file{::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
+  if (file.fd < 0) throw unwritable(path, noun, reason());
+  if (write_all(file.fd, text)) return;
+  const std::string why = reason();
+  ::unlink(path.c_str());
+  throw unwritable(path, noun, why);
+}
+
 void require_name(const std::string& path, const std::string& option) {
   if (path.empty()) bad_usage(option + " needs the name of a file");
   // It will stand in a line of a capsule or a result.

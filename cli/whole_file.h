@@ -15,6 +15,9 @@ std::string read_whole_file(const std::string& path, std::string_view noun);
 // Throws Failure(environment): the disk is full, there is no such folder, a device or a FIFO stands there ...
 void write_whole_file(const std::string& path, std::string_view text, std::string_view noun);
 
+// A new file that only its owner can read: for keys. Throws Failure(environment), also where something has that name.
+void write_new_secret(const std::string& path, std::string_view text, std::string_view noun);
+
 // Throws Failure(bad_usage) where `path`, as it was given with that option, names nothing.
 void require_name(const std::string& path, const std::string& option);
 

@@ -235,6 +235,19 @@ TEST(CliBench, the_bus_is_called_refuses_and_answers_over_two_shards) {
       << ended.out;
 }
 
+TEST(CliBench, where_no_message_came_back_in_time_it_says_why_and_what_to_do) {
+  cpu_set_t set;
+  ASSERT_EQ(::sched_getaffinity(0, sizeof set, &set), 0);
+  if (CPU_COUNT(&set) < 2) return;
+  const TemporaryFolder folder;
+  expect_one_sentence(
+      run_tool_in(folder.path(), tool_path(),
+                  "bench bus --rounds 1 --calls 256 --time 1ms --connections 1000"),
+      6,
+      "over 1,000 connections not one message came back within 1 ms: give a longer --time, or "
+      "fewer");
+}
+
 TEST(CliBench, without_its_peers_it_says_how_to_build_them) {
   const TemporaryFolder folder;
   const std::string alone = (folder.path() / "twinwire").string();

@@ -140,7 +140,7 @@ TEST_F(CliBusHarness, a_log_that_is_found_damaged_after_a_kill_is_a_law_broken) 
     return;
   EXPECT_NE(ended.err.find("replica 1 ended with 2: "), std::string::npos) << ended.err;
   EXPECT_NE(ended.err.find("the log is damaged at byte"), std::string::npos) << ended.err;
-  EXPECT_NE(ended.out.find("acknowledged == applied on a majority"), std::string::npos)
+  EXPECT_NE(ended.out.find("acknowledged == in the logs of a majority"), std::string::npos)
       << ended.out;
 }
 
@@ -151,8 +151,124 @@ TEST_F(CliBusHarness, what_was_lost_is_told_before_how_it_ended) {
   ::kill(process_of(2), SIGABRT);
   const Ended ended = load->wait();
   EXPECT_EQ(ended.exit_code, 1) << ended.out << ended.err;
+  EXPECT_NE(ended.out.find(" on 3 replicas, "), std::string::npos) << ended.out;
   for (const char* said : {"stands on 1 of 3 replicas", "replica 2 ended with 134"})
     EXPECT_NE(ended.err.find(said), std::string::npos) << said << "\n" << ended.err;
+}
+
+class CliBusToldToStop : public CliBusHarness {
+ protected:
+  // The processes of the cluster are gone, and so is what we have made.
+  void expect_nothing_left(const Ended& ended) const {
+    const std::string before = "files in ";
+    const std::size_t at = ended.out.find(before) + before.size();
+    const std::string folder = ended.out.substr(at, ended.out.find('\n', at) - at);
+    ASSERT_TRUE(folder.starts_with(folder_.path().string())) << folder;
+    EXPECT_FALSE(std::filesystem::exists(folder)) << folder;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc"))
+      EXPECT_EQ(read_file(entry.path() / "cmdline").find(folder), std::string::npos) << entry;
+  }
+  // Its temporary folder is in ours.
+  std::unique_ptr<Process> start_unkept(const std::string& arguments) {
+    auto command = words(arguments);
+    command.insert(command.begin(), tool_path());
+    return std::make_unique<Process>(
+        folder_.path(), command,
+        std::vector<std::pair<std::string, std::string>>{{"TMPDIR", folder_.path().string()}});
+  }
+};
+
+TEST_F(CliBusToldToStop, what_was_acknowledged_is_compared_before_it_ends) {
+  for (const int signal : {SIGINT, SIGTERM}) {
+    auto load = start_unkept("load --bus --cluster 3 --kill-each --between 200 --connections 4");
+    ASSERT_TRUE(load->says("killed       replica 1")) << load->err();
+    load->signal(signal);
+    const Ended ended = load->wait();
+    EXPECT_EQ(ended.exit_code, 6) << ended.out << ended.err;
+    for (const char* said :
+         {"acknowledged ", "in the logs  ", "acknowledged == applied on every replica"})
+      EXPECT_NE(ended.out.find(said), std::string::npos) << said << "\n" << ended.out;
+    EXPECT_NE(ended.err.find("told to stop before everything was done"), std::string::npos)
+        << ended.err;
+    expect_nothing_left(ended);
+  }
+}
+
+TEST_F(CliBusToldToStop, told_twice_it_does_not_wait_for_what_hangs_and_compares_all_the_same) {
+  auto load = start_cluster("--time 100s --patience 100s");
+  const int primary = process_of(1);
+  ::kill(primary, SIGSTOP);
+  load->signal(SIGTERM);
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  load->signal(SIGTERM);
+  const Ended ended = load->wait();
+  EXPECT_EQ(ended.exit_code, 6) << ended.out << ended.err;
+  EXPECT_NE(ended.out.find("in the logs  "), std::string::npos) << ended.out;
+  EXPECT_NE(ended.err.find("told to stop, and then to stop at once"), std::string::npos)
+      << ended.err;
+  EXPECT_NE(::kill(primary, 0), 0);
+}
+
+TEST_F(CliBus, why_there_was_no_connection_is_told) {
+  const auto told = [&](const std::string& arguments, const std::string& why) {
+    const Ended ended = tool("load --bus --connections 1 --messages 1 --patience 1s " + arguments);
+    EXPECT_EQ(ended.exit_code, 6) << ended.out << ended.err;
+    EXPECT_NE(ended.err.find("no answer in time"), std::string::npos) << ended.err;
+    EXPECT_NE(ended.err.find(why), std::string::npos) << why << "\n" << ended.err;
+  };
+  told("--connect 127.0.0.1:1", "cannot connect to 127.0.0.1:1: refused");
+  told("--connect 127.0.0.1:1 --bind 203.0.113.7:0",
+       "cannot connect from 203.0.113.7:0: no interface of this machine has that address");
+  const std::string members =
+      " --member 1=" + own_address_ + ":10500 --member 2=" + own_address_ + ":10501";
+  auto node = start("serve --bus --replica 1 --log a.log --cluster-key key" + members +
+                    " --clients tcp=127.0.0.1:0");
+  ASSERT_TRUE(node->says("replicas over tcp")) << node->err();
+  told("--connect " + address_in(node->out()), "connected, and nothing heard: without a majority");
+}
+
+TEST_F(CliBus, a_refusal_names_the_peer_where_it_is_known_and_nobody_where_not) {
+  auto node = start("serve --bus --replica 1 --member 1=" + own_address_ +
+                    ":10500 --member 2=" + own_address_ + ":10501 --clients tls=" + own_address_ +
+                    ":10502 --self-signed --log a.log --cluster-key key --redial-every 100ms");
+  ASSERT_TRUE(node->says("replicas over tcp")) << node->err();
+  const auto tls = *parse_address(own_address_ + ":10502");
+  (void)Plain(tls).send(std::string(300, 'x'));
+  const auto err_says = [&](const std::string& text) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (node->err().find(text) == std::string::npos && std::chrono::steady_clock::now() < until)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    return node->err().find(text) != std::string::npos;
+  };
+  EXPECT_TRUE(err_says("refused: not a TLS record (clients)\n")) << node->err();
+  EXPECT_TRUE(err_says("twinwire: connection from 127.0.0.1:")) << node->err();
+  EXPECT_TRUE(err_says("twinwire: a replica could not be dialed: refused: ")) << node->err();
+  EXPECT_EQ(node->err().find("a process here"), std::string::npos) << node->err();
+}
+
+TEST_F(CliBus, clients_that_are_told_good_bye_end_in_order) {
+  auto node = start(alone());
+  ASSERT_TRUE(node->says("replicas over tcp")) << node->err();
+  auto load = start("load --bus --connections 6 --time 60s --connect " + address_in(node->out()));
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  node->signal(SIGTERM);
+  const Ended ended = node->wait();
+  EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+  EXPECT_NE(ended.out.find("shutdown   6 connections clean, 0 forced"), std::string::npos)
+      << ended.out;
+}
+
+TEST_F(CliBus, a_load_that_is_told_to_stop_says_what_was_acknowledged) {
+  auto node = start(alone());
+  ASSERT_TRUE(node->says("replicas over tcp")) << node->err();
+  auto load = start("load --bus --time 60s --connect " + address_in(node->out()));
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  load->signal(SIGINT);
+  const Ended ended = load->wait();
+  EXPECT_EQ(ended.exit_code, 6) << ended.out << ended.err;
+  EXPECT_NE(ended.out.find("acknowledged "), std::string::npos) << ended.out;
+  EXPECT_NE(ended.err.find("told to stop before everything was sent"), std::string::npos)
+      << ended.err;
 }
 
 TEST_F(CliBus, the_same_over_tls_keeps_its_files_where_it_was_told) {
@@ -161,7 +277,29 @@ TEST_F(CliBus, the_same_over_tls_keeps_its_files_where_it_was_told) {
   EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
   EXPECT_NE(ended.out.find("in the logs  300 of the acknowledged"), std::string::npos) << ended.out;
   EXPECT_TRUE(std::filesystem::exists(folder_.path() / "kept" / "replica3.log"));
-  expect_one_sentence(tool("load --bus --cluster 3 --folder kept"), 2, "there is a log in");
+  expect_one_sentence(tool("load --bus --cluster 3 --folder kept"), 2,
+                      "there is a key in kept already");
+}
+
+TEST_F(CliBus, a_cluster_overwrites_nobody_s_files) {
+  const auto kept = folder_.path() / "kept";
+  for (const char* name : {"key", "replica2.log", "replica3.out"}) {
+    std::filesystem::create_directory(kept);
+    write_file(kept / name, "precious");
+    expect_one_sentence(tool("load --bus --cluster 3 --messages 10 --folder kept"), 2,
+                        "there is a " + std::string(name) + " in kept already");
+    EXPECT_EQ(read_file(kept / name), "precious");
+    std::filesystem::remove(kept / name);
+    EXPECT_TRUE(std::filesystem::is_empty(kept)) << name;
+    std::filesystem::create_directory(kept / name);
+    expect_one_sentence(tool("load --bus --cluster 3 --messages 10 --folder kept"), 2,
+                        "there is a " + std::string(name) + " in kept already");
+    std::filesystem::remove_all(kept);
+  }
+  EXPECT_EQ(tool("load --bus --cluster 1 --messages 10 --folder kept").exit_code, 0);
+  using std::filesystem::perms;
+  EXPECT_EQ(std::filesystem::status(kept / "key").permissions(),
+            perms::owner_read | perms::owner_write);
 }
 
 TEST_F(CliBus, sigterm_drains_and_a_second_start_finds_everything) {
@@ -311,6 +449,37 @@ TEST_F(CliBus, a_backup_says_who_is_the_primary) {
   EXPECT_NE(load.err.find("that is a backup: ask the primary"), std::string::npos) << load.err;
 }
 
+TEST_F(CliBus, a_request_that_the_log_does_not_take_is_one_sentence) {
+  auto node = start(alone());
+  ASSERT_TRUE(node->says("replicas over tcp")) << node->err();
+  const std::string load = "load --bus --connections 1 --messages 10 --connect ";
+  for (const char* size : {" --size 100000", " --size 16777472"}) {
+    const Ended ended = tool(load + address_in(node->out()) + size);
+    EXPECT_EQ(ended.exit_code, 6) << ended.out << ended.err;
+    EXPECT_NE(ended.err.find("the log takes no request of this --size"), std::string::npos)
+        << ended.err;
+  }
+  expect_one_sentence(tool(load + "127.0.0.1:1 --size 16777473"), 2, "a log takes at most");
+}
+
+TEST_F(CliBus, a_backup_that_takes_less_than_the_primary_stops_with_a_sentence) {
+  const std::string members =
+      " --member 1=" + own_address_ + ":10500 --member 2=" + own_address_ + ":10501";
+  const std::string rest = " --cluster-key key --redial-every 100ms";
+  auto primary = start("serve --bus --replica 1 --log a.log --clients tcp=127.0.0.1:0" + members +
+                       rest + " --body-max 100000");
+  auto backup = start("serve --bus --replica 2 --log b.log" + members + rest);
+  ASSERT_TRUE(primary->says("replicas over tcp")) << primary->err();
+  ASSERT_TRUE(backup->says("replicas over tcp")) << backup->err();
+  auto load = start("load --bus --connections 1 --messages 10 --size 90000 --connect " +
+                    address_in(primary->out()));
+  const Ended ended = backup->wait();
+  EXPECT_EQ(ended.exit_code, 1) << ended.out << ended.err;
+  EXPECT_NE(ended.err.find("is larger than this replica takes: give all replicas the same"),
+            std::string::npos)
+      << ended.err;
+}
+
 TEST_F(CliBus, arguments_that_make_no_sense_are_one_sentence) {
   expect_one_sentence(tool("serve --bus --log a.log --cluster-key key"), 2,
                       "a log needs at least one replica");
@@ -327,9 +496,37 @@ TEST_F(CliBus, arguments_that_make_no_sense_are_one_sentence) {
   expect_one_sentence(tool("serve --bus --member 0=127.0.0.1:1 --log a.log"), 2,
                       "needs the key of its cluster");
   expect_one_sentence(tool("load --kill-each"), 2, "give --bus as well");
+  expect_one_sentence(tool("serve --bus --replica 1 --member 1=127.0.0.1:1 --member 2=127.0.0.1:1 "
+                           "--log a.log --cluster-key key"),
+                      2, "replicas 1 and 2 have the same address 127.0.0.1:1");
   for (const char* end : {"--time 1s", "--messages 100"})
     expect_one_sentence(tool("load --bus --cluster 3 --kill-each " + std::string(end)), 2,
                         "excludes");
+}
+
+TEST_F(CliBus, options_of_another_mode_are_refused) {
+  struct Case {
+    const char* arguments;
+    const char* sentence;
+  };
+  const Case cases[] = {
+      {"load --bus --batch 2", "--batch means nothing with --bus"},
+      {"load --bus --in-flight 2", "--in-flight means nothing with --bus"},
+      {"load --bus --one-way", "--one-way means nothing with --bus"},
+      {"load --bus --cluster 3 --connect 127.0.0.1:1", "--connect is for a server that is there"},
+      {"load --bus --cluster 3 --ca key", "--ca is for a server that is there"},
+      {"load --bus --cluster 3 --between 5", "--between is for --kill-each"},
+      {"load --folder here", "--folder is for the files of --cluster"},
+      {"load --bus --folder here", "--folder is for the files of --cluster"},
+      {"serve --log a.log", "--log is for a replica: give --bus as well"},
+      {"serve --replica 1", "--replica is for a replica: give --bus as well"},
+      {"serve --cluster-key key", "--cluster-key is for a replica: give --bus as well"},
+      {"serve --bus --listen 127.0.0.1:0", "--listen means nothing with --bus"},
+      {"serve --bus --transport tls", "--transport means nothing with --bus"},
+      {"serve --bus --handshake-timeout 1s", "--handshake-timeout means nothing with --bus"},
+  };
+  for (const Case& one : cases) expect_one_sentence(tool(one.arguments), 2, one.sentence);
+  expect_one_sentence(tool(alone("--self-signed")), 2, "nothing here encrypts");
 }
 
 }  // namespace

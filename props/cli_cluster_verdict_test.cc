@@ -69,9 +69,11 @@ TEST(CliClusterVerdict, the_last_request_may_be_in_doubt) {
   EXPECT_EQ(cli::judge_cluster(settled.evidence).beyond, 1U);
 }
 
-TEST(CliClusterVerdict, a_backup_may_not_yet_have_applied_the_last_ones) {
+TEST(CliClusterVerdict, what_nobody_was_told_of_need_not_be_applied) {
   Settled settled;
-  settled.evidence.tallies[2] = {190, 1'330};
+  settled.results[1].told.pop_back();
+  --settled.results[1].acknowledged;
+  settled.evidence.tallies[2] = {199, 1'393};
   EXPECT_EQ(settled.said(), "");
 }
 
@@ -115,6 +117,8 @@ TEST(CliClusterVerdict, each_contradiction_is_told) {
        [](Settled& s) { s.evidence.tallies[1]->sum = 5; }},
       {"replica 2 has applied 0 requests, though 200 were acknowledged",
        [](Settled& s) { s.evidence.tallies[1] = {0, 0}; }},
+      {"replica 3 has applied 199 requests, though 200 were acknowledged",
+       [](Settled& s) { s.evidence.tallies[2] = {199, 1'393}; }},
       {"replica 1 has applied 199 requests, though 200 were acknowledged",
        [](Settled& s) { s.evidence.tallies[0] = {199, 1'393}; }},
   };
@@ -154,6 +158,30 @@ TEST(CliClusterVerdict, a_process_that_had_ended_by_itself_was_not_killed) {
   EXPECT_EQ(lists.ended(), 0);
   cli::NodeProcess killed({"--gtest_list_tests"}, out);
   EXPECT_EQ(killed.kill(), 128 + SIGKILL);
+}
+
+TEST(CliClusterVerdict, a_folder_in_place_of_a_file_is_a_sentence) {
+  const TemporaryFolder folder;
+  try {
+    (void)cli::read_log_file(folder.path().string());
+    ADD_FAILURE() << "a folder was read";
+  } catch (const cli::Failure& failure) {
+    EXPECT_NE(std::string(failure.what()).find("cannot read the log"), std::string::npos)
+        << failure.what();
+  }
+  try {
+    const cli::NodeProcess none({"--gtest_list_tests"}, folder.path().string());
+    ADD_FAILURE() << "a folder was written to";
+  } catch (const cli::Failure& failure) {
+    EXPECT_EQ(failure.code(), cli::ExitCode::environment);
+    EXPECT_NE(std::string(failure.what()).find("Is a directory"), std::string::npos)
+        << failure.what();
+  }
+  const std::string out = (folder.path() / "out").string();
+  const cli::NodeProcess lists({"--gtest_list_tests"}, out);
+  std::filesystem::remove(out);
+  std::filesystem::create_directory(out);
+  EXPECT_EQ(lists.said(), "");
 }
 
 }  // namespace

@@ -278,6 +278,44 @@ TEST(Wal, a_short_file_that_is_no_log_is_refused_untouched) {
   });
 }
 
+// Its first bytes alone would pass for what a crash may leave of a head.
+TEST(Wal, a_short_file_that_begins_as_a_torn_head_and_is_none_is_refused_untouched) {
+  in_world([](Network& network) {
+    struct Foreign {
+      std::string_view begin;
+      std::size_t zeros;
+      std::string_view rest;
+    };
+    for (const auto& [begin, zeros, rest] :
+         {Foreign{"", 8, "precious"},
+          {"t", 7, "something of mine"},
+          {"twinlog\n\1", 0, "2"},
+          {"", 50, "end"},
+          {"", 8, "as long as a head, to the byte, and no head all the same"}}) {
+      std::string foreign(begin);
+      foreign.resize(begin.size() + zeros);
+      foreign += rest;
+      MemoryStorage storage;
+      const auto bytes = std::as_bytes(std::span(foreign));
+      storage.bytes.assign(bytes.begin(), bytes.end());
+      const auto before = storage.bytes;
+      Opened none(network, storage);
+      ASSERT_FALSE(none.recovered.has_value()) << foreign;
+      EXPECT_EQ(none.recovered.error(), Errc::invalid) << foreign;
+      EXPECT_NE(none.why.find("this is no log of twinwire"), std::string::npos) << none.why;
+      EXPECT_EQ(storage.bytes, before) << foreign;
+      EXPECT_EQ(storage.cuts, 0) << foreign;
+    }
+    // And what a crash has left of another cluster's head is not for us to cut either.
+    MemoryStorage storage;
+    Opened first(network, storage);
+    storage.bytes.resize(40);
+    EXPECT_FALSE(Opened(network, storage, {8, 8}).recovered.has_value());
+    EXPECT_EQ(storage.bytes.size(), 40U);
+    EXPECT_TRUE(Opened(network, storage).recovered.has_value());
+  });
+}
+
 // Of what a crash interrupted a file system may keep the length alone, or a part.
 TEST(Wal, a_head_of_which_only_the_length_or_a_part_is_there_begins_a_new_log) {
   in_world([](Network& network) {

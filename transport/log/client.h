@@ -38,6 +38,13 @@ struct ClientCounters {
   std::uint64_t sessions = 0;    // begun
 };
 
+// Why an attempt came to nothing: one more is made, and so no call of the client ends with it.
+struct FailedAttempt {
+  Error why;
+  bool connecting =
+      false;  // there was no connection yet; else it was lost, or nothing was heard over it (timed_out)
+};
+
 template <Transport T>
 class Client {
  public:
@@ -123,6 +130,8 @@ class Client {
   // Of the last request.
   std::uint64_t number() const noexcept { return number_; }
   const ClientCounters& counters() const noexcept { return counters_; }
+  // The last one since the last answer: what to tell whoever waited for nothing.
+  const std::optional<FailedAttempt>& last_failure() const noexcept { return failure_; }
 
  private:
   Result<void> begin_session(Deadline deadline) {
@@ -154,26 +163,44 @@ class Client {
       if (std::exchange(sent, true)) ++counters_.sent_again;
       batch.push(request);
       const Deadline limit = earlier(deadline, network_->clock().in(limits_.answer_limit));
-      if (!writer_->send_batch(batch, limit)) {
+      if (auto gone = writer_->send_batch(batch, limit); !gone) {
+        failed({gone.error(), false}, deadline);
         drop();
         continue;
       }
       auto reply = await(request, limit);
       if (!reply) {
-        // Whatever comes late would be taken for the answer to what is sent next.
-        drop();
+        failed({reply.error(), false}, deadline);
+        // A primary that has said good-bye waits for ours. Otherwise whatever comes late would be taken for the answer
+        // to what is sent next.
+        if (reply.error() == Errc::closed)
+          close(limit.at - network_->clock().now());
+        else
+          drop();
         if (reply.error() == Errc::canceled) return reply;
         continue;
       }
+      failure_.reset();
       if (Fields(*reply).status() != Status::busy) return reply;
       ++counters_.busy;
     }
   }
 
+  // Where the caller's time is up in the middle of an attempt, the one before says more.
+  void failed(const FailedAttempt& attempt, Deadline deadline) noexcept {
+    const bool cut_short =
+        attempt.why == Errc::canceled ||
+        (attempt.why == Errc::timed_out && network_->clock().now() >= deadline.at);
+    if (!failure_ || !cut_short) failure_ = attempt;
+  }
+
   bool connect(Deadline deadline) {
     const Deadline limit = earlier(deadline, network_->clock().in(limits_.connect_limit));
     auto conn = T::dial(*network_, primary_, dialing_, limit);
-    if (!conn) return false;
+    if (!conn) {
+      failed({conn.error(), true}, deadline);
+      return false;
+    }
     auto [reader, writer] = split(std::move(*conn));
     reader_.emplace(std::move(reader));
     writer_.emplace(std::move(writer));
@@ -216,6 +243,7 @@ class Client {
   std::uint64_t number_ = 0;
   Message pending_;
   ClientCounters counters_;
+  std::optional<FailedAttempt> failure_;
 };
 
 }  // namespace twinwire::log

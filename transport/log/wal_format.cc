@@ -11,6 +11,7 @@ namespace twinwire::log {
 namespace {
 
 constexpr char magic[8] = {'t', 'w', 'i', 'n', 'l', 'o', 'g', '\n'};
+constexpr std::size_t salt_at = 32;
 constexpr std::size_t checksum_at = wal_head_size - 8;
 
 std::uint64_t mark_sum(std::uint64_t salt, Op batch, std::uint64_t at) noexcept {
@@ -27,7 +28,7 @@ WalHeadBytes bytes_of(const WalHead& head) noexcept {
   std::memcpy(bytes.data(), magic, sizeof magic);
   store(bytes.data() + 8, head.version);
   store(bytes.data() + 16, head.cluster);
-  store(bytes.data() + 32, head.salt);
+  store(bytes.data() + salt_at, head.salt);
   store(bytes.data() + checksum_at, XXH3_64bits(bytes.data(), checksum_at));
   return bytes;
 }
@@ -36,9 +37,13 @@ bool has_magic(const WalHeadBytes& bytes) noexcept {
   return std::memcmp(bytes.data(), magic, sizeof magic) == 0;
 }
 
-bool is_torn_magic(std::span<const std::byte> bytes) noexcept {
-  for (std::size_t i = 0; i < std::min(bytes.size(), sizeof magic); ++i)
-    if (bytes[i] != std::byte{} && bytes[i] != static_cast<std::byte>(magic[i])) return false;
+bool is_torn_head(std::span<const std::byte> bytes, const U128& cluster) noexcept {
+  const WalHeadBytes whole = bytes_of({1, cluster, 0});
+  const auto may_be_anything = [](std::size_t at) {
+    return (at >= salt_at && at < salt_at + 8) || at >= checksum_at;
+  };
+  for (std::size_t at = 0; at < bytes.size(); ++at)
+    if (bytes[at] != std::byte{} && bytes[at] != whole[at] && !may_be_anything(at)) return false;
   return true;
 }
 
@@ -47,7 +52,7 @@ std::optional<WalHead> wal_head_of(const WalHeadBytes& bytes) noexcept {
       load<std::uint64_t>(bytes.data() + checksum_at) != XXH3_64bits(bytes.data(), checksum_at))
     return std::nullopt;
   return WalHead{load<std::uint32_t>(bytes.data() + 8), load<U128>(bytes.data() + 16),
-                 load<std::uint64_t>(bytes.data() + 32)};
+                 load<std::uint64_t>(bytes.data() + salt_at)};
 }
 
 WalMark wal_mark(std::uint64_t salt, Op batch, std::uint64_t at) noexcept {

@@ -29,8 +29,9 @@ struct WalHead {
 using WalHeadBytes = std::array<std::byte, wal_head_size>;
 WalHeadBytes bytes_of(const WalHead& head) noexcept;
 bool has_magic(const WalHeadBytes& bytes) noexcept;
-// Whether a crash may have left that of a head: of its first bytes each is there, or zero.
-bool is_torn_magic(std::span<const std::byte> bytes) noexcept;
+// Whether a crash may have left that of the head of a log of that cluster: each byte is there, or zero. Of the salt and
+// the checksum nobody can say what they were.
+bool is_torn_head(std::span<const std::byte> bytes, const U128& cluster) noexcept;
 // Nothing: damaged.
 std::optional<WalHead> wal_head_of(const WalHeadBytes& bytes) noexcept;
 

@@ -67,7 +67,8 @@ class WalRecovery {
     if (end_ != 0) {
       const auto bytes = look(0, static_cast<std::size_t>(end_));
       if (!bytes) return bytes.error();
-      if (!is_torn_magic(*bytes)) return refuse("this is no log of twinwire");
+      if (!is_torn_head(*bytes, wal_->options_.cluster))
+        return refuse("this is no log of twinwire");
       if (auto cut = storage().truncate(0); !cut) return failed("cut", cut.error());
       recovered_.bytes_cut = end_;
     }
