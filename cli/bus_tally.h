@@ -30,9 +30,8 @@ class BusTally final : public log::Application {
     store(answer.data() + 8, sum_);
   }
   void on_note(const std::string& sentence) noexcept override;
-  void on_refused(bus::Plane plane, std::string_view what, Error why) noexcept override;
-  // The one whom the next on_refused() is about, where that is known; until it is nullptr again.
-  void name_newcomer(const Address* peer) noexcept { newcomer_ = peer; }
+  void on_refused(bus::Plane plane, const Address& peer, std::string_view what,
+                  Error why) noexcept override;
   void log_refusals_to(std::shared_ptr<RefusalLog> refusals) { refusals_ = std::move(refusals); }
 
   std::uint64_t applied() const noexcept { return applied_; }
@@ -42,7 +41,6 @@ class BusTally final : public log::Application {
   std::uint64_t applied_ = 0;
   std::uint64_t sum_ = 0;
   std::shared_ptr<RefusalLog> refusals_;
-  const Address* newcomer_ = nullptr;
 };
 
 }  // namespace twinwire::cli

@@ -19,7 +19,7 @@ void RefusalLog::note(const Address& peer, std::string_view why) {
   tell("connection from " + peer_name(peer) + " refused: ", why);
 }
 
-void RefusalLog::note(std::string_view sentence) { tell("", sentence); }
+void RefusalLog::note(const std::string& who, std::string_view why) { tell(who, why); }
 
 void RefusalLog::tell(const std::string& begin, std::string_view why) {
   ++total_;

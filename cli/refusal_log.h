@@ -28,8 +28,8 @@ class RefusalLog : public std::enable_shared_from_this<RefusalLog> {
 
   // For AcceptOptions::on_refused.
   void note(const Address& peer, std::string_view why);
-  // The same where nobody came, or nobody knows from where: a whole sentence.
-  void note(std::string_view sentence);
+  // The same of somebody who is told of in other words.
+  void note(const std::string& who, std::string_view why);
   // Writes what is still to be said.
   void flush();
 

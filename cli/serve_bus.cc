@@ -243,7 +243,6 @@ class BusProcess {
       with_transport(plane.transport, [&]<class T>() {
         auto options = listen_options<T>(tls_of<T>(), network_);
         if constexpr (!over_datagrams<T>) apply(*sockets_, options);
-        name_refused(bus, bus::Plane::clients, options.accept);
         const auto local = bus::open_client_plane<T>(bus, plane.endpoint.address, options);
         if (!local)
           throw Failure(ExitCode::environment,
@@ -256,14 +255,6 @@ class BusProcess {
     else
       open_replica_plane<Tcp>(bus, who, {}, {});
   }
-  // Whom the transport turns away is known by its address alone.
-  void name_refused(bus::Bus& bus, bus::Plane plane, AcceptOptions& accept) {
-    accept.on_refused = [this, &bus, plane](const Address& peer, std::string_view why) {
-      tally_.name_newcomer(&peer);
-      bus.refused_by_transport(plane, why);
-      tally_.name_newcomer(nullptr);
-    };
-  }
   // What was given for TLS, where this transport encrypts.
   template <class T>
   const TlsOptionsText& tls_of() const {
@@ -274,7 +265,6 @@ class BusProcess {
   template <class T>
   void open_replica_plane(bus::Bus& bus, const bus::KeyedHandshake& who,
                           typename T::Options listening, const typename T::Options& dialing) {
-    name_refused(bus, bus::Plane::replicas, listening.accept);
     const auto local = bus::open_replica_plane<T>(bus, plan_->own, listening, who);
     if (!local)
       throw Failure(ExitCode::environment,
@@ -377,14 +367,12 @@ void BusTally::on_note(const std::string& sentence) noexcept {
   std::fprintf(stderr, "twinwire: %s\n", sentence.c_str());
 }
 
-void BusTally::on_refused(bus::Plane plane, std::string_view what, Error why) noexcept {
+void BusTally::on_refused(bus::Plane plane, const Address& peer, std::string_view what,
+                          Error why) noexcept {
   if (refusals_ == nullptr) return;
-  const bool replicas = plane == bus::Plane::replicas;
-  if (newcomer_ != nullptr)  // `what` is all that the transport has to say
-    refusals_->note(*newcomer_, std::string(what) + (replicas ? " (replicas)" : " (clients)"));
-  else
-    refusals_->note((replicas ? "a replica " : "a client ") + std::string(what) + ": " +
-                    to_string(why));
+  std::string who = plane == bus::Plane::replicas ? "a replica" : "a client";
+  if (peer != Address{}) who += " at " + to_string(peer);
+  refusals_->note(who + " ", std::string(what) + ": " + to_string(why));
 }
 
 void add_serve_bus_options(CLI::App& verb, ServeBusArguments& a) {

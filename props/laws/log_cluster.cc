@@ -25,7 +25,7 @@ class LogCluster::App final : public log::Application {
   void on_note(const std::string& sentence) noexcept override {
     cluster_->env_->tell(node_->name, [&] { return sentence; });
   }
-  void on_refused(bus::Plane, std::string_view what, Error why) noexcept override {
+  void on_refused(bus::Plane, const Address&, std::string_view what, Error why) noexcept override {
     cluster_->env_->tell(
         node_->name, [&] { return "refuses: " + std::string(what) + " (" + to_string(why) + ")"; });
   }

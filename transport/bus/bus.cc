@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/bus/bus.h"
 
+#include <array>
+#include <cstdio>
 #include <new>
 
 #include "transport/base/check.h"
@@ -198,6 +200,14 @@ void Bus::hand_over(const PeerId& from, std::span<const Message> messages) {
     handler_->on_replica_messages(from.replica, messages);
   else
     handler_->on_client_messages(from.client, messages);
+}
+
+void Bus::refused_by_transport(Plane plane, std::string_view why, const Address& peer) noexcept {
+  ++counters_.refused_by_transport;
+  std::array<char, 256> what;
+  std::snprintf(what.data(), what.size(), "was turned away: %.*s", static_cast<int>(why.size()),
+                why.data());
+  refuse(plane, peer, what.data(), {Errc::handshake, 0});
 }
 
 void Bus::refuse(Plane plane, const Address& peer, std::string_view what, Error why) noexcept {

@@ -109,10 +109,7 @@ class Bus {
   // Errors     no_resources · shutting_down
   Result<void> join(std::unique_ptr<Dialer> dialer, std::span<const Member> members);
   // A listener turned somebody away in its own handshake: for the log, and counted.
-  void refused_by_transport(Plane plane, std::string_view why, const Address& peer = {}) noexcept {
-    ++counters_.refused_by_transport;
-    refuse(plane, peer, why, {Errc::handshake, 0});
-  }
+  void refused_by_transport(Plane plane, std::string_view why, const Address& peer = {}) noexcept;
   // A client's connection could not be handed over, and is gone: for the log. The router counts it.
   void lost_between_shards(Error why) noexcept {
     refuse(Plane::clients, {}, "lost between two shards", why);

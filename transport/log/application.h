@@ -26,7 +26,9 @@ class Application {
   // For the operator's log. Neither suspends. Of refusals peers choose how many there are: whoever prints must bound
   // it.
   virtual void on_note(const std::string& /*sentence*/) noexcept {}
-  virtual void on_refused(bus::Plane, std::string_view /*what*/, Error) noexcept {}
+  // `peer`: all zero where nobody can tell.
+  virtual void on_refused(bus::Plane, const Address& /*peer*/, std::string_view /*what*/,
+                          Error) noexcept {}
 
  protected:
   ~Application() = default;

@@ -84,8 +84,9 @@ class Replica final : public bus::BusHandler {
   void on_replica_messages(bus::ReplicaId from, std::span<const Message> messages) override;
   void on_replica_connected(bus::ReplicaId id) noexcept override;
   void on_replica_lost(bus::ReplicaId id, Error why) noexcept override;
-  void on_refused(bus::Plane plane, std::string_view what, Error why) noexcept override {
-    application_->on_refused(plane, what, why);
+  void on_peer_refused(bus::Plane plane, const Address& peer, std::string_view what,
+                       Error why) noexcept override {
+    application_->on_refused(plane, peer, what, why);
   }
 
  private:
