@@ -11,6 +11,7 @@
 
 #include "transport/bus/ids.h"
 #include "transport/log/entry.h"
+#include "transport/net/address.h"
 
 namespace twinwire::log {
 
