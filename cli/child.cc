@@ -128,7 +128,7 @@ Child::Child(const Options& options, const std::function<int()>& body) : options
     throw Failure(ExitCode::environment,
                   "cannot start a worker process: " + std::string(std::strerror(errno)));
   pid_descriptor_ = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));
-  last_moved_ = real_now();
+  last_moved_ = last_looked_ = real_now();
 }
 
 Child::Child(Child&& other) noexcept
@@ -137,7 +137,8 @@ Child::Child(Child&& other) noexcept
       pid_descriptor_(std::exchange(other.pid_descriptor_, -1)),
       said_descriptor_(std::exchange(other.said_descriptor_, -1)),
       last_progress_(other.last_progress_),
-      last_moved_(other.last_moved_) {}
+      last_moved_(other.last_moved_),
+      last_looked_(other.last_looked_) {}
 
 Child& Child::operator=(Child&& other) noexcept {
   std::swap(options_, other.options_);
@@ -146,6 +147,7 @@ Child& Child::operator=(Child&& other) noexcept {
   std::swap(said_descriptor_, other.said_descriptor_);
   std::swap(last_progress_, other.last_progress_);
   std::swap(last_moved_, other.last_moved_);
+  std::swap(last_looked_, other.last_looked_);
   return *this;
 }
 
@@ -162,7 +164,9 @@ bool Child::has_hung() {
   if (options_.hang_after == Duration::zero()) return false;
   const std::uint64_t progress = options_.pulse->beats;
   const TimePoint now = real_now();
-  if (progress != last_progress_ || !options_.pulse->running.load()) {
+  // Where nobody looked for so long the whole tool was stopped, by Ctrl-Z for instance: its children with it.
+  const bool slept = now - std::exchange(last_looked_, now) > options_.hang_after / 2;
+  if (progress != last_progress_ || slept || !options_.pulse->running.load()) {
     last_progress_ = progress;
     last_moved_ = now;
   }

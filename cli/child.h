@@ -89,6 +89,7 @@ class Child {
   int said_descriptor_ = -1;
   std::uint64_t last_progress_ = 0;
   TimePoint last_moved_;
+  TimePoint last_looked_;
 };
 
 // Waits up to `timeout` for one of them to end. Those that are gone are nullptr.

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <fstream>
@@ -266,6 +267,11 @@ class BusProcess {
   void open_replica_plane(bus::Bus& bus, const bus::KeyedHandshake& who,
                           typename T::Options listening, const typename T::Options& dialing) {
     const auto local = bus::open_replica_plane<T>(bus, plan_->own, listening, who);
+    if (!local && local.error().os_errno == EADDRINUSE)
+      throw Failure(ExitCode::environment,
+                    "cannot listen on " + to_string(plan_->own) +
+                        ": another process listens there (EADDRINUSE), perhaps this replica's own "
+                        "of before; stop it");
     if (!local)
       throw Failure(ExitCode::environment,
                     explain_listen({.text = to_string(plan_->own)}, {}, local.error()));

@@ -92,6 +92,19 @@ TEST(CliHunt, a_hang_becomes_a_capsule_and_the_hunt_goes_on) {
   EXPECT_EQ(capsules_in(folder.path() / "capsules"), 1U);
 }
 
+// Ctrl-Z, and fg later.
+TEST(CliHunt, a_hunt_that_was_stopped_for_a_while_finds_no_hang) {
+  const TemporaryFolder folder;
+  const std::string script =
+      "setsid " + test_tool_path() +
+      " hunt --scenario calm --seeds 100000000 --jobs 2 --hang-after 500ms --time 3s & "
+      "sleep 0.7; kill -STOP -- -$!; sleep 1.5; kill -CONT -- -$!; wait $!";
+  const Ended ended =
+      Process(folder.path(), {"/bin/sh", "-c", script}, {as_misbehaving_tool}).wait();
+  EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+  EXPECT_EQ(ended.out.find("hang"), std::string::npos) << ended.out;
+}
+
 TEST(CliHunt, a_deadlock_is_no_progress_and_names_the_fiber) {
   const TemporaryFolder folder;
   const Ended ended = run_test_tool(folder.path(), "hunt --scenario deadlocked --seeds 20");

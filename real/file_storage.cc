@@ -34,6 +34,14 @@ std::string in_words(int error) {
   if (const char* name = ::strerrorname_np(error)) text += std::string(" (") + name + ")";
   if (error == ENOSPC || error == EDQUOT)
     text += "; make room and start this replica again: what was acknowledged is safe";
+  if (error == EFBIG)
+    text +=
+        "; files may not grow beyond a limit here (ulimit -f, or the file system's): raise it and "
+        "start this replica again: what was acknowledged is safe";
+  if (error == EMFILE || error == ENFILE) text += "; raise the limit of open files (ulimit -n)";
+  if (error == EACCES || error == EPERM || error == EROFS)
+    text += "; give this user the right to read and write there, or choose another place";
+  if (error == ENOENT || error == ENOTDIR) text += "; make its folder first";
   if (error == EIO)
     text +=
         "; the disk may be failing, and what was written last may not be there: look at the "
