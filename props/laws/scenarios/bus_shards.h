@@ -24,7 +24,10 @@ struct BusShards {
       "a bus on each shard of a node: messages forwarded, replicas claimed, connections handed "
       "over";
 
-  static void limit_faults(sim::FaultPlan& plan) { keep_buses_together(plan); }
+  static void limit_faults(sim::FaultPlan& plan) {
+    keep_buses_together(plan);
+    plan.off(sim::Site::unsynced_kept);  // of a disk: there is none
+  }
 
   template <Transport T>
   static void run(Env& env) {
