@@ -95,10 +95,12 @@ TEST(CliHunt, a_hang_becomes_a_capsule_and_the_hunt_goes_on) {
 // Ctrl-Z, and fg later.
 TEST(CliHunt, a_hunt_that_was_stopped_for_a_while_finds_no_hang) {
   const TemporaryFolder folder;
+  // The workers first, so that the one who watches them has seen them stand still before it is stopped itself.
   const std::string script =
-      "setsid " + test_tool_path() +
-      " hunt --scenario calm --seeds 100000000 --jobs 2 --hang-after 500ms --time 3s & "
-      "sleep 0.7; kill -STOP -- -$!; sleep 1.5; kill -CONT -- -$!; wait $!";
+      test_tool_path() +
+      " hunt --scenario calm --seeds 100000000 --jobs 2 --hang-after 500ms --time 4s & "
+      "sleep 0.7; workers=$(cat /proc/$!/task/$!/children); kill -STOP $workers; sleep 0.2; "
+      "kill -STOP $!; sleep 1.5; kill -CONT $!; sleep 0.1; kill -CONT $workers; wait $!";
   const Ended ended =
       Process(folder.path(), {"/bin/sh", "-c", script}, {as_misbehaving_tool}).wait();
   EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
