@@ -6,6 +6,13 @@
 
 namespace twinwire::real {
 
+// Calls f with each request that waits to be handed in, which f may change.
+template <class F>
+void for_each_request(io_uring& ring, F&& f) {
+  for (unsigned at = ring.sq.sqe_head; at != ring.sq.sqe_tail; ++at)
+    f(ring.sq.sqes[at & ring.sq.ring_mask]);
+}
+
 class KernelInBetween : public Kernel {
  public:
   int set_up(unsigned entries, io_uring& ring, io_uring_params& params) noexcept override {

@@ -51,18 +51,17 @@ class FileKernel final : public KernelInBetween {
 
  private:
   void look(io_uring& ring) noexcept {
-    for (unsigned at = ring.sq.sqe_head; at != ring.sq.sqe_tail; ++at) {
-      io_uring_sqe& request = ring.sq.sqes[at & ring.sq.ring_mask];
+    for_each_request(ring, [&](io_uring_sqe& request) {
       switch (request.opcode) {
         case IORING_OP_WRITEV: seen += 'w'; break;
         case IORING_OP_READ: seen += 'r'; break;
         case IORING_OP_FSYNC:
           seen += request.fsync_flags == IORING_FSYNC_DATASYNC ? 'd' : 's';
           break;
-        default: continue;
+        default: return;
       }
       if (change) change(request);
-    }
+    });
   }
 };
 

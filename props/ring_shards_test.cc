@@ -474,12 +474,11 @@ class NoRingMessages final : public KernelInBetween {
 
  private:
   void misdirect(io_uring& ring) noexcept {
-    for (unsigned i = ring.sq.sqe_head; i != ring.sq.sqe_tail; ++i) {
-      io_uring_sqe& request = ring.sq.sqes[i & ring.sq.ring_mask];
-      if (request.opcode != IORING_OP_MSG_RING) continue;
+    for_each_request(ring, [&](io_uring_sqe& request) {
+      if (request.opcode != IORING_OP_MSG_RING) return;
       request.fd = -1;
       ++misdirected;
-    }
+    });
   }
 };
 
